@@ -1,0 +1,75 @@
+#ifndef CONF_CONF_KEYS_H
+#define CONF_CONF_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/*
+ * THE table of the configuration: every section and every key, once. Reading, checking, `config
+ * show`, the manual and the completion walk it, so a key that is not here does not exist and one
+ * that is here is explained.
+ */
+enum conf_type {
+	CONF_TEXT,     /* const char *: anything */
+	CONF_WORD,     /* const char *: a name, [a-z0-9_-]{1,48} */
+	CONF_PATH,     /* const char *: an absolute path */
+	CONF_URL,      /* const char *: where a tier lies */
+	CONF_SECRET,   /* const char *: a reference (secret.h) */
+	CONF_CHOICE,   /* const char *: one of `choices` */
+	CONF_LIST,     /* const char *: words with commas between */
+	CONF_BOOL,     /* bool: yes or no */
+	CONF_SIZE,     /* uint64_t */
+	CONF_DURATION, /* int64_t, milliseconds; -1 for "forever" where `forever` */
+	CONF_NUMBER,   /* int64_t */
+};
+
+struct conf_key {
+	const char *section; /* "tier" */
+	const char *key;     /* "keep" */
+	enum conf_type type;
+	size_t offset;	     /* in struct conf, or in struct conf_tier, conf_volume */
+	const char *value;   /* the default as one writes it; NULL: none, or see `otherwise` */
+	const char *otherwise; /* in words, a default that follows from other keys; or NULL */
+	const char *choices; /* CONF_CHOICE: "content, stat" */
+	const char *least, *most; /* limits as one writes them, or NULL */
+	bool required;
+	bool none;	     /* an empty value means none: a NULL */
+	bool secret;	     /* never shown but as a reference */
+	bool forever;
+	const char *summary; /* one line for lists */
+	const char *note;    /* the longer story for the manual; NULL: the summary says it all */
+};
+
+struct conf_section {
+	const char *name;
+	bool named;	     /* [tier NAME]: any number of them */
+	const char *summary;
+};
+
+/* Both ended by a NULL in the first member; keys of one section stand together. */
+extern const struct conf_section conf_keys_sections[];
+extern const struct conf_key conf_keys_table[];
+
+const struct conf_section *conf_keys_section(const char *name);
+const struct conf_key *conf_keys_find(const char *section, const char *key);
+/* For a wrong word: the key of that section, or the section, it may have meant; or NULL. */
+const char *conf_keys_nearest(const char *section, const char *key);
+const char *conf_keys_nearest_section(const char *name);
+/* Is it a section of a later version, which people may have read of? */
+bool conf_keys_planned(const char *section);
+/* What a value must look like: "a duration such as 30s, 4h or 7d". */
+void conf_keys_expected(const struct conf_key *k, struct buf *out);
+/*
+ * Checks a value and stores it into `base` (the struct of the key's section). Text is stored as
+ * it is, borrowed. ERR_CONFIG says what was expected; a secret's text is never in a message.
+ */
+int conf_keys_store(const struct conf_key *k, void *base, const char *text, struct err *e);
+/* The value in `base` as one would write it; nothing where there is none. */
+void conf_keys_print(const struct conf_key *k, const void *base, struct buf *out);
+/* 1 to 48 of a-z 0-9 _ - : the names of tiers, sources, sites. */
+bool conf_keys_word_valid(const char *s);
+
+#endif
