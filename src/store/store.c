@@ -1,0 +1,335 @@
+/*
+ * Patience, once for all drivers. A driver tries once; here a store that does not answer is tried
+ * again, and the doubt that leaves is settled: the try that failed may have taken effect. So a
+ * put that meets its name taken after a failed try compares the bytes, and a delete that then
+ * finds nothing has deleted. The rate is kept by paying for bytes after they moved, with a second
+ * of credit, so that it holds on average and a single object may go at full speed.
+ *
+ * Pauses are spread by a hash of the clock, not by a random number: hosts that failed together
+ * still drift apart, and a simulation with its own clock repeats exactly.
+ */
+#include "store/store.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define PATIENCE_NS (30 * CLOCK_S)
+/* A manifest is the work of hours; but one that comes later than this must not come at all. */
+#define PATIENCE_COMMIT_NS (1800 * CLOCK_S)
+#define PAUSE_FIRST_NS (100 * CLOCK_MS)
+#define PAUSE_MOST_NS (10 * CLOCK_S)
+#define CREDIT_NS CLOCK_S /* unused rate that may be used later */
+
+struct patience {
+	struct err unasked; /* what went wrong when the caller does not want to know: we must */
+	int64_t limit_ns;
+	int64_t end_ns;
+	int64_t pause_ns;
+	unsigned failed; /* tries so far */
+};
+
+static void
+patience_begin(struct patience *p, int64_t limit_ns)
+{
+	p->limit_ns = limit_ns;
+	p->end_ns = clock_boot_ns() + limit_ns;
+	p->pause_ns = PAUSE_FIRST_NS;
+	p->failed = 0;
+}
+
+/* A caller may give no error, but its kind decides here. */
+static struct err *
+asked(struct patience *p, struct err *e)
+{
+	p->unasked.kind = ERR_NONE;
+	return e == NULL ? &p->unasked : e;
+}
+
+/* Between half of the pause and all of it. */
+static int64_t
+spread(int64_t pause_ns)
+{
+	uint64_t x = (uint64_t)clock_real_ns();
+
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	x ^= x >> 31;
+	return pause_ns / 2 + (int64_t)(x % (uint64_t)(pause_ns / 2 + 1));
+}
+
+/* After a failed try: true when there shall be another one, now. */
+static bool
+patience_wait(struct patience *p, struct err *e)
+{
+	int64_t pause = spread(p->pause_ns);
+
+	p->failed++;
+	if (e->kind != ERR_REMOTE)
+		return false;
+	if (clock_boot_ns() + pause >= p->end_ns) {
+		err_line(e, "tried", "%u times in %lld s", p->failed,
+		    (long long)(p->limit_ns / CLOCK_S));
+		return false;
+	}
+	clock_sleep_ns(pause);
+	p->pause_ns *= 2;
+	if (p->pause_ns > PAUSE_MOST_NS)
+		p->pause_ns = PAUSE_MOST_NS;
+	return true;
+}
+
+/* Pays for n bytes that began to move at begin_ns. */
+static void
+pay(struct store *s, int64_t begin_ns, uint64_t n)
+{
+	int64_t cost, until, paid = s->paid_ns, now;
+
+	if (s->options.rate == 0 || n == 0)
+		return;
+	cost = (int64_t)((double)n / (double)s->options.rate * (double)CLOCK_S);
+	/* Several workers put through one store. */
+	do
+		until = (paid > begin_ns - CREDIT_NS ? paid : begin_ns - CREDIT_NS) + cost;
+	while (!atomic_compare_exchange_weak(&s->paid_ns, &paid, until));
+	now = clock_boot_ns();
+	if (until > now)
+		clock_sleep_ns(until - now);
+}
+
+static bool
+char_valid(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	    c == '.' || c == '_' || c == '-';
+}
+
+bool
+store_name_valid(const char *name)
+{
+	const char *part = name, *c;
+
+	if (strnlen(name, STORE_NAME_MAX + 1) > STORE_NAME_MAX || strncmp(name, "tmp/", 4) == 0)
+		return false;
+	for (;;) {
+		for (c = part; char_valid(*c); c++)
+			continue;
+		if (c == part || c - part > NAME_MAX || (*c != '/' && *c != '\0'))
+			return false;
+		if (strspn(part, ".") == (size_t)(c - part) && c - part <= 2)
+			return false;
+		if (*c == '\0')
+			return true;
+		part = c + 1;
+	}
+}
+
+static int
+name_check(const char *name, struct err *e)
+{
+	if (store_name_valid(name))
+		return 0;
+	return err_set(e, ERR_BUG, "'%s' is not the name of an object", name);
+}
+
+int
+store_open(const struct store_options *o, struct store **ret, struct err *e)
+{
+	const char *end = strstr(o->url, "://");
+	size_t len = end == NULL ? 0 : (size_t)(end - o->url);
+
+	for (size_t i = 0; store_backends[i] != NULL && len > 0; i++) {
+		const char *scheme = store_backends[i]->scheme;
+
+		if (strlen(scheme) == len && memcmp(scheme, o->url, len) == 0)
+			return store_backends[i]->open(o, ret, e);
+	}
+	err_set(e, ERR_CONFIG, "'%s': no storage backend for this url", o->url);
+	for (size_t i = 0; store_backends[i] != NULL; i++)
+		err_line(e, "known", "%s://", store_backends[i]->scheme);
+	return -1;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s != NULL)
+		s->ops->close(s);
+}
+
+/* 1 when the object holds exactly these bytes, 0 when others or none. */
+static int
+holds(struct store *s, const char *name, const void *data, size_t len, struct err *e)
+{
+	struct store_stat st;
+	struct buf there;
+	int rc;
+
+	rc = store_stat(s, name, &st, e);
+	if (rc != 1 || st.size != len)
+		return rc == -1 ? -1 : 0;
+	buf_init(&there, len);
+	rc = store_get(s, name, &there, e);
+	if (rc == 0)
+		rc = there.len == len && (len == 0 || memcmp(there.data, data, len) == 0);
+	buf_done(&there);
+	return rc;
+}
+
+int
+store_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
+    struct err *e)
+{
+	struct patience p;
+	int64_t begin;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(name, e) == -1)
+		return -1;
+	if (len > STORE_OBJECT_MAX)
+		return err_set(e, ERR_BUG, "'%s': %zu bytes are more than an object holds", name,
+		    len);
+	patience_begin(&p, strncmp(name, "snap/", 5) == 0 ? PATIENCE_COMMIT_NS : PATIENCE_NS);
+	do {
+		begin = clock_boot_ns();
+		rc = s->ops->put(s, name, data, len, how, e);
+		pay(s, begin, len);
+	} while (rc == -1 && patience_wait(&p, e));
+	if (rc == 0 && p.failed > 0) /* by somebody else, or by the try that failed? */
+		rc = holds(s, name, data, len, e);
+	return rc;
+}
+
+int
+store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out,
+    struct err *e)
+{
+	size_t start = out->len;
+	struct patience p;
+	int64_t begin;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(name, e) == -1 || buf_check(out, name, e) == -1)
+		return -1;
+	patience_begin(&p, PATIENCE_NS);
+	do {
+		buf_cut(out, start);
+		begin = clock_boot_ns();
+		rc = s->ops->get(s, name, off, len, out, e);
+		pay(s, begin, out->len - start);
+	} while (rc == -1 && patience_wait(&p, e));
+	if (rc == 0)
+		rc = buf_check(out, name, e);
+	if (rc == -1)
+		buf_cut(out, start);
+	return rc;
+}
+
+int
+store_get(struct store *s, const char *name, struct buf *out, struct err *e)
+{
+	return store_get_range(s, name, 0, 0, out, e);
+}
+
+int
+store_stat(struct store *s, const char *name, struct store_stat *ret, struct err *e)
+{
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(name, e) == -1)
+		return -1;
+	patience_begin(&p, PATIENCE_NS);
+	do
+		rc = s->ops->stat(s, name, ret, e);
+	while (rc == -1 && patience_wait(&p, e));
+	return rc;
+}
+
+/* What stands between a driver's listing and the caller's function. */
+struct listing {
+	store_seen *seen;
+	void *arg;
+	char last[STORE_NAME_MAX + 1]; /* "" before the first */
+	bool ended;		       /* by the caller: its error is not the store's */
+	bool moved;		       /* something came in this try */
+};
+
+/* Nothing above survives a listing that leaves out or repeats names, so the order is checked. */
+static int
+listing_seen(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct listing *l = arg;
+
+	if (!store_name_valid(entry->name) || strcmp(entry->name, l->last) <= 0)
+		return err_set(e, ERR_CORRUPT, "the store lists '%s' after '%s'", entry->name,
+		    l->last);
+	memcpy(l->last, entry->name, strlen(entry->name) + 1);
+	l->moved = true;
+	if (l->seen(l->arg, entry, e) == 0)
+		return 0;
+	l->ended = true;
+	return -1;
+}
+
+int
+store_list(struct store *s, const char *prefix, const char *after, store_seen *seen, void *arg,
+    struct err *e)
+{
+	struct listing l = { .seen = seen, .arg = arg };
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	if (after != NULL && strlen(after) > STORE_NAME_MAX)
+		return err_set(e, ERR_BUG, "'%s' is not the name of an object", after);
+	if (after != NULL)
+		memcpy(l.last, after, strlen(after) + 1);
+	patience_begin(&p, PATIENCE_NS);
+	do {
+		l.moved = false;
+		rc = s->ops->list(s, prefix, l.last[0] == '\0' ? NULL : l.last, listing_seen, &l,
+		    e);
+		if (l.moved) /* a long listing may fail now and then, as long as it gets on */
+			patience_begin(&p, PATIENCE_NS);
+	} while (rc == -1 && !l.ended && patience_wait(&p, e));
+	return rc;
+}
+
+int
+store_del(struct store *s, const char *name, struct err *e)
+{
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(name, e) == -1)
+		return -1;
+	patience_begin(&p, PATIENCE_NS);
+	do
+		rc = s->ops->del(s, name, e);
+	while (rc == -1 && patience_wait(&p, e));
+	if (rc == 0 && p.failed > 0)
+		rc = 1; /* the failed try did it */
+	return rc;
+}
+
+int
+store_clock(struct store *s, int64_t *ret_ns, struct err *e)
+{
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	patience_begin(&p, PATIENCE_NS);
+	do
+		rc = s->ops->clock(s, ret_ns, e);
+	while (rc == -1 && patience_wait(&p, e));
+	return rc;
+}

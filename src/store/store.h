@@ -1,0 +1,116 @@
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/*
+ * Where objects live: a flat space of names over [A-Za-z0-9._/-] holding whole, immutable objects
+ * of at most STORE_OBJECT_MAX bytes. A driver does what it is told once; patience (retry,
+ * deadline) is the store_ functions' business. Drivers are in storage-backends/.
+ */
+#define STORE_OBJECT_MAX (160u << 20)
+#define STORE_NAME_MAX 512
+
+enum store_put {
+	STORE_NEW,     /* never replaces: 0 when the name is taken */
+	STORE_REPLACE, /* the one kind of name that is overwritten (beat/) */
+};
+
+struct store_stat {
+	uint64_t size;
+	int64_t time_ns; /* when it was stored, by the store's own clock */
+};
+
+struct store_entry {
+	const char *name;
+	uint64_t size;
+	int64_t time_ns;
+};
+/* Return 0 to go on, -1 (with e set) to end the listing with that error. */
+typedef int store_seen(void *arg, const struct store_entry *entry, struct err *e);
+
+/* What a tier's section says about its store; borrowed for the life of the store. */
+struct store_options {
+	const char *url;
+	uint64_t rate; /* bytes a second, 0 = no limit */
+};
+
+struct store;
+
+struct store_ops {
+	const char *scheme; /* "file" */
+	/* Must not create anything. A place that is not there is ERR_REMOTE. */
+	int (*open)(const struct store_options *o, struct store **ret, struct err *e);
+	/*
+	 * 1 stored and durable, 0 the name was taken (STORE_NEW), -1. After -1 the object may or
+	 * may not be there, whole. ERR_CORRUPT, also from the calls below: what has the name can be
+	 * no object. After 0 nothing is known of the bytes that are there.
+	 */
+	int (*put)(struct store *s, const char *name, const void *data, size_t len,
+	    enum store_put how, struct err *e);
+	/*
+	 * Appends bytes [off, off+len) to out; len 0 = to the end. ERR_NOTFOUND, ERR_CORRUPT when
+	 * shorter than asked.
+	 */
+	int (*get)(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out,
+	    struct err *e);
+	/* 1/0/-1 */
+	int (*stat)(struct store *s, const char *name, struct store_stat *ret, struct err *e);
+	/*
+	 * Every object whose name starts with prefix, in byte order of names, and greater than
+	 * `after` (NULL: all).
+	 */
+	int (*list)(struct store *s, const char *prefix, const char *after, store_seen *seen,
+	    void *arg, struct err *e);
+	/* 1 gone now, 0 was not there, -1 */
+	int (*del)(struct store *s, const char *name, struct err *e);
+	/* The store's own clock, the one its time_ns come from. */
+	int (*clock)(struct store *s, int64_t *ret_ns, struct err *e);
+	void (*close)(struct store *s);
+};
+
+/*
+ * First member of every driver's own struct, which open() fills with zeros but for ops and
+ * options.
+ */
+struct store {
+	const struct store_ops *ops;
+	struct store_options options;
+	/* up to when the bytes moved so far fill the rate; boot time, store.c's own */
+	_Atomic int64_t paid_ns;
+};
+
+/* All drivers, ended by NULL (storage-backends/backends.c). */
+extern const struct store_ops *const store_backends[];
+
+/* Picks the driver by scheme. ERR_CONFIG for an unknown one. */
+int store_open(const struct store_options *o, struct store **ret, struct err *e);
+void store_close(struct store *s);
+
+/*
+ * As in store_ops, with names checked, the rate kept, and ERR_REMOTE tried again with growing
+ * pauses until the deadline (30 s; a put below snap/ 30 min in all). What a failed try left
+ * behind is settled: a put that finds its own bytes under the name says 1, a get adds nothing to
+ * out when it fails, a listing goes on where it was.
+ */
+int store_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
+    struct err *e);
+int store_get(struct store *s, const char *name, struct buf *out, struct err *e);
+int store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out,
+    struct err *e);
+int store_stat(struct store *s, const char *name, struct store_stat *ret, struct err *e);
+int store_list(struct store *s, const char *prefix, const char *after, store_seen *seen, void *arg,
+    struct err *e);
+int store_del(struct store *s, const char *name, struct err *e);
+int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
+/*
+ * 1 to STORE_NAME_MAX characters of the alphabet, parts between single slashes, none of them "."
+ * or ".." or over 255 long; and not below tmp/, which drivers keep for themselves.
+ */
+bool store_name_valid(const char *name);
+
+#endif

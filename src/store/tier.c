@@ -1,0 +1,147 @@
+/*
+ * Reading from many places at once is what makes a second copy worth its price: any tier's bytes
+ * will do, if they are good. The order is that of the configuration, nearest first, with one
+ * exception: a tier that did not answer a moment ago is asked after all others, so that a dead
+ * store costs its patience once and not once an object.
+ */
+#include "store/tier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+size_t
+tier_open_all(struct tier_set *set)
+{
+	size_t open = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct tier *t = &set->tier[i];
+
+		if (t->store == NULL && !t->barred &&
+		    store_open(&t->options, &t->store, &t->why) == 0)
+			err_clear(&t->why);
+		if (t->store != NULL)
+			open++;
+	}
+	return open;
+}
+
+void
+tier_close_all(struct tier_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		store_close(set->tier[i].store);
+		set->tier[i].store = NULL;
+	}
+}
+
+struct tier *
+tier_find(const struct tier_set *set, const char *name)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (strcmp(set->tier[i].name, name) == 0)
+			return &set->tier[i];
+	return NULL;
+}
+
+/* Which of several reasons names the whole: damage before trouble before silence before absence. */
+static int
+weight(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_NONE:
+		return 0;
+	case ERR_NOTFOUND:
+		return 1;
+	case ERR_REMOTE:
+		return 2;
+	case ERR_CORRUPT:
+		return 4;
+	default:
+		return 3;
+	}
+}
+
+struct asking {
+	const char *name;
+	struct buf *out;
+	tier_judge *good;
+	void *arg;
+	struct err answers; /* of those that failed so far */
+};
+
+static void
+note_answer(struct asking *a, const struct tier *t, const struct err *why)
+{
+	int len = (int)strcspn(why->text, "\n");
+
+	if (weight(why->kind) > weight(a->answers.kind))
+		a->answers.kind = why->kind;
+	err_line(&a->answers, t->name, "%.*s", len, why->text);
+}
+
+static int
+ask(struct asking *a, struct tier *t)
+{
+	size_t start = a->out->len;
+	struct err why = { 0 };
+
+	if (t->store == NULL) {
+		if (t->why.kind == ERR_NONE)
+			err_set(&why, ERR_REMOTE, "not opened");
+		note_answer(a, t, t->why.kind == ERR_NONE ? &why : &t->why);
+		return -1;
+	}
+	if (store_get(t->store, a->name, a->out, &why) == 0 &&
+	    (a->good == NULL || a->good(a->arg, a->name, a->out, &why) == 0)) {
+		err_clear(&t->why);
+		return 0;
+	}
+	buf_cut(a->out, start);
+	if (why.kind == ERR_REMOTE)
+		t->why = why;
+	note_answer(a, t, &why);
+	return -1;
+}
+
+/* All tiers in the order of asking, `first` before the others of its kind. Caller frees. */
+static struct tier **
+order_of(const struct tier_set *set, struct tier *first)
+{
+	struct tier **order = xcalloc(set->count + 1, sizeof(struct tier *)), *t;
+	size_t n = 0;
+
+	for (int late = 0; late <= 1; late++) {
+		if (first != NULL && (first->why.kind != ERR_NONE) == late)
+			order[n++] = first;
+		for (t = set->tier; t < set->tier + set->count; t++)
+			if (t != first && (t->why.kind != ERR_NONE) == late)
+				order[n++] = t;
+	}
+	return order;
+}
+
+int
+tier_get(struct tier_set *set, struct tier *first, const char *name, struct buf *out,
+    tier_judge *good, void *arg, struct tier **from, struct err *e)
+{
+	struct asking a = { .name = name, .out = out, .good = good, .arg = arg };
+	struct tier **order = order_of(set, first);
+	int rc = -1;
+
+	err_set(&a.answers, ERR_NONE, "'%s' cannot be read from any tier", name);
+	for (size_t i = 0; i < set->count && rc == -1; i++) {
+		rc = ask(&a, order[i]);
+		if (rc == 0 && from != NULL)
+			*from = order[i];
+	}
+	if (rc == -1) {
+		*e = a.answers;
+		if (e->kind == ERR_NONE)
+			err_set(e, ERR_NOTFOUND, "'%s' cannot be read: there is no tier", name);
+	}
+	free(order);
+	return rc;
+}

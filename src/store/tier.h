@@ -1,0 +1,51 @@
+#ifndef STORE_TIER_H
+#define STORE_TIER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+/*
+ * The tiers of a configuration in its order (nearest first), each with its store once opened. All
+ * hold one repository, so any object may be read from any of them.
+ */
+struct tier {
+	const char *name; /* "local"; borrowed */
+	struct store_options options;
+	int64_t keep_ms;
+	int64_t rpo_ms; /* 0: none */
+	int64_t rto_ms;
+	int64_t takes_ms; /* period it takes one snapshot of: 0 = all, 1 h, 1 d, 1 w */
+	struct store *store; /* NULL: not opened, or away */
+	bool barred; /* with its reason in `why`: tier_open_all() leaves it away */
+	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
+	struct err why;
+};
+
+struct tier_set {
+	struct tier *tier;
+	size_t count;
+};
+
+/*
+ * Opens what is not open yet; a tier that cannot be opened keeps its reason in `why`. Returns how
+ * many are open.
+ */
+size_t tier_open_all(struct tier_set *set);
+void tier_close_all(struct tier_set *set);
+struct tier *tier_find(const struct tier_set *set, const char *name);
+
+/*
+ * Reads an object from the first tier of the set that has it whole: `first` is asked first (may
+ * be NULL), then the others in order. `good` judges the bytes (NULL: any); a tier whose copy it
+ * refuses is passed over. *from tells who gave it (may be NULL). A tier that did not answer
+ * lately is asked last. When all fail, out is as before and e tells each tier's answer on a line
+ * of its own; ERR_NOTFOUND only when every tier answered that. `good` sees all of out: hand an
+ * empty one.
+ */
+typedef int tier_judge(void *arg, const char *name, const struct buf *bytes, struct err *e);
+int tier_get(struct tier_set *set, struct tier *first, const char *name, struct buf *out,
+    tier_judge *good, void *arg, struct tier **from, struct err *e);
+
+#endif

@@ -1,0 +1,494 @@
+/*
+ * Objects as files: the name is the path below the root. An object is written to tmp/ in the same
+ * file system, synced, linked to its name (which never replaces) or renamed over it, and the
+ * directory is synced; so a name exists only with all its bytes on the medium. Objects cannot be
+ * written to afterwards; their owners (made by root) and permissions, and those of new directories,
+ * follow the root's.
+ *
+ * Four things would surprise. A root that was there at open can go away (an unmounted disk), and
+ * then every name looks absent; so each "not there" is believed only while the path still leads
+ * to the root that was opened. A directory without entries may have been made by a process that
+ * died before it synced the parent; so the first entry of a directory syncs all above it. And
+ * what was written is dropped from the page cache, so that reading it back reads the medium. And
+ * what has an object's name but is no plain file (a fifo, a link) is listed, so that nobody takes
+ * the object for absent, but it cannot be read; deleting moves it below bad/, for it is not ours.
+ */
+#include "storage-backends/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "filter/key.h"
+#include "storage-backends/fs_walk.h"
+
+#define ASIDE "bad"
+/* Older than any put can be under way: its writer is dead. */
+#define TMP_DEAD_NS (7 * 24 * 3600 * CLOCK_S)
+
+struct fs {
+	struct store store;
+	char *path; /* of the root */
+	int root;
+	mode_t mode;   /* of the root */
+	dev_t dev;     /* and who it is */
+	ino_t ino;
+	bool tmp_made; /* by us or before us, and dead files removed */
+};
+
+static struct fs *
+fs_of(struct store *s)
+{
+	return (struct fs *)s;
+}
+
+static int
+away(const char *path, struct err *e)
+{
+	err_set(e, ERR_REMOTE, "'%s' is not there", path);
+	return err_line(e, "fix", "make the directory, or mount what belongs there");
+}
+
+/* 0 while the path leads to the root that was opened. */
+static int
+root_check(const struct fs *fs, struct err *e)
+{
+	struct stat st;
+
+	if (stat(fs->path, &st) == 0 && st.st_dev == fs->dev && st.st_ino == fs->ino)
+		return 0;
+	return away(fs->path, e);
+}
+
+/* Says of an error what a person can do about it; keeps the kind. */
+static int
+explain(const struct fs *fs, struct err *e)
+{
+	char text[UNITS_TEXT];
+	struct statvfs v;
+
+	if (e->kind == ERR_FULL && fstatvfs(fs->root, &v) == 0) {
+		err_line(e, "free", "%s and %llu inodes at '%s'",
+		    units_size((uint64_t)v.f_bavail * v.f_frsize, text),
+		    (unsigned long long)v.f_favail, fs->path);
+		err_line(e, "fix", "make room there, or keep less (keep = in the tier's section)");
+	} else if (e->kind == ERR_PERMISSION && fstatvfs(fs->root, &v) == 0 &&
+	    (v.f_flag & ST_RDONLY) != 0) {
+		err_line(e, "fix", "'%s' is mounted read-only: mount -o remount,rw", fs->path);
+	} else if (e->kind == ERR_PERMISSION) {
+		err_line(e, "fix", "'%s' must be writable for uid %lu", fs->path,
+		    (unsigned long)geteuid());
+	}
+	return -1;
+}
+
+static void
+fs_close(struct store *s)
+{
+	struct fs *fs = fs_of(s);
+
+	if (fs->root != -1)
+		close(fs->root);
+	free(fs->path);
+	free(fs);
+}
+
+static int
+fs_open(const struct store_options *o, struct store **ret, struct err *e)
+{
+	const char *path = o->url + strlen("file://");
+	struct fs *fs = NULL;
+	struct stat st;
+
+	if (path[0] != '/' || strchr(path, '%') != NULL)
+		return err_set(e, ERR_CONFIG, "'%s': expected file:///DIR with an absolute path, "
+		    "without %%", o->url);
+	fs = xcalloc(1, sizeof(*fs));
+	fs->store.ops = &store_fs;
+	fs->store.options = *o;
+	fs->path = xstrdup(path);
+	fs->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fs->root == -1 || fstat(fs->root, &st) == -1) {
+		if (errno == ENOENT || errno == ESTALE || errno == ENOTCONN)
+			away(path, e);
+		else
+			err_sys(e, "open '%s'", path);
+		fs_close(&fs->store);
+		return -1;
+	}
+	fs->mode = st.st_mode;
+	fs->dev = st.st_dev;
+	fs->ino = st.st_ino;
+	*ret = &fs->store;
+	return 0;
+}
+
+/* Makes tmp/ and removes what dead writers left there. A failure to remove harms nobody. */
+static int
+tmp_make(struct fs *fs, struct err *e)
+{
+	struct dirent *d;
+	struct stat st;
+	DIR *dir;
+
+	if (fs->tmp_made)
+		return 0;
+	if (file_make_dirs(fs->root, FS_TMP, fs->mode & 07777, e) == -1)
+		return -1;
+	dir = fs_walk_open(fs->root, FS_TMP);
+	if (dir == NULL)
+		return err_sys(e, "read '%s/" FS_TMP "'", fs->path);
+	while ((d = readdir(dir)) != NULL)
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && fs_walk_time(&st) < clock_real_ns() - TMP_DEAD_NS)
+			unlinkat(dirfd(dir), d->d_name, 0);
+	closedir(dir);
+	fs->tmp_made = true;
+	return 0;
+}
+
+/* 1 when the directory has an object, 0 when not or when the file system does not say, -1. */
+static int
+has_object(const struct fs *fs, const char *path, struct err *e)
+{
+	DIR *dir = fs_walk_open(fs->root, path);
+	struct dirent *d;
+
+	if (dir == NULL)
+		return err_sys(e, "read directory '%s'", path);
+	do
+		d = readdir(dir);
+	while (d != NULL && d->d_type != DT_REG);
+	closedir(dir);
+	return d != NULL;
+}
+
+/* Syncs every directory above this one, up to the root. */
+static int
+sync_above(const struct fs *fs, const char *path, struct err *e)
+{
+	char *above = xstrdup(path), *end;
+	int rc = 0;
+
+	while (rc == 0 && (end = strrchr(above, '/')) != NULL) {
+		*end = '\0';
+		rc = file_sync_dir(fs->root, above, e);
+	}
+	free(above);
+	return rc == 0 ? file_sync_dir(fs->root, ".", e) : -1;
+}
+
+/*
+ * Makes the directory a name lies in, and makes it durable. *ret is "." for the root; the caller
+ * frees it.
+ */
+static int
+parent_make(const struct fs *fs, const char *name, char **ret, struct err *e)
+{
+	const char *slash = strrchr(name, '/');
+	char *dir;
+	int rc;
+
+	*ret = slash == NULL ? xstrdup(".") : xstrndup(name, (size_t)(slash - name));
+	if (slash == NULL)
+		return 0;
+	dir = *ret;
+	if (file_make_dirs(fs->root, dir, fs->mode & 07777, e) == -1)
+		return -1;
+	rc = has_object(fs, dir, e);
+	return rc == 0 ? sync_above(fs, dir, e) : rc == 1 ? 0 : -1;
+}
+
+/* A new file in tmp/ with a name nobody else has. */
+static int
+tmp_create(struct fs *fs, char **ret, struct err *e)
+{
+	uint8_t bytes[12];
+	char hex[TEXT_HEX(sizeof(bytes))];
+	int fd;
+
+	key_random(bytes, sizeof(bytes));
+	*ret = xasprintf(FS_TMP "/%s", text_hex(bytes, sizeof(bytes), hex));
+	fd = openat(fs->root, *ret, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, fs->mode & 0444);
+	if (fd == -1) {
+		free(*ret);
+		*ret = NULL;
+		return err_sys(e, "create a file in '%s/" FS_TMP "'", fs->path);
+	}
+	/*
+	 * The root's owner and its bits whatever the umask says: what root writes its group must
+	 * read. Where modes cannot be changed, less is as safe.
+	 */
+	file_inherit(fd, fs->root);
+	(void)!fchmod(fd, fs->mode & 0444);
+	return fd;
+}
+
+/*
+ * Bytes, time, sync. After a failed sync nothing is known of the file, so it is never synced
+ * again.
+ */
+static int
+tmp_fill(int fd, const void *data, size_t len, struct err *e)
+{
+	int64_t now = clock_real_ns();
+	struct timespec times[2] = {
+		{ .tv_sec = now / CLOCK_S, .tv_nsec = now % CLOCK_S },
+		{ .tv_sec = now / CLOCK_S, .tv_nsec = now % CLOCK_S },
+	};
+
+	if (file_write(fd, data, len, e) == -1)
+		return -1;
+	if (futimens(fd, times) == -1)
+		return err_sys(e, "set the time");
+	fault_point("store.put.written");
+	if (fsync(fd) == -1)
+		return err_sys(e, "sync");
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
+static int
+not_plain(const struct fs *fs, const char *name, const struct stat *st, struct err *e)
+{
+	err_set(e, ERR_CORRUPT, "'%s' in '%s' is not a plain file but a %s", name, fs->path,
+	    S_ISDIR(st->st_mode) ? "directory" : S_ISLNK(st->st_mode) ? "symbolic link" :
+	    S_ISFIFO(st->st_mode) ? "fifo" : S_ISSOCK(st->st_mode) ? "socket" : "device");
+	return S_ISDIR(st->st_mode) ? err_line(e, "fix", "move it elsewhere") : -1;
+}
+
+/* 0 when an object has the name, or nothing any more; -1 when something else has. */
+static int
+taken_by_object(const struct fs *fs, const char *name, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || S_ISREG(st.st_mode))
+		return 0;
+	return not_plain(fs, name, &st, e);
+}
+
+/* Gives the file its name, durably: 1, or 0 when the name was taken and may not be replaced. */
+static int
+name_give(struct fs *fs, const char *tmp, const char *name, const char *dir, enum store_put how,
+    struct err *e)
+{
+	int rc = 1;
+
+	if (how == STORE_REPLACE) {
+		if (taken_by_object(fs, name, e) == -1)
+			return -1;
+		if (renameat(fs->root, tmp, fs->root, name) == -1)
+			return err_sys(e, "rename to '%s'", name);
+	} else if (linkat(fs->root, tmp, fs->root, name, 0) == -1) {
+		if (errno != EEXIST)
+			return err_sys(e, "link to '%s'", name);
+		if (taken_by_object(fs, name, e) == -1)
+			return -1;
+		rc = 0;
+	}
+	fault_point("store.put.linked");
+	/* Also a taken name is an answer to rely on, and its writer may be dead before its sync. */
+	if (file_sync_dir(fs->root, dir, e) == -1)
+		return -1;
+	return rc;
+}
+
+static int
+fs_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
+    struct err *e)
+{
+	struct fs *fs = fs_of(s);
+	char *tmp = NULL, *dir = NULL;
+	int fd = -1, rc = -1;
+
+	fault_point("store.put.before");
+	if (root_check(fs, e) == -1)
+		return -1;
+	if (tmp_make(fs, e) == -1 || parent_make(fs, name, &dir, e) == -1)
+		goto out;
+	fd = tmp_create(fs, &tmp, e);
+	if (fd == -1 || tmp_fill(fd, data, len, e) == -1)
+		goto out;
+	rc = close(fd);
+	fd = -1;
+	if (rc == -1)
+		err_sys(e, "close");
+	else
+		rc = name_give(fs, tmp, name, dir, how, e);
+out:
+	if (fd != -1)
+		close(fd);
+	if (tmp != NULL)
+		unlinkat(fs->root, tmp, 0); /* gone already where it was renamed */
+	if (rc == -1) {
+		err_in(e, "store '%s' in '%s'", name, fs->path);
+		explain(fs, e);
+	}
+	free(tmp);
+	free(dir);
+	return rc;
+}
+
+static bool
+is_empty(const struct fs *fs, const char *path)
+{
+	DIR *dir = fs_walk_open(fs->root, path);
+	struct dirent *d;
+
+	if (dir == NULL)
+		return false;
+	do
+		d = readdir(dir);
+	while (d != NULL && (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0));
+	closedir(dir);
+	return d == NULL;
+}
+
+/*
+ * 1/0/-1; "not there" needs the root to be there. A directory is what other names begin with, and
+ * no object; but one in which nothing is stands where an object should.
+ */
+static int
+fs_stat(struct store *s, const char *name, struct store_stat *ret, struct err *e)
+{
+	struct fs *fs = fs_of(s);
+	struct stat st;
+
+	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return err_sys(e, "look at '%s' in '%s'", name, fs->path);
+		return root_check(fs, e);
+	}
+	if (S_ISDIR(st.st_mode) && !is_empty(fs, name))
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return not_plain(fs, name, &st, e);
+	*ret = (struct store_stat){ .size = (uint64_t)st.st_size, .time_ns = fs_walk_time(&st) };
+	return 1;
+}
+
+static int
+fs_get(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out,
+    struct err *e)
+{
+	struct fs *fs = fs_of(s);
+	struct store_stat st;
+	int rc = fs_stat(s, name, &st, e);
+
+	if (rc == -1)
+		return -1;
+	if (rc == 0)
+		return err_set(e, ERR_NOTFOUND, "'%s' is not in '%s'", name, fs->path);
+	if (off > st.size || len > st.size - off)
+		return err_set(e, ERR_CORRUPT, "'%s' in '%s' has %llu bytes, expected %llu or more",
+		    name, fs->path, (unsigned long long)st.size, (unsigned long long)(off + len));
+	if (len == 0)
+		len = st.size - off;
+	if (file_get_range(fs->root, name, off, len, out, e) == -1)
+		return err_in(e, "'%s'", fs->path);
+	return 0;
+}
+
+/* Below bad/, under a name that nobody has. 1 or -1. */
+static int
+set_aside(const struct fs *fs, const char *name, struct err *e)
+{
+	uint8_t bytes[4];
+	char hex[TEXT_HEX(sizeof(bytes))], *aside, *dir = NULL;
+	int rc = -1;
+
+	key_random(bytes, sizeof(bytes));
+	aside = xasprintf(ASIDE "/%s.%s", name, text_hex(bytes, sizeof(bytes), hex));
+	if (parent_make(fs, aside, &dir, e) == -1)
+		goto out;
+	if (renameat(fs->root, name, fs->root, aside) == -1)
+		err_sys(e, "move '%s' to '%s'", name, aside);
+	else if (sync_above(fs, aside, e) == 0 && sync_above(fs, name, e) == 0)
+		rc = 1;
+out:
+	free(aside);
+	free(dir);
+	return rc;
+}
+
+/* A directory where an object should be: 0 when it was empty and is gone, else -1. */
+static int
+clear_directory(const struct fs *fs, const char *name, const struct stat *st, struct err *e)
+{
+	if (unlinkat(fs->root, name, AT_REMOVEDIR) == 0)
+		return sync_above(fs, name, e);
+	return not_plain(fs, name, st, e);
+}
+
+static int
+fs_del(struct store *s, const char *name, struct err *e)
+{
+	struct fs *fs = fs_of(s);
+	struct stat st;
+	int rc;
+
+	fault_point("store.del");
+	if (root_check(fs, e) == -1)
+		return -1;
+	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || S_ISREG(st.st_mode))
+		rc = file_del(fs->root, name, e);
+	else if (S_ISDIR(st.st_mode))
+		rc = clear_directory(fs, name, &st, e);
+	else
+		rc = set_aside(fs, name, e);
+	if (rc == -1) {
+		err_in(e, "'%s'", fs->path);
+		explain(fs, e);
+	}
+	return rc;
+}
+
+static int
+fs_clock(struct store *s, int64_t *ret_ns, struct err *e)
+{
+	if (root_check(fs_of(s), e) == -1)
+		return -1;
+	*ret_ns = clock_real_ns();
+	return 0;
+}
+
+static int
+fs_list(struct store *s, const char *prefix, const char *after, store_seen *seen, void *arg,
+    struct err *e)
+{
+	struct fs *fs = fs_of(s);
+	const struct fs_walk w = {
+		.root = fs->root, .path = fs->path, .prefix = prefix, .after = after,
+		.seen = seen, .arg = arg,
+	};
+
+	if (fs_walk(&w, e) == -1)
+		return -1;
+	/* Had the root gone meanwhile, what is missing would look like what is deleted. */
+	return root_check(fs, e);
+}
+
+const struct store_ops store_fs = {
+	.scheme = "file",
+	.open = fs_open,
+	.put = fs_put,
+	.get = fs_get,
+	.stat = fs_stat,
+	.list = fs_list,
+	.del = fs_del,
+	.clock = fs_clock,
+	.close = fs_close,
+};
