@@ -1,0 +1,44 @@
+#ifndef REPO_FETCH_H
+#define REPO_FETCH_H
+
+#include "repo/reader.h"
+
+/*
+ * Restore, pack by pack: the caller adds every stretch it wants, then fetch_run() gets each pack
+ * once, opens each wanted frame once, checks every grain against the id the map gave, and hands the
+ * bytes to the target. The plan is bounded: beyond FETCH_PLAN_MAX it is spilled to unlinked files
+ * in `spill_dir`.
+ */
+#define FETCH_PLAN_MAX (32u << 20)
+
+struct fetch;
+
+struct fetch_target {
+	/*
+	 * Called from several threads at once for different stretches: `file` is what the caller
+	 * gave to fetch_add (an offset into its own table of names, say).
+	 */
+	int (*write)(void *arg, uint64_t file, uint64_t off, const void *data, size_t n,
+	    struct err *e);
+	/*
+	 * No tier has that stretch of the file; the others go on. Called in the owner's thread,
+	 * once a stretch. NULL: the first such ends the fetch. A tier that does not answer ends it
+	 * always: it may have the bytes.
+	 */
+	void (*lost)(void *arg, uint64_t file, const struct err *why);
+	/* Called in the owner's thread now and then; may be NULL. */
+	void (*progress)(void *arg, uint64_t done_bytes);
+	void *arg;
+};
+
+struct fetch *fetch_new(struct reader *r, const char *spill_dir, unsigned workers);
+/* Another bound for the plan than FETCH_PLAN_MAX, from now on; at least one stretch is kept. */
+void fetch_bound(struct fetch *f, size_t bytes);
+/* raw_bytes: how long the stretch is, for fetch_wanted(). */
+int fetch_add(struct fetch *f, uint64_t file, const struct reader_run *run, uint64_t raw_bytes,
+    struct err *e);
+uint64_t fetch_wanted(const struct fetch *f); /* raw bytes added so far */
+int fetch_run(struct fetch *f, const struct fetch_target *t, struct err *e);
+void fetch_free(struct fetch *f);
+
+#endif

@@ -1,0 +1,294 @@
+/*
+ * A tier from which the newest snapshots were taken away is consistent in itself: everything that
+ * is there is signed and whole. Only somebody who has seen more can tell, and that is the host.
+ *
+ * Newest is meant as everywhere: by the order of names, which the writer keeps rising on a tier.
+ * The sequence number is remembered for people. It would not do as the rule: while a tier is away
+ * its sources go on elsewhere from an older parent, and come back with a lower number and a later
+ * name. An ordinary expiry never takes the newest, so what was the newest is only ever outlived.
+ *
+ * The next backup would be the newest, and so would hide what is missing. So that is kept on a line
+ * of its own until a person has looked.
+ */
+#include "repo/newest.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "repo/lines.h"
+#include "repo/snapshot.h"
+
+#define FIRST_LINE "ffdr-newest"
+#define MEMORY_MAX 1024
+
+struct seen {
+	char id[96]; /* "": none */
+	uint64_t sequence;
+};
+struct memory {
+	struct seen newest;
+	struct seen missed; /* was the newest, and was gone when the next one came */
+};
+
+static char *
+path_of(const char *dir, const char *tier, const char *source)
+{
+	return xasprintf("%s/%s/%s", dir, tier, source);
+}
+
+static int
+source_of(const char *id, char out[64], struct err *e)
+{
+	const char *slash = strchr(id, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - id);
+
+	if (n == 0 || n >= 64)
+		return err_set(e, ERR_BUG, "'%s' is no name of a snapshot", id);
+	memcpy(out, id, n);
+	out[n] = '\0';
+	return 0;
+}
+
+/* ---- the file ---- */
+
+static int
+take_seen(struct lines *l, const char *id_key, const char *number_key, struct seen *ret,
+    struct err *e)
+{
+	struct buf id;
+	int rc = -1;
+
+	buf_init(&id, sizeof(ret->id) - 1);
+	if (lines_take(l, id_key, &id, e) == 0 &&
+	    lines_take_number(l, number_key, UINT64_MAX, &ret->sequence, e) == 0) {
+		snprintf(ret->id, sizeof(ret->id), "%s", buf_str(&id));
+		rc = 0;
+	}
+	buf_done(&id);
+	return rc;
+}
+
+/* 1/0/-1 */
+static int
+read_memory(const char *path, struct memory *ret, struct err *e)
+{
+	struct err why = { 0 };
+	struct buf text;
+	struct lines l;
+	int rc = -1;
+
+	memset(ret, 0, sizeof(*ret));
+	buf_init(&text, MEMORY_MAX);
+	if (file_get(AT_FDCWD, path, &text, &why) == -1) {
+		rc = why.kind == ERR_NOTFOUND ? 0 : -1;
+		goto out;
+	}
+	lines_set(&l, &text);
+	if (lines_take_word(&l, FIRST_LINE, "1", &why) == -1 ||
+	    take_seen(&l, "snapshot", "number", &ret->newest, &why) == -1)
+		goto out;
+	if (lines_next_is(&l, "missed") &&
+	    take_seen(&l, "missed", "missed-number", &ret->missed, &why) == -1)
+		goto out;
+	rc = lines_end(&l, &why) == -1 ? -1 : 1;
+out:
+	if (rc == -1 && e != NULL) {
+		*e = why;
+		err_in(e, "'%s'", path);
+		lines_memory_fix(e, path, "which snapshot was the newest there");
+	}
+	buf_done(&text);
+	return rc;
+}
+
+static int
+write_memory(const char *path, const struct memory *m, struct err *e)
+{
+	char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	struct buf text;
+	int rc = -1;
+
+	buf_init(&text, MEMORY_MAX);
+	buf_addf(&text, "%s 1\nsnapshot %s\nnumber %" PRIu64 "\n", FIRST_LINE, m->newest.id,
+	    m->newest.sequence);
+	if (m->missed.id[0] != '\0')
+		buf_addf(&text, "missed %s\nmissed-number %" PRIu64 "\n", m->missed.id,
+		    m->missed.sequence);
+	/* `state` says who comes this far: its group shares what root remembers. */
+	if (buf_check(&text, "what is remembered", e) == 0 &&
+	    file_make_dirs(AT_FDCWD, parent, 0770, e) == 0 &&
+	    file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, e) != -1)
+		rc = 0;
+	buf_done(&text);
+	free(parent);
+	return rc;
+}
+
+/* ---- against the tier ---- */
+
+static bool
+listed(const struct snapshot_list *l, const char *id)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->item[i].part.id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The newest that is there, `but` left out (NULL: none is); "" when there is none. */
+static const char *
+newest_listed(const struct snapshot_list *l, const char *but)
+{
+	for (size_t i = l->count; i > 0; i--)
+		if (but == NULL || strcmp(l->item[i - 1].part.id, but) != 0)
+			return l->item[i - 1].part.id;
+	return "";
+}
+
+/* Was the remembered newest taken away? `new` is what has just come and does not count. */
+static bool
+taken(const struct memory *m, const struct snapshot_list *l, const char *new)
+{
+	return m->newest.id[0] != '\0' && !listed(l, m->newest.id) &&
+	    strcmp(newest_listed(l, new), m->newest.id) < 0;
+}
+
+int
+newest_remember(const char *dir, const struct tier *t, const char *id, uint64_t sequence,
+    struct err *e)
+{
+	struct snapshot_list list = { 0 };
+	char source[64], *path = NULL;
+	struct memory m;
+	int rc = -1;
+
+	if (source_of(id, source, e) == -1)
+		goto out;
+	path = path_of(dir, t->name, source);
+	/* One that cannot be read is made anew. */
+	if (read_memory(path, &m, NULL) == -1)
+		memset(&m, 0, sizeof(m));
+	if (strcmp(id, m.newest.id) <= 0 && strcmp(id, m.missed.id) != 0) {
+		rc = 0;
+		goto out;
+	}
+	if (snapshot_list(t->store, source, &list, e) == -1)
+		goto out;
+	if (taken(&m, &list, id))
+		m.missed = m.newest;
+	else if (listed(&list, m.missed.id))
+		m.missed.id[0] = '\0';
+	if (strcmp(id, m.newest.id) > 0) {
+		snprintf(m.newest.id, sizeof(m.newest.id), "%s", id);
+		m.newest.sequence = sequence;
+	}
+	rc = write_memory(path, &m, e);
+out:
+	if (rc == -1)
+		err_in(e, "remember %s", id);
+	snapshot_list_done(&list);
+	free(path);
+	return rc;
+}
+
+/* What a person is told, and how to get out. */
+static void
+explain(const struct seen *gone, const char *path, const char *now, const struct tier_set *all,
+    const struct tier *t, struct newest_missing *ret)
+{
+	const struct tier *from = NULL;
+	struct store_stat st;
+	char name[LAYOUT_NAME];
+
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->id, gone->id, sizeof(ret->id));
+	ret->sequence = gone->sequence;
+	err_set(&ret->why, ERR_NOTFOUND, "was the newest there (number %" PRIu64 ") and is gone: it "
+	    "was deleted, or the tier was set back", gone->sequence);
+	err_line(&ret->why, "newest", "%s", now[0] == '\0' ? "none of this source" : now);
+	snprintf(name, sizeof(name), "snap/%s", gone->id);
+	for (size_t i = 0; i < all->count && from == NULL; i++)
+		if (&all->tier[i] != t && all->tier[i].store != NULL &&
+		    store_stat(all->tier[i].store, name, &st, NULL) == 1)
+			from = &all->tier[i];
+	if (from != NULL)
+		err_line(&ret->why, "fix", "`ffdr copy --to %s %s` brings it back from '%s'",
+		    t->name, gone->id, from->name);
+	err_line(&ret->why, from != NULL ? "or" : "fix", "find out who did it; remove '%s' when the "
+	    "loss is known and meant", path);
+}
+
+int
+newest_check(const char *dir, const struct tier_set *all, const struct tier *t,
+    const char *source, struct newest_missing *ret, struct err *e)
+{
+	char *path = path_of(dir, t->name, source);
+	struct snapshot_list list = { 0 };
+	const struct seen *gone = NULL;
+	struct memory m;
+	int rc = read_memory(path, &m, e);
+
+	if (rc != 1) {
+		rc = rc == 0 ? 1 : -1;
+		goto out;
+	}
+	if (snapshot_list(t->store, source, &list, e) == -1) {
+		rc = -1;
+		goto out;
+	}
+	if (taken(&m, &list, NULL))
+		gone = &m.newest;
+	else if (m.missed.id[0] != '\0' && !listed(&list, m.missed.id))
+		gone = &m.missed;
+	rc = gone == NULL;
+	if (gone != NULL) {
+		explain(gone, path, newest_listed(&list, NULL), all, t, ret);
+	} else if (m.missed.id[0] != '\0') {
+		/* It is back; when it expires one day, that is no loss. */
+		m.missed.id[0] = '\0';
+		write_memory(path, &m, NULL);
+	}
+out:
+	snapshot_list_done(&list);
+	free(path);
+	return rc;
+}
+
+void
+newest_sources(const char *dir, const char *tier, void (*seen)(void *arg, const char *source),
+    void *arg)
+{
+	char *path = xasprintf("%s/%s", dir, tier);
+	DIR *d = opendir(path);
+	struct dirent *en;
+
+	while (d != NULL && (en = readdir(d)) != NULL)
+		if (layout_source_valid(en->d_name))
+			seen(arg, en->d_name);
+	if (d != NULL)
+		closedir(d);
+	free(path);
+}
+
+int
+newest_forget(const char *dir, const char *tier, const char *source, const char *id, struct err *e)
+{
+	char *path = path_of(dir, tier, source);
+	struct memory m;
+	int rc = 0;
+
+	if (id == NULL || (read_memory(path, &m, NULL) == 1 && strcmp(m.newest.id, id) == 0))
+		rc = file_del(AT_FDCWD, path, e);
+	else if (read_memory(path, &m, NULL) == 1 && strcmp(m.missed.id, id) == 0) {
+		m.missed.id[0] = '\0';
+		rc = write_memory(path, &m, e);
+	}
+	free(path);
+	return rc == -1 ? -1 : 0;
+}

@@ -1,0 +1,38 @@
+#ifndef REPO_NEWEST_H
+#define REPO_NEWEST_H
+
+#include "repo/layout.h"
+#include "store/tier.h"
+
+/*
+ * What this host remembers of the tiers: which snapshot of a source it last saw as the newest
+ * there, by committing, copying or verifying it. A small file each, DIR/<tier>/<source>, DIR being
+ * `state`/newest. A memory may be removed at any time: nothing is held against the tier then.
+ */
+struct newest_missing {
+	char id[96];	     /* "vol.uploads/20261121T020000Z-1a2b3c4d" */
+	uint64_t sequence;
+	struct err why;	     /* ERR_NOTFOUND, with the way out; reads well behind the id */
+};
+
+/*
+ * That snapshot is on the tier. One that is not newer than what is remembered changes nothing. One
+ * that takes the place of a newest that is gone does not make that good: the missing one is
+ * remembered further on, until it is there again or newest_forget().
+ */
+int newest_remember(const char *dir, const struct tier *t, const char *id, uint64_t sequence,
+    struct err *e);
+/*
+ * 1 the remembered one is there or was outlived, or none is remembered; 0 it is missing: *ret; -1
+ * the tier could not be listed, or the file not be read. `all` is looked through for another copy.
+ */
+int newest_check(const char *dir, const struct tier_set *all, const struct tier *t,
+    const char *source, struct newest_missing *ret, struct err *e);
+/* Calls back for every source of which something is remembered on the tier of that name. */
+void newest_sources(const char *dir, const char *tier, void (*seen)(void *arg, const char *source),
+    void *arg);
+/* What a person let go is not missed: only this snapshot, or with id NULL all of that source. */
+int newest_forget(const char *dir, const char *tier, const char *source, const char *id,
+    struct err *e);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * Manifests and records are read whole, and the order of the questions is the order of trust: is
+ * it whole (hash), is it ours (repository, signer, signature for this very name), and only then
+ * is anything decrypted and parsed. So a damaged object, a foreign one, a forged one and one put
+ * under a wrong name each say so in their own words.
+ */
+#include "repo/object.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "repo/object_trailer.h"
+
+/* A manifest under pend/ bears its snap/ name. */
+static const char *
+own_name(const char *found, char room[LAYOUT_NAME])
+{
+	return layout_pend_snap(found, room) == 0 ? room : found;
+}
+
+/* Opens a frame into out, ids checked. */
+static int
+read_frame(const struct object *o, const struct buf *bytes, const struct keyring *k, size_t i,
+    struct buf *out, struct err *e)
+{
+	const struct object_frame *f = &o->index.frame[i];
+	uint8_t *raw = buf_reserve(out, f->rawlen);
+
+	if (raw == NULL)
+		return err_set(e, ERR_CORRUPT, "text is longer than the %zu bytes allowed",
+		    out->limit);
+	if (object_frame(o, i, bytes->data + f->off, raw, e) == -1 ||
+	    object_check_ids(o, i, raw, k, e) == -1)
+		return -1;
+	out->len += f->rawlen;
+	return 0;
+}
+
+/* The first frame and no other holds the object's own name. */
+static int
+check_own_name(const struct object *o, const struct buf *bytes, const struct keyring *k,
+    const char *own, struct err *e)
+{
+	struct buf name;
+	int rc = -1;
+
+	buf_init(&name, LAYOUT_NAME);
+	if (o->index.frames == 0 || o->index.frame[0].kind != FRAME_NAME)
+		err_set(e, ERR_CORRUPT, "first frame is not its own name");
+	else if (read_frame(o, bytes, k, 0, &name, e) == 0 && strcmp(buf_str(&name), own) != 0)
+		err_set(e, ERR_CORRUPT, "calls itself '%s'", buf_str(&name));
+	else if (name.len > 0)
+		rc = 0;
+	buf_done(&name);
+	return rc;
+}
+
+static int
+read_opened(const struct object *o, const struct buf *bytes, const struct keyring *k,
+    const char *own, enum frame_kind kind, struct buf *text, struct err *e)
+{
+	if (check_own_name(o, bytes, k, own, e) == -1)
+		return -1;
+	for (size_t i = 1; i < o->index.frames; i++)
+		if (o->index.frame[i].kind == kind && read_frame(o, bytes, k, i, text, e) == -1)
+			return -1;
+	return 0;
+}
+
+int
+object_read_signed(const struct buf *bytes, enum object_type type, const char *name,
+    const struct keyring *k, enum frame_kind kind, struct buf *text, struct err *e)
+{
+	char room[LAYOUT_NAME];
+	const char *own = own_name(name, room);
+	size_t start = text->len;
+	struct object_header h;
+	struct object *o = NULL;
+	int rc = -1;
+
+	if (object_check_plain(bytes->data, bytes->len, e) == -1 ||
+	    object_header_parse(bytes->data, bytes->len, &h, e) == -1)
+		goto out;
+	if (h.type != type) {
+		err_set(e, ERR_CORRUPT, "is a %s, expected a %s", object_type_word(h.type),
+		    object_type_word(type));
+		goto out;
+	}
+	if (object_check_home(&h, k, e) == -1)
+		goto out;
+	if (type != OBJECT_WAL && object_trailer_check(bytes, type, k, own, e) == -1)
+		goto out;
+	if (object_open(&h, bytes->data + h.index_off, object_index_len(&h), k, &o, e) == -1)
+		goto out;
+	rc = read_opened(o, bytes, k, own, kind, text, e);
+out:
+	if (rc == -1)
+		text->len = start;
+	object_free(o);
+	return rc;
+}

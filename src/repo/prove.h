@@ -1,0 +1,22 @@
+#ifndef REPO_PROVE_H
+#define REPO_PROVE_H
+
+#include <stdbool.h>
+
+#include "repo/repo.h"
+
+/*
+ * Beyond its packs being good: that a snapshot can be read on this tier alone. Every list chunk and
+ * map is read, every id that a map or line gives is the one that the pack's index has at that
+ * place, and every file's id is the one its maps make. No contents are read: scrub_pack() does
+ * that.
+ */
+struct prove_options {
+	bool (*interrupted)(void *arg); /* asked at each entry; may be NULL */
+	void *arg;
+};
+/* ERR_CORRUPT names the path. ERR_CANCELLED. */
+int prove_contents(const struct repo *r, struct tier *t, const char *snap,
+    const struct prove_options *o, struct err *e);
+
+#endif

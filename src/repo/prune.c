@@ -1,0 +1,194 @@
+/*
+ * The facts that the plan needs are taken from the tier itself, never from a cache: a manifest says
+ * whether it is partial, records say what is held and verified. They are gathered first and the
+ * plan is made once; removing then goes from the oldest on, so that an interruption leaves a
+ * history without holes.
+ */
+#include "repo/prune.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "repo/manifest.h"
+#include "repo/record.h"
+#include "repo/snapshot.h"
+#include "repo/wall.h"
+
+/* A plan older than this does not know what was held or verified since. */
+#define PLAN_NS LAYOUT_HOUR_NS
+/* Below it a verification has seen names only. */
+#define VERIFIED_LEVEL 1
+
+struct pruning {
+	struct repo *r;
+	struct tier *t;
+	const char *source;
+	const struct prune_options *o;
+	struct prune_report *report;
+	struct expire_item *item; /* beside report->item */
+	size_t item_room;
+};
+
+static int
+interrupted(const struct pruning *p, struct err *e)
+{
+	if (p->o->interrupted == NULL || !p->o->interrupted(p->o->arg))
+		return 0;
+	return err_set(e, ERR_CANCELLED, "expiry of %s on '%s' was interrupted", p->source,
+	    p->t->name);
+}
+
+/* 1 and *partial, 0 when it is gone by now, -1. */
+static int
+look(struct pruning *p, const struct snapshot *s, bool *partial, struct err *e)
+{
+	struct manifest m;
+	struct err why = { 0 };
+	int rc = 1;
+
+	manifest_init(&m);
+	if (manifest_get(p->t->store, s->name, p->r->keys, &m, &why) == 0) {
+		*partial = m.partial;
+	} else if (why.kind == ERR_NOTFOUND) {
+		rc = 0;
+	} else {
+		*e = why;
+		err_in(e, "'%s' cannot be read, so nothing of its source expires on '%s'", s->name,
+		    p->t->name);
+		err_line(e, "fix", "`ffdr verify --repair %s` fetches it from another tier",
+		    s->part.id);
+		rc = err_line(e, "or", "`ffdr expire --discard %s` gives it up", s->part.id);
+	}
+	manifest_done(&m);
+	return rc;
+}
+
+static int
+gather_snapshots(struct pruning *p, struct err *e)
+{
+	struct snapshot_list list = { 0 };
+	struct prune_report *rep = p->report;
+	int rc = -1, got;
+	bool partial = false;
+
+	if (snapshot_list(p->t->store, p->source, &list, e) == -1)
+		goto out;
+	for (size_t i = 0; i < list.count; i++) {
+		const struct snapshot *s = &list.item[i];
+
+		if (interrupted(p, e) == -1 || (got = look(p, s, &partial, e)) == -1)
+			goto out;
+		if (got == 0)
+			continue;
+		rep->item = mem_grow(rep->item, &rep->room, rep->count + 1, sizeof(*rep->item));
+		p->item = mem_grow(p->item, &p->item_room, rep->count + 1, sizeof(*p->item));
+		memset(&rep->item[rep->count], 0, sizeof(*rep->item));
+		memcpy(rep->item[rep->count].name, s->name, LAYOUT_NAME);
+		rep->item[rep->count].part = s->part;
+		p->item[rep->count++] = (struct expire_item){
+			.time_ns = s->part.time_ns,
+			.stored_ns = s->stored_ns,
+			.partial = partial,
+		};
+	}
+	rc = 0;
+out:
+	snapshot_list_done(&list);
+	return rc;
+}
+
+/* A record that could not be brought (a full tier) counts all the same, so it is only told. */
+static int
+gather_holds(struct pruning *p, struct err *e)
+{
+	struct record_holds holds;
+	int rc = record_holds(p->r, p->t, &holds, e);
+
+	if (rc == 0 && !p->o->dry_run)
+		record_holds_bring(p->r, p->t, &holds, &p->report->holds);
+	for (size_t i = 0; i < p->report->count; i++)
+		p->item[i].held = record_held(&holds, "*") ||
+		    record_held(&holds, p->report->item[i].part.id);
+	record_holds_done(&holds);
+	return rc;
+}
+
+static int
+verified_seen(void *arg, const char *id, int level, int64_t time_ns)
+{
+	struct pruning *p = arg;
+
+	(void)time_ns;
+	for (size_t i = 0; i < p->report->count && level >= VERIFIED_LEVEL; i++)
+		if (strcmp(p->report->item[i].part.id, id) == 0)
+			p->item[i].verified = true;
+	return 0;
+}
+
+static int
+gather(struct pruning *p, struct err *e)
+{
+	if (gather_snapshots(p, e) == -1)
+		return -1;
+	if (p->report->count == 0)
+		return 0;
+	if (gather_holds(p, e) == -1)
+		return -1;
+	return record_verified(p->r, p->t->store, p->source, verified_seen, p, e) == -1 ? -1 : 0;
+}
+
+static int
+remove_going(struct pruning *p, int64_t begin_ns, struct err *e)
+{
+	for (size_t i = 0; i < p->report->count; i++) {
+		struct prune_item *it = &p->report->item[i];
+
+		if (!expire_goes(it->reason))
+			continue;
+		if (interrupted(p, e) == -1)
+			return -1;
+		if (clock_boot_ns() - begin_ns > PLAN_NS)
+			return err_set(e, ERR_REMOTE, "expiry of %s on '%s' took over an hour: run it "
+			    "again to go on", p->source, p->t->name);
+		if (store_del(p->t->store, it->name, e) == -1)
+			return -1;
+		it->gone = true;
+		p->report->gone++;
+	}
+	return 0;
+}
+
+int
+prune_source(struct repo *r, struct tier *t, const char *source, const struct prune_options *o,
+    struct prune_report *ret, struct err *e)
+{
+	struct pruning p = { .r = r, .t = t, .source = source, .o = o, .report = ret };
+	struct expire_rules rules = {
+		.keep_ns = o->keep_ns,
+		.longest_ns = o->longest_ns ? o->longest_ns : LAYOUT_W_NS,
+		.more_than_half = o->more_than_half,
+		.retire = o->retire,
+	};
+	int64_t begin_ns = clock_boot_ns();
+	int rc = -1;
+
+	memset(ret, 0, sizeof(*ret));
+	if (wall_now(r, t, &rules.now_ns, e) == -1 || gather(&p, e) == -1)
+		goto out;
+	ret->going = expire_plan(p.item, ret->count, &rules);
+	for (size_t i = 0; i < ret->count; i++)
+		ret->item[i].reason = p.item[i].reason;
+	rc = o->dry_run ? 0 : remove_going(&p, begin_ns, e);
+out:
+	free(p.item);
+	return rc;
+}
+
+void
+prune_done(struct prune_report *p)
+{
+	free(p->item);
+	memset(p, 0, sizeof(*p));
+}

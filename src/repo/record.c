@@ -1,0 +1,409 @@
+/*
+ * A record is written once and never changed; a later one about the same thing outweighs it. So a
+ * hold is taken off by another record, two hosts never fight over one, and what was said stays on
+ * the tier, signed. The price is that reading means listing and opening all of a kind; there are
+ * few.
+ *
+ * A hold is told to every tier, and read from all of them: a tier that lost its record would else
+ * let go of what a person has pinned, and nobody would see it.
+ */
+#include "repo/record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/units.h"
+#include "repo/object.h"
+
+/* Frames, index and trailer of a record beside its text. */
+#define AROUND 65536
+
+int
+record_put_as(const struct repo *r, struct store *to, const char *name, const struct buf *text,
+    struct err *e)
+{
+	struct object_builder b;
+	uint8_t sha[LAYOUT_SHA];
+	int rc = -1;
+
+	object_build(&b, OBJECT_RECORD, RECORD_LIST_MAX + AROUND);
+	object_add_name(&b, r->keys, name);
+	object_add_text(&b, r->keys, text->data, text->len);
+	if (object_seal(&b, r->keys, name, sha, e) == 0)
+		rc = store_put(to, name, b.bytes.data, b.bytes.len, STORE_NEW, e);
+	object_build_done(&b);
+	return rc;
+}
+
+int
+record_put(const struct repo *r, struct store *to, const char *kind, const char *source,
+    int64_t time_ns, const struct buf *text, char name[LAYOUT_NAME], struct err *e)
+{
+	struct layout_snap part;
+	int rc;
+
+	layout_record_new(kind, source, time_ns, name);
+	if (layout_snap_parse(name, &part) == -1)
+		return err_set(e, ERR_BUG, "'%s' is no name of a record", name);
+	if (text->len > RECORD_MAX)
+		return err_set(e, ERR_FULL, "a record of %zu bytes, at most %u are allowed",
+		    text->len, RECORD_MAX);
+	rc = record_put_as(r, to, name, text, e);
+	if (rc == 0)
+		return err_set(e, ERR_EXISTS, "'%s' is there already", name);
+	return rc == -1 ? err_in(e, "record '%s'", name) : 0;
+}
+
+int
+record_get(const struct repo *r, struct store *from, const char *name, struct buf *text,
+    struct err *e)
+{
+	struct buf bytes;
+	int rc = -1;
+
+	buf_init(&bytes, RECORD_LIST_MAX + AROUND);
+	if (store_get(from, name, &bytes, e) == 0 &&
+	    object_read_signed(&bytes, OBJECT_RECORD, name, r->keys, FRAME_TEXT, text, e) == 0)
+		rc = 0;
+	else
+		err_in(e, "record '%s'", name);
+	buf_done(&bytes);
+	return rc;
+}
+
+int
+record_value(const struct buf *text, const char *key, char *out, size_t room)
+{
+	const char *p = buf_str(text), *end = p + text->len;
+	size_t n = strlen(key);
+
+	while (p < end) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+		size_t len = (size_t)((stop == NULL ? end : stop) - p);
+
+		if (len > n && memcmp(p, key, n) == 0 && p[n] == ' ') {
+			if (len - n - 1 >= room || memchr(p, '\0', len) != NULL)
+				return 0;
+			memcpy(out, p + n + 1, len - n - 1);
+			out[len - n - 1] = '\0';
+			return 1;
+		}
+		p += len + 1;
+	}
+	return 0;
+}
+
+/* ---- all of a kind ---- */
+
+struct names {
+	char (*name)[LAYOUT_NAME];
+	size_t count, room;
+};
+
+static int
+add_name(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct names *l = arg;
+	struct layout_snap part;
+
+	if (layout_snap_parse(entry->name, &part) == -1)
+		return err_set(e, ERR_CORRUPT, "'%s' is no name of a record", entry->name);
+	l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
+	memcpy(l->name[l->count++], entry->name, strlen(entry->name) + 1);
+	return 0;
+}
+
+/* What is done with one record; its text is a string. */
+typedef int record_seen(void *arg, const struct layout_snap *part, const struct buf *text,
+    struct err *e);
+
+static int
+each(const struct repo *r, struct store *s, const char *prefix, record_seen *seen, void *arg,
+    struct err *e)
+{
+	struct names l = { 0 };
+	struct layout_snap part;
+	struct buf text;
+	int rc;
+
+	buf_init(&text, RECORD_MAX);
+	rc = store_list(s, prefix, NULL, add_name, &l, e);
+	for (size_t i = 0; i < l.count && rc == 0; i++) {
+		buf_reset(&text);
+		rc = record_get(r, s, l.name[i], &text, e);
+		if (rc == 0 && layout_snap_parse(l.name[i], &part) == 0 &&
+		    seen(arg, &part, &text, e) == -1) {
+			err_in(e, "record '%s'", l.name[i]);
+			rc = -1;
+		}
+	}
+	free(l.name);
+	buf_done(&text);
+	return rc;
+}
+
+/* ---- holds ---- */
+
+struct hold {
+	char id[96];
+	const char *name; /* of its record: the later of two in one second */
+	int64_t time_ns;
+	bool on;
+};
+struct hold_table {
+	struct hold *item;
+	size_t count, room;
+};
+
+static int
+see_hold(struct hold_table *t, const char *name, const struct buf *text, struct err *e)
+{
+	struct hold h = { .name = name };
+	struct layout_snap part;
+	char state[8];
+	size_t i;
+
+	if (layout_snap_parse(name, &part) == -1 ||
+	    record_value(text, "snapshot", h.id, sizeof(h.id)) != 1 ||
+	    record_value(text, "state", state, sizeof(state)) != 1 ||
+	    (strcmp(state, "on") != 0 && strcmp(state, "off") != 0))
+		return err_set(e, ERR_CORRUPT,
+		    "record '%s': expected 'snapshot ID' and 'state on' or 'state off'", name);
+	h.time_ns = part.time_ns;
+	h.on = strcmp(state, "on") == 0;
+	for (i = 0; i < t->count && strcmp(t->item[i].id, h.id) != 0; i++)
+		;
+	if (i == t->count) {
+		t->item = mem_grow(t->item, &t->room, t->count + 1, sizeof(*t->item));
+		t->item[t->count++] = h;
+	} else if (h.time_ns > t->item[i].time_ns || (h.time_ns == t->item[i].time_ns &&
+	    strcmp(name, t->item[i].name) > 0)) {
+		t->item[i] = h;
+	}
+	return 0;
+}
+
+static int
+skip_strange(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct layout_snap part;
+
+	return layout_snap_parse(entry->name, &part) == -1 ? 0 : add_name(arg, entry, e);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static bool
+has_name(const struct names *l, size_t count, const char *name)
+{
+	return count > 0 && bsearch(name, l->name, count, sizeof(*l->name), by_name) != NULL;
+}
+
+/*
+ * The names of all hold records: t's first, in order, *own of them; then what only others have.
+ * Strange names on another tier are that tier's business, and so is its silence.
+ */
+static int
+list_holds(const struct repo *r, const struct tier *t, struct names *l, size_t *own, struct err *e)
+{
+	*own = 0;
+	if (t != NULL && store_list(t->store, "rec/hold/", NULL, add_name, l, e) == -1)
+		return -1;
+	*own = l->count;
+	for (size_t i = 0; i < r->tiers->count; i++) {
+		struct tier *other = &r->tiers->tier[i];
+		struct names more = { 0 };
+
+		if (other == t || other->store == NULL)
+			continue;
+		if (store_list(other->store, "rec/hold/", NULL, skip_strange, &more, &other->why) == 0)
+			err_clear(&other->why);
+		for (size_t k = 0; k < more.count; k++) {
+			if (has_name(l, *own, more.name[k]))
+				continue;
+			l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
+			memcpy(l->name[l->count++], more.name[k], LAYOUT_NAME);
+		}
+		free(more.name);
+	}
+	return 0;
+}
+
+struct judging {
+	const struct repo *r;
+	struct buf *text;
+};
+
+static int
+judge_record(void *arg, const char *name, const struct buf *bytes, struct err *e)
+{
+	const struct judging *j = arg;
+
+	buf_reset(j->text);
+	return object_read_signed(bytes, OBJECT_RECORD, name, j->r->keys, FRAME_TEXT, j->text, e);
+}
+
+/* The record from whichever tier has it readable. */
+static int
+get_hold(const struct repo *r, struct tier *t, const char *name, struct buf *bytes,
+    struct buf *text, struct err *e)
+{
+	struct judging j = { .r = r, .text = text };
+
+	buf_reset(bytes);
+	return tier_get(r->tiers, t, name, bytes, judge_record, &j, NULL, e);
+}
+
+int
+record_holds(const struct repo *r, struct tier *t, struct record_holds *ret, struct err *e)
+{
+	struct hold_table table = { 0 };
+	struct names l = { 0 };
+	struct buf bytes, text;
+	size_t own;
+	int rc;
+
+	*ret = (struct record_holds){ 0 };
+	buf_init(&bytes, RECORD_LIST_MAX + AROUND);
+	buf_init(&text, RECORD_MAX);
+	rc = list_holds(r, t, &l, &own, e);
+	for (size_t i = 0; i < l.count && rc == 0; i++) {
+		rc = get_hold(r, t, l.name[i], &bytes, &text, e);
+		if (rc == 0)
+			rc = see_hold(&table, l.name[i], &text, e);
+	}
+	ret->id = xcalloc(table.count + 1, sizeof(*ret->id));
+	for (size_t i = 0; i < table.count && rc == 0; i++)
+		if (table.item[i].on)
+			memcpy(ret->id[ret->count++], table.item[i].id, sizeof(*ret->id));
+	ret->missing = xcalloc(l.count - own + 1, sizeof(*ret->missing));
+	for (size_t i = own; i < l.count && rc == 0; i++)
+		memcpy(ret->missing[ret->missings++], l.name[i], LAYOUT_NAME);
+	free(table.item);
+	free(l.name);
+	buf_done(&bytes);
+	buf_done(&text);
+	return rc;
+}
+
+int
+record_holds_bring(const struct repo *r, struct tier *t, const struct record_holds *h,
+    struct err *e)
+{
+	struct buf bytes, text;
+	int brought = 0, rc = 0;
+
+	buf_init(&bytes, RECORD_LIST_MAX + AROUND);
+	buf_init(&text, RECORD_MAX);
+	for (size_t i = 0; i < h->missings && rc != -1; i++) {
+		rc = get_hold(r, t, h->missing[i], &bytes, &text, e);
+		if (rc != -1)
+			rc = store_put(t->store, h->missing[i], bytes.data, bytes.len, STORE_NEW, e);
+		brought += rc == 1;
+	}
+	buf_done(&bytes);
+	buf_done(&text);
+	return rc == -1 ? err_in(e, "bring the records of holds to '%s'", t->name) : brought;
+}
+
+void
+record_holds_done(struct record_holds *h)
+{
+	free(h->id);
+	free(h->missing);
+	*h = (struct record_holds){ 0 };
+}
+
+bool
+record_held(const struct record_holds *h, const char *id)
+{
+	for (size_t i = 0; i < h->count; i++)
+		if (strcmp(h->id[i], id) == 0)
+			return true;
+	return false;
+}
+
+/* ---- proofs ---- */
+
+struct proofs {
+	int (*seen)(void *arg, const char *id, int level, int64_t time_ns);
+	void *arg;
+};
+
+static int
+see_proof(void *arg, const struct layout_snap *part, const struct buf *text, struct err *e)
+{
+	const struct proofs *p = arg;
+	char id[96], level[4];
+
+	if (record_value(text, "snapshot", id, sizeof(id)) != 1 ||
+	    record_value(text, "level", level, sizeof(level)) != 1 || level[1] != '\0' ||
+	    level[0] < '0' || level[0] > '9')
+		return err_set(e, ERR_CORRUPT, "expected 'snapshot ID' and 'level N'");
+	if (p->seen(p->arg, id, level[0] - '0', part->time_ns) == -1)
+		return err_set(e, ERR_CANCELLED, "ended by who asked");
+	return 0;
+}
+
+int
+record_verified(const struct repo *r, struct store *s, const char *source,
+    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e)
+{
+	struct proofs p = { .seen = seen, .arg = arg };
+	char prefix[LAYOUT_NAME];
+
+	snprintf(prefix, sizeof(prefix), "rec/verified/%s/", source);
+	return each(r, s, prefix, see_proof, &p, e);
+}
+
+/* ---- what was let go of ---- */
+
+static bool
+says_gone(const struct repo *r, struct store *s, const char *name, const struct layout_snap *snap)
+{
+	char what[32], object[LAYOUT_NAME], full[LAYOUT_NAME];
+	struct layout_snap part;
+	struct buf text;
+	bool gone = false;
+
+	buf_init(&text, RECORD_MAX);
+	/*
+	 * An earlier end of the source says nothing of what came after it, or in the same second.
+	 */
+	if (layout_snap_parse(name, &part) == -1 || part.time_ns <= snap->time_ns ||
+	    record_get(r, s, name, &text, NULL) == -1 ||
+	    record_value(&text, "what", what, sizeof(what)) != 1 ||
+	    record_value(&text, "object", object, sizeof(object)) != 1)
+		goto out;
+	snprintf(full, sizeof(full), "snap/%s", snap->id);
+	gone = (strcmp(what, RECORD_RETIRE) == 0 && strcmp(object, snap->source) == 0) ||
+	    (strcmp(what, RECORD_DISCARD) == 0 && strcmp(object, full) == 0);
+out:
+	buf_done(&text);
+	return gone;
+}
+
+bool
+record_let_go(const struct repo *r, struct store *s, const char *id)
+{
+	char name[LAYOUT_NAME], prefix[LAYOUT_NAME];
+	struct layout_snap snap;
+	struct names l = { 0 };
+	bool gone = false;
+
+	snprintf(name, sizeof(name), "snap/%s", id);
+	if (layout_snap_parse(name, &snap) == -1)
+		return false;
+	snprintf(prefix, sizeof(prefix), "rec/" RECORD_RUN "/%s/", snap.source);
+	if (store_list(s, prefix, NULL, skip_strange, &l, NULL) == 0)
+		for (size_t i = l.count; i > 0 && !gone; i--)
+			gone = says_gone(r, s, l.name[i - 1], &snap);
+	free(l.name);
+	return gone;
+}

@@ -1,0 +1,67 @@
+#ifndef REPO_RECORD_H
+#define REPO_RECORD_H
+
+#include "repo/repo.h"
+
+/*
+ * Small signed objects rec/<kind>/<source>/<time>-<8hex>: what was verified, what is held, what
+ * happened. The text is lines `key value`; the object is type R.
+ */
+#define RECORD_MAX (1u << 20)	 /* bytes of a record's text */
+#define RECORD_LIST_MAX (64u << 20) /* of a tombstone list's */
+
+int record_put(const struct repo *r, struct store *to, const char *kind, const char *source,
+    int64_t time_ns, const struct buf *text, char name[LAYOUT_NAME], struct err *e);
+/* Under a name that is given, gc/<time>: 1 stored, 0 the name is taken, -1. */
+int record_put_as(const struct repo *r, struct store *to, const char *name, const struct buf *text,
+    struct err *e);
+/* Any R by its name; its text is appended. */
+int record_get(const struct repo *r, struct store *from, const char *name, struct buf *text,
+    struct err *e);
+/*
+ * Value of the first line with that key, copied into out; 1, or 0 when there is no such line or
+ * no room for it.
+ */
+int record_value(const struct buf *text, const char *key, char *out, size_t room);
+
+/*
+ * Holds: which snapshots may not go. rec/hold/<source>/... with "snapshot ID", "state on|off",
+ * "by", "why"; of the records on all tiers that answer the newest about a snapshot counts. One that
+ * no tier has readable is an error: it may be a hold.
+ */
+struct record_holds {
+	char (*id)[96];
+	size_t count;
+	char (*missing)[LAYOUT_NAME]; /* records that other tiers have and t has not */
+	size_t missings;
+};
+/* t must answer; NULL: those that do. record_holds_done() in any case. */
+int record_holds(const struct repo *r, struct tier *t, struct record_holds *ret, struct err *e);
+void record_holds_done(struct record_holds *h);
+/* Brings what is missing there to t, byte for byte. How many, or -1. */
+int record_holds_bring(const struct repo *r, struct tier *t, const struct record_holds *h,
+    struct err *e);
+bool record_held(const struct record_holds *h, const char *id);
+
+/*
+ * What a person let go of past the rules is written down before it is gone: as rec/run, by these
+ * words.
+ */
+#define RECORD_RUN "run"
+#define RECORD_RETIRE "expire --retire"	  /* object SOURCE */
+#define RECORD_DISCARD "expire --discard" /* object snap/ID */
+/*
+ * Did somebody who may sign write down on this store that this snapshot is let go of, alone or with
+ * all of its source, later than it was made? What cannot be read says no.
+ */
+bool record_let_go(const struct repo *r, struct store *s, const char *id);
+
+/*
+ * Calls back for each rec/verified of a source on this store, oldest first: which snapshot was
+ * proved, at what level, when. seen ends it by -1. A record that cannot be read is an error, for
+ * the last proof may not be lost.
+ */
+int record_verified(const struct repo *r, struct store *s, const char *source,
+    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * Opening is looking at all tiers at once, because a tier alone cannot show that it was swapped,
+ * set back or never made. Tiers that are away do not stop anything: the others say enough. A tier
+ * that answers and is empty is another matter, since writing packs there would leave them without
+ * their keys; it is taken out of the run and says so, like one that holds another repository. One
+ * that has lost its repo/ objects alone still says whose it is by the signatures of its key
+ * objects: it stays, and is given them back.
+ */
+#include "repo/repo.h"
+
+#include <stdlib.h>
+
+#include "repo/repo_load.h"
+#include "repo/repo_ours.h"
+#include "repo/repo_pin.h"
+
+void
+repo_free(struct repo *r)
+{
+	if (r == NULL)
+		return;
+	keyring_free(r->keys);
+	repo_chain_done(&r->chain);
+	free(r->clock_path);
+	free(r);
+}
+
+/* Has one of our signers signed a key object that lies there? */
+static bool
+is_ours(const struct repo *r, const struct repo_scan_tier *t)
+{
+	bool ours = false;
+	struct buf text;
+
+	buf_init(&text, KEYRING_TEXT_MAX);
+	for (size_t i = 0; i < t->names && !ours; i++) {
+		buf_reset(&text);
+		ours = store_get(t->tier->store, t->name[i], &text, NULL) == 0 &&
+		    keyring_check(r->keys, t->name[i], &text, NULL) == 0;
+	}
+	buf_done(&text);
+	return ours;
+}
+
+/* Tiers that answered but hold no repository. */
+static void
+close_others(const struct repo *r, const struct repo_scan *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct tier *t = s->tier[i].tier;
+
+		if (s->tier[i].away || s->tier[i].holds ||
+		    (s->tier[i].stray && is_ours(r, &s->tier[i])))
+			continue;
+		store_close(t->store);
+		t->store = NULL;
+		if (!s->tier[i].stray) {
+			err_set(&t->why, ERR_NOTFOUND, "holds no repository yet: run 'ffdr init'");
+			continue;
+		}
+		err_set(&t->why, ERR_REFUSED, "holds objects but no repo/ object that says whose they "
+		    "are");
+		err_line(&t->why, "fix", "bring repo/ and key/ back from another copy of it, or give "
+		    "the tier an empty place");
+	}
+}
+
+static int
+none_found(const struct repo_scan *s, struct err *e)
+{
+	if (s->away == s->count)
+		err_set(e, ERR_REMOTE, "no tier can be reached");
+	else
+		err_set(e, ERR_NOTFOUND, "no tier holds a repository");
+	for (size_t i = 0; i < s->count; i++)
+		if (s->tier[i].stray)
+			err_line(e, s->tier[i].tier->name, "holds objects but no repo/ object that "
+			    "says whose they are");
+	repo_scan_tell_away(s, e);
+	if (s->away == s->count)
+		return -1;
+	return err_line(e, "fix", "run 'ffdr init' to make one");
+}
+
+int
+repo_open(struct tier_set *tiers, const struct repo_options *o, struct repo **ret, struct err *e)
+{
+	struct repo_scan s;
+	struct repo *r = NULL;
+	int rc = -1;
+
+	tier_open_all(tiers);
+	repo_scan(tiers, &s);
+	repo_ours_keep(&s, o->pin_path, o->sign);
+	if (s.holding == 0) {
+		/* What this host remembers is told rather than how to begin anew. */
+		if (s.away == s.count || repo_pin_check_none(o->pin_path, e) == 0)
+			none_found(&s, e);
+		goto out;
+	}
+	if (repo_load(tiers, &s, o, &r, e) == -1)
+		goto out;
+	if (r->keys->epochs == 0) {
+		err_set(e, ERR_KEY, "the repository has no key object on any tier");
+		repo_scan_tell_away(&s, e);
+		err_line(e, "fix", "if its init was cut short, run 'ffdr init' again");
+		goto out;
+	}
+	repo_pin_write(o->pin_path, &r->chain);
+	close_others(r, &s);
+	r->keys->sign = o->sign;
+	*ret = r;
+	r = NULL;
+	rc = 0;
+out:
+	repo_free(r);
+	repo_scan_done(&s);
+	return rc;
+}

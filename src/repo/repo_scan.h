@@ -1,0 +1,40 @@
+#ifndef REPO_REPO_SCAN_H
+#define REPO_REPO_SCAN_H
+
+#include "repo/layout.h"
+#include "store/tier.h"
+
+/* What every tier holds of the repository's own objects, repo/ and key/, by listing. */
+struct repo_scan_tier {
+	struct tier *tier;
+	bool away;	     /* not open, or could not be listed: tier->why says it */
+	bool stray;	     /* no repo/ object, but others of ours */
+	char (*name)[LAYOUT_NAME]; /* repo/<n> and key/<epoch>.<recipient>, in order */
+	size_t names, room;
+	bool holds;	     /* has a repo/ object */
+	unsigned highest;    /* n of its highest repo/<n> */
+};
+
+struct repo_scan {
+	struct repo_scan_tier *tier; /* one a tier of the set, in its order */
+	size_t count;
+	size_t away, holding;
+	unsigned highest; /* of all */
+};
+
+/* Tiers that cannot be listed are away, that is no error here. */
+void repo_scan(struct tier_set *tiers, struct repo_scan *ret);
+void repo_scan_done(struct repo_scan *s);
+/* What was seen of that tier; NULL when it is not of the set. */
+const struct repo_scan_tier *repo_scan_find(const struct repo_scan *s, const struct tier *t);
+bool repo_scan_has(const struct repo_scan_tier *t, const char *name);
+bool repo_scan_anywhere(const struct repo_scan *s, const char *name);
+/*
+ * The next name after `after` (NULL: the first) on any tier that holds the repository; NULL at
+ * the end.
+ */
+const char *repo_scan_next(const struct repo_scan *s, const char *after);
+/* A line for every tier that is away, with the reason. */
+void repo_scan_tell_away(const struct repo_scan *s, struct err *e);
+
+#endif

@@ -1,0 +1,544 @@
+/*
+ * One snapshot from open to commit. What comes from the source passes through the cut and comes
+ * back in order with ids; an entry's contents then decide what is stored, its line goes into the
+ * list, and what it wants into the ledger. Only when every pack was read back from the store is the
+ * manifest put, and it is put last and read back, too.
+ *
+ * Two clocks guard the commit: the store's, and the one that goes on through suspend. Garbage
+ * collection counts on no run being longer than W; a host that slept for two days must not publish
+ * what it began before.
+ */
+#include "repo/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "repo/chunks.h"
+#include "repo/contents.h"
+#include "repo/cut.h"
+#include "repo/ledger.h"
+#include "repo/packer.h"
+#include "repo/parent.h"
+#include "repo/presence.h"
+#include "repo/snapshot.h"
+
+/* A run that has come so near to W stops and commits what it has: W / 24 is an hour. */
+#define LATE_PART 24
+
+/* An entry between writer_begin and its line. */
+struct pending {
+	struct entry *was;  /* the parent's, copied; NULL */
+	struct entry *meta; /* as it is at the end */
+	bool keep;
+	bool begun; /* its contents are in hand */
+};
+
+struct writer {
+	struct repo *repo;
+	struct tier *tier;
+	struct manifest out; /* what will be committed */
+	struct reader *reader; /* of the parent; NULL: none */
+	bool reuse;	       /* may its packs be named again? */
+	struct parent *parent;
+	struct packer *data, *maps;
+	struct ledger *ledger;
+	struct cut *cut;
+	struct contents *contents;
+	struct chunks *chunks;
+	struct pending *now; /* begun, not ended; the cut's */
+	int64_t started_boot, longest;
+	int64_t newest_ns; /* of the names of this source that are there */
+	uint64_t kept_unread;
+	struct err trouble; /* why the newest manifest could not be read */
+};
+
+static void
+pending_free(struct pending *p)
+{
+	if (!p)
+		return;
+	free(p->was);
+	free(p->meta);
+	free(p);
+}
+
+/* The store's time now, without asking it: by the clock that never jumps. */
+static int64_t
+store_now(const struct writer *w)
+{
+	return w->out.started_ns + (clock_boot_ns() - w->started_boot);
+}
+
+/* ---- what the cut gives back ---- */
+
+static int
+take_grain(void *arg, void *entry, const struct cut_grain *g, struct err *e)
+{
+	struct writer *w = arg;
+	struct pending *p = entry;
+
+	if (!p->begun) {
+		contents_begin(w->contents, LAYOUT_GRAIN_LOG2, p->was);
+		p->begun = true;
+	}
+	return contents_grain(w->contents, g, e);
+}
+
+static void
+take_over(struct entry *en, const struct entry *was)
+{
+	en->size = was->size;
+	en->grain_log2 = was->grain_log2;
+	memcpy(en->id, was->id, GRAIN_ID_LEN);
+	en->single = was->single;
+	en->ref = was->ref;
+	en->map = was->map;
+	en->maps = was->maps;
+	en->need = was->need;
+	en->needs = was->needs;
+}
+
+static int
+fill_file(struct writer *w, struct pending *p, struct err *e)
+{
+	if (p->keep) {
+		take_over(p->meta, p->was);
+	} else {
+		if (!p->begun)
+			contents_begin(w->contents, LAYOUT_GRAIN_LOG2, p->was);
+		if (contents_end(w->contents, p->meta, e) == -1)
+			return -1;
+	}
+	if (!p->was || p->was->size != p->meta->size ||
+	    memcmp(p->was->id, p->meta->id, GRAIN_ID_LEN) != 0)
+		w->out.changed_files++;
+	w->out.files++;
+	w->out.bytes += p->meta->size;
+	return 0;
+}
+
+static int
+add_line(struct writer *w, const struct entry *en, struct err *e)
+{
+	w->out.entries++;
+	for (size_t i = 0; i < en->needs; i++)
+		if (ledger_want(w->ledger, en->need[i].pack, en->need[i].grains, e) == -1)
+			return -1;
+	return chunks_add(w->chunks, en, e);
+}
+
+static int
+take_end(void *arg, void *entry, struct err *e)
+{
+	struct writer *w = arg;
+	struct pending *p = entry;
+	int rc = -1;
+
+	if (p->meta->type == ENTRY_FILE && fill_file(w, p, e) == -1)
+		goto out;
+	rc = add_line(w, p->meta, e);
+out:
+	if (rc == -1)
+		err_in(e, "'%.*s'", (int)p->meta->pathlen, p->meta->path);
+	pending_free(p);
+	return rc;
+}
+
+static void
+drop_entry(void *arg, void *entry)
+{
+	(void)arg;
+	pending_free(entry);
+}
+
+static uint32_t
+number_pack(void *arg)
+{
+	struct writer *w = arg;
+
+	return ledger_next(w->ledger);
+}
+
+static void
+stored_pack(void *arg, const struct packer_pack *pack)
+{
+	struct writer *w = arg;
+
+	ledger_stored(w->ledger, pack, store_now(w));
+}
+
+/* ---- opening ---- */
+
+static char *
+copy_or_null(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+/*
+ * The newest manifest of the source on this store, complete or partial, is what rule 1 allows to
+ * reuse. When it cannot be read, a backup must still be possible: then an older one gives the
+ * sequence number and nothing is reused.
+ */
+static int
+open_parent(struct writer *w, const struct writer_options *o, struct err *e)
+{
+	struct snapshot_list list = {0};
+	const struct manifest *m;
+	struct err why = {0};
+	size_t skipped = 0;
+	int rc = -1;
+
+	if (snapshot_list(w->tier->store, o->source, &list, e) == -1)
+		goto out;
+	if (list.count > 0)
+		w->newest_ns = list.item[list.count - 1].part.time_ns;
+	while (skipped < list.count &&
+	    reader_open(w->repo, w->tier, list.item[list.count - 1 - skipped].name, &w->reader,
+		&why) == -1) {
+		if (why.kind != ERR_CORRUPT && why.kind != ERR_NOTFOUND) {
+			*e = why;
+			goto out;
+		}
+		skipped++;
+	}
+	if (skipped > 0)
+		w->trouble = why;
+	w->reuse = w->reader && skipped == 0 && !o->no_parent;
+	w->out.sequence = 1 + skipped;
+	rc = 0;
+	if (!w->reader)
+		goto out;
+	m = reader_manifest(w->reader);
+	w->out.sequence += m->sequence;
+	memcpy(w->out.parent, m->name, sizeof(m->name));
+	memcpy(w->out.parent_sha, m->sha, LAYOUT_SHA);
+	w->out.compared_ns = m->compared_ns;
+out:
+	snapshot_list_done(&list);
+	return rc;
+}
+
+/*
+ * What may be taken over: nothing that the tier has lost, so that the next backup heals what a lost
+ * pack broke.
+ */
+static int
+make_parent(struct writer *w, bool renew, struct err *e)
+{
+	const struct manifest *m = w->reuse ? reader_manifest(w->reader) : NULL;
+	bool *there = xcalloc(m ? m->packs : 0, sizeof(*there));
+	int rc = m ? presence_check(w->tier->store, m, there, e) : 0;
+
+	if (rc == 0)
+		w->parent = parent_new(&(struct parent_options){.reader = m ? w->reader : NULL,
+		    .there = there,
+		    .now_ns = w->out.started_ns,
+		    .horizon_ns = w->repo->horizon_ns,
+		    .renew = renew});
+	free(there);
+	return rc;
+}
+
+static void
+make_parts(struct writer *w, const struct writer_options *o)
+{
+	struct packer_options p = {.keys = w->repo->keys,
+	    .store = w->tier->store,
+	    .pack_size = w->repo->pack_size,
+	    .level = o->level,
+	    .workers = o->workers,
+	    .next_number = number_pack,
+	    .stored = stored_pack,
+	    .arg = w};
+	struct contents_options c = {.key = &w->repo->keys->id};
+	struct cut_target t = {.grain = take_grain, .end = take_end, .drop = drop_entry, .arg = w};
+
+	w->ledger = ledger_new(w->reader ? reader_manifest(w->reader) : NULL);
+	w->data = packer_new(&p);
+	p.workers = o->workers > 0 ? 1 : 0;
+	w->maps = packer_new(&p);
+	c.parent = w->parent;
+	c.data = w->data;
+	c.maps = w->maps;
+	w->contents = contents_new(&c);
+	w->chunks = chunks_new(c.key, w->maps, w->parent);
+	w->cut = cut_new(c.key, &t, o->workers);
+}
+
+int
+writer_open_snapshot(struct repo *repo, struct tier *tier, const struct writer_options *o,
+    struct writer **ret, struct err *e)
+{
+	struct writer *w = xcalloc(1, sizeof(*w));
+
+	w->repo = repo;
+	w->tier = tier;
+	w->longest = o->longest_ns > 0 ? o->longest_ns : LAYOUT_W_NS;
+	manifest_init(&w->out);
+	/* The time first: whatever is read after it is at least as young. */
+	w->started_boot = clock_boot_ns();
+	if (store_clock(tier->store, &w->out.started_ns, e) == -1 || open_parent(w, o, e) == -1 ||
+	    make_parent(w, o->read_all, e) == -1) {
+		writer_free(w);
+		return -1;
+	}
+	memcpy(w->out.source, o->source, strlen(o->source) + 1);
+	/*
+	 * Names have whole seconds and their order says which is newest: two runs in one second are
+	 * none of one.
+	 */
+	if (w->out.started_ns < w->newest_ns + CLOCK_S)
+		layout_snap_new(o->source, w->newest_ns + CLOCK_S, w->out.name);
+	else
+		layout_snap_new(o->source, w->out.started_ns, w->out.name);
+	w->out.root = copy_or_null(o->root);
+	w->out.host = copy_or_null(o->host);
+	w->out.job = copy_or_null(o->job);
+	w->out.slot = copy_or_null(o->slot);
+	if (o->read_all || !w->reuse)
+		w->out.compared_ns = w->out.started_ns;
+	make_parts(w, o);
+	*ret = w;
+	return 0;
+}
+
+void
+writer_free(struct writer *w)
+{
+	if (!w)
+		return;
+	cut_free(w->cut); /* and the entry that was begun and not ended */
+	chunks_free(w->chunks);
+	contents_free(w->contents);
+	packer_free(w->data);
+	packer_free(w->maps);
+	ledger_free(w->ledger);
+	parent_free(w->parent);
+	reader_free(w->reader);
+	manifest_done(&w->out);
+	free(w);
+}
+
+const struct manifest *
+writer_parent(const struct writer *w)
+{
+	return w->reader ? reader_manifest(w->reader) : NULL;
+}
+
+const char *
+writer_trouble(const struct writer *w)
+{
+	const struct err *lost = parent_lost(w->parent);
+
+	return w->trouble.kind != ERR_NONE ? w->trouble.text : lost->text;
+}
+
+/* ---- entries ---- */
+
+int
+writer_begin(struct writer *w, const struct entry *meta, const struct entry **parent,
+    struct err *e)
+{
+	const struct entry *was = NULL;
+	int got = parent_find(w->parent, meta, &was, e);
+
+	if (got == -1)
+		return err_in(e, "looking up '%.*s' in %s", (int)meta->pathlen, meta->path,
+		    w->out.parent);
+	*parent = got == 1 ? was : NULL;
+	w->now = xcalloc(1, sizeof(*w->now));
+	if (got == 1 && was->type == ENTRY_FILE)
+		w->now->was = list_entry_copy(was);
+	cut_begin(w->cut, w->now, LAYOUT_GRAIN_LOG2, meta->type == ENTRY_FILE ? meta->size : 0);
+	return 0;
+}
+
+int
+writer_keep(struct writer *w, struct err *e)
+{
+	const struct entry *was = w->now->was;
+
+	if (!was)
+		return err_set(e, ERR_BUG, "writer_keep: the parent has no such file");
+	for (size_t i = 0; i < was->needs; i++)
+		if (!parent_keepable(w->parent, was->need[i].pack))
+			return 0;
+	w->now->keep = true;
+	w->kept_unread += was->size;
+	return 1;
+}
+
+uint8_t *
+writer_space(struct writer *w, size_t *room, struct err *e)
+{
+	return cut_space(w->cut, room, e);
+}
+
+int
+writer_filled(struct writer *w, size_t n, struct err *e)
+{
+	return cut_filled(w->cut, n, e);
+}
+
+int
+writer_hole(struct writer *w, uint64_t n, struct err *e)
+{
+	return cut_zeros(w->cut, n, e);
+}
+
+int
+writer_end(struct writer *w, const struct entry *meta, struct err *e)
+{
+	w->now->meta = list_entry_copy(meta);
+	w->now = NULL;
+	return cut_end(w->cut, e);
+}
+
+bool
+writer_late(const struct writer *w)
+{
+	return clock_boot_ns() - w->started_boot > w->longest - w->longest / LATE_PART;
+}
+
+void
+writer_detail(struct writer *w, const char *key, const char *value)
+{
+	buf_addf(&w->out.detail, "detail %s ", key);
+	text_escape(value, strlen(value), &w->out.detail);
+	buf_addc(&w->out.detail, '\n');
+}
+
+void
+writer_progress(const struct writer *w, struct writer_progress *ret)
+{
+	const struct contents_sums *s = contents_sums(w->contents);
+
+	*ret = (struct writer_progress){.entries = w->out.entries,
+	    .bytes_read = s->read,
+	    .bytes_kept = s->kept + w->kept_unread,
+	    .bytes_new_raw = s->fresh,
+	    .bytes_stored = packer_stored_bytes(w->data) + packer_stored_bytes(w->maps)};
+}
+
+/* ---- commit ---- */
+
+/* Everything that came in is in packs, and every pack was read back. */
+static int
+flush(struct writer *w, struct err *e)
+{
+	struct writer_progress sums;
+
+	if (cut_flush(w->cut, e) == -1 || chunks_end(w->chunks, &w->out, e) == -1)
+		return -1;
+	if (packer_flush(w->data, e) == -1 || packer_flush(w->maps, e) == -1)
+		return -1;
+	for (size_t i = 0; i < w->out.chunks; i++)
+		if (ledger_want(w->ledger, w->out.chunk[i].ref.pack, 1, e) == -1)
+			return -1;
+	ledger_end(w->ledger, &w->out);
+	writer_progress(w, &sums);
+	w->out.read_bytes = sums.bytes_read;
+	w->out.stored_new = sums.bytes_stored;
+	return buf_check(&w->out.detail, "details of the source", e);
+}
+
+/* Neither clock may say that the run has been longer than W. */
+static int
+check_age(struct writer *w, struct err *e)
+{
+	int64_t now, by_boot = clock_boot_ns() - w->started_boot;
+
+	if (store_clock(w->tier->store, &now, e) == -1)
+		return -1;
+	w->out.finished_ns = now;
+	if (now - w->out.started_ns <= w->longest && by_boot <= w->longest)
+		return 0;
+	return err_set(e, ERR_REFUSED,
+	    "not committed: the run took longer than the longest backup that garbage "
+	    "collection reckons with, its packs may be gone\n  fix       run it again");
+}
+
+static int
+put_manifest(const struct writer *w, const struct buf *bytes, struct err *e)
+{
+	int got = store_put(w->tier->store, w->out.name, bytes->data, bytes->len, STORE_NEW, e);
+
+	return got == 0 ? err_set(e, ERR_EXISTS, "%s is taken", w->out.name) : got == 1 ? 0 : -1;
+}
+
+/* After the commit: is it what was written? */
+static int
+check_manifest(const struct writer *w, const struct buf *bytes, struct err *e)
+{
+	struct buf back;
+	int rc;
+
+	buf_init(&back, bytes->len);
+	rc = store_get(w->tier->store, w->out.name, &back, e);
+	if (rc == 0 && (back.len != bytes->len || memcmp(back.data, bytes->data, back.len) != 0))
+		rc = err_set(e, ERR_CORRUPT, "%s comes back otherwise than it was written",
+		    w->out.name);
+	buf_done(&back);
+	return rc;
+}
+
+/* And is everything there that it names? */
+static int
+check_present(struct writer *w, struct err *e)
+{
+	bool *there = xcalloc(w->out.packs, sizeof(*there));
+	char name[LAYOUT_NAME];
+	int rc = presence_check(w->tier->store, &w->out, there, e);
+
+	for (size_t i = 0; rc == 0 && i < w->out.packs; i++)
+		if (!there[i])
+			rc = err_set(e, ERR_CORRUPT,
+			    "%s is missing or has another size right after the commit",
+			    layout_pack(w->out.pack[i].sha, name));
+	free(there);
+	return rc;
+}
+
+/* A manifest that names what is not there must not stay: existing means complete. */
+static int
+withdraw(struct writer *w, struct err *e)
+{
+	struct err why = {0};
+
+	if (store_del(w->tier->store, w->out.name, &why) == -1)
+		err_line(e, "left", "%s could not be removed: %s", w->out.name, why.text);
+	return err_in(e, "snapshot withdrawn");
+}
+
+int
+writer_commit(struct writer *w, bool partial, struct manifest *ret, struct err *e)
+{
+	struct buf bytes;
+	int rc = -1;
+
+	manifest_init(ret);
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	w->out.partial = partial;
+	if (flush(w, e) == -1 || check_age(w, e) == -1 ||
+	    manifest_seal(&w->out, w->repo->keys, &bytes, e) == -1)
+		goto out;
+	fault_point("commit.before");
+	if (put_manifest(w, &bytes, e) == -1)
+		goto out;
+	fault_point("commit.put");
+	if (check_manifest(w, &bytes, e) == -1 || check_present(w, e) == -1) {
+		withdraw(w, e);
+		goto out;
+	}
+	*ret = w->out;
+	manifest_init(&w->out);
+	rc = 0;
+out:
+	buf_done(&bytes);
+	return rc;
+}
