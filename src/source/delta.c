@@ -1,0 +1,390 @@
+/*
+ * Compares what stands in the target with what the snapshot wants. The owner walks the runs of a
+ * file and hands each to a pool: read the stretch, hash its grains, note which differ. Results come
+ * back in order and only the owner talks to fetch. A file stays open until its last result is in,
+ * so small files overlap as well as the parts of a big one.
+ */
+#include "source/delta.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "filter/pool.h"
+#include "source/place.h"
+#include "source/walk.h"
+
+/* Stretches out at once for each worker: enough to hide one slow read. */
+#define DELTA_AHEAD 8
+/* A directory deeper than this is not removed by recursion: it would run out of descriptors. */
+#define DELTA_DEPTH 500
+
+struct file {
+	int fd;
+	unsigned out; /* stretches not back yet, and one while the owner is in it */
+	uint64_t id, size;
+	unsigned grain_log2;
+};
+
+struct stretch {
+	const struct digest_idkey *key;
+	struct file *file;
+	struct reader_run run; /* ids are its own copy */
+	size_t len;
+	uint8_t *bytes;
+	bool *differs;
+	struct err why;
+	bool failed;
+};
+
+struct delta {
+	const struct digest_idkey *key;
+	struct fetch *fetch;
+	struct pool *pool;
+	struct file *file; /* the current one */
+	uint64_t at;	   /* its bytes up to here are settled or on their way */
+};
+
+struct delta *
+delta_new(const struct digest_idkey *key, struct fetch *fetch, unsigned workers)
+{
+	struct delta *d = xcalloc(1, sizeof(*d));
+
+	d->key = key;
+	d->fetch = fetch;
+	d->pool = pool_new(workers, (workers ? workers : 1) * DELTA_AHEAD);
+	return d;
+}
+
+static void
+free_stretch(struct stretch *s)
+{
+	free((void *)s->run.ids);
+	free(s->bytes);
+	free(s->differs);
+	free(s);
+}
+
+/* A failing close loses nothing: the bytes are synced, or not, with the whole file system. */
+static void
+let_go(struct file *f)
+{
+	if (--f->out > 0)
+		return;
+	close(f->fd);
+	free(f);
+}
+
+void
+delta_free(struct delta *d)
+{
+	struct stretch *s;
+
+	if (!d)
+		return;
+	while ((s = pool_take(d->pool)) != NULL) {
+		let_go(s->file);
+		free_stretch(s);
+	}
+	pool_free(d->pool);
+	if (d->file)
+		let_go(d->file);
+	free(d);
+}
+
+/* In a worker. */
+static void
+compare(void *task)
+{
+	struct stretch *s = task;
+	const size_t grain = (size_t)1 << s->file->grain_log2;
+	uint8_t id[GRAIN_ID_LEN];
+	size_t at, n, i;
+	ssize_t got;
+
+	got = pread(s->file->fd, s->bytes, s->len, (off_t)s->run.offset);
+	if (got == -1) {
+		s->failed = true;
+		err_sys(&s->why, "read what is there");
+		return;
+	}
+	for (i = 0; i < s->run.count; i++) {
+		at = i * grain;
+		n = s->len - at < grain ? s->len - at : grain;
+		s->differs[i] = at + n > (size_t)got;
+		if (s->differs[i])
+			continue;
+		digest_id(s->key, s->bytes + at, n, id);
+		s->differs[i] = memcmp(id, s->run.ids[i], sizeof(id)) != 0;
+	}
+}
+
+/* Gives what differs to fetch, in the longest pieces. */
+static int
+settle(struct delta *d, const struct stretch *s, struct err *e)
+{
+	const size_t grain = (size_t)1 << s->file->grain_log2;
+	struct reader_run part;
+	uint32_t i, n;
+	size_t len;
+
+	if (s->failed) {
+		*e = s->why;
+		return -1;
+	}
+	for (i = 0; i < s->run.count; i += n) {
+		for (n = 1; i + n < s->run.count && s->differs[i + n] == s->differs[i];)
+			n++;
+		if (!s->differs[i])
+			continue;
+		part = s->run;
+		part.first = (uint16_t)(part.first + i);
+		part.count = n;
+		part.offset += i * grain;
+		part.ids += i;
+		len = s->len - i * grain;
+		if (fetch_add(d->fetch, s->file->id, &part, len < n * grain ? len : n * grain,
+			e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+take_one(struct delta *d, struct err *e)
+{
+	struct stretch *s = pool_take(d->pool);
+	int rc;
+
+	if (!s)
+		return 0;
+	rc = settle(d, s, e);
+	let_go(s->file);
+	free_stretch(s);
+	return rc == -1 ? -1 : 1;
+}
+
+/* Makes [from, to) read as zeros, by a hole where the file system has them. */
+static int
+make_zero(int fd, uint64_t from, uint64_t to, struct err *e)
+{
+	static const uint8_t zeros[64u << 10];
+	off_t data;
+	uint64_t n;
+
+	if (from >= to)
+		return 0;
+	data = lseek(fd, (off_t)from, SEEK_DATA);
+	if ((data == -1 && errno == ENXIO) || (data != -1 && (uint64_t)data >= to))
+		return 0;
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+		(off_t)(to - from)) == 0)
+		return 0;
+	if (errno != EOPNOTSUPP)
+		return err_sys(e, "make a hole");
+	for (; from < to; from += n) {
+		n = to - from < sizeof(zeros) ? to - from : sizeof(zeros);
+		if (file_pwrite(fd, zeros, (size_t)n, from, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+delta_begin(struct delta *d, int fd, const struct entry *en, uint64_t id, struct err *e)
+{
+	struct stat st;
+
+	d->file = xcalloc(1, sizeof(*d->file));
+	*d->file = (struct file){
+		.fd = fd, .out = 1, .id = id, .size = en->size, .grain_log2 = en->grain_log2,
+	};
+	d->at = 0;
+	if (fstat(fd, &st) == -1)
+		return err_sys(e, "look at what is there");
+	if ((uint64_t)st.st_size != en->size && ftruncate(fd, (off_t)en->size) == -1)
+		return err_sys(e, "set its size");
+	return 0;
+}
+
+int
+delta_run(void *delta, const struct reader_run *run, struct err *e)
+{
+	struct delta *d = delta;
+	struct file *f = d->file;
+	uint64_t len = (uint64_t)run->count << f->grain_log2;
+	struct stretch *s;
+
+	if (run->offset >= f->size)
+		return err_set(e, ERR_CORRUPT, "its map goes beyond its size");
+	if (make_zero(f->fd, d->at, run->offset, e) == -1)
+		return -1;
+	if (len > f->size - run->offset)
+		len = f->size - run->offset;
+	d->at = run->offset + len;
+	if (pool_full(d->pool) && take_one(d, e) == -1)
+		return -1;
+	s = xcalloc(1, sizeof(*s));
+	*s = (struct stretch){ .key = d->key, .file = f, .run = *run, .len = (size_t)len };
+	s->run.ids = xmemdup(run->ids, run->count * sizeof(*run->ids));
+	s->bytes = xmalloc(s->len);
+	s->differs = xcalloc(run->count, sizeof(*s->differs));
+	f->out++;
+	pool_submit(d->pool, compare, s);
+	return 0;
+}
+
+int
+delta_end(struct delta *d, struct err *e)
+{
+	int rc = make_zero(d->file->fd, d->at, d->file->size, e);
+
+	let_go(d->file);
+	d->file = NULL;
+	return rc;
+}
+
+int
+delta_drain(struct delta *d, struct err *e)
+{
+	int r;
+
+	while ((r = take_one(d, e)) == 1)
+		continue;
+	return r;
+}
+
+/* ---- removing ---- */
+
+struct removal {
+	dev_t dev; /* of the directory it begins in */
+	const struct delta_spare *spare;
+	struct delta_kept *kept;
+	struct buf path; /* of the name in hand */
+};
+
+static int remove_name(struct removal *r, int dirfd, const char *name, unsigned depth,
+    struct err *e);
+
+static uint64_t
+kept(const struct removal *r)
+{
+	return r->kept->mounts + r->kept->own + r->kept->excluded;
+}
+
+/* Must the name stay, whatever is below it? Then it is counted. */
+static bool
+spared(struct removal *r, int dirfd, const char *name)
+{
+	const struct delta_spare *s = r->spare;
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return false;
+	if (own_has(s->own, &st) || own_around(s->own, &st)) {
+		r->kept->own++;
+		return true;
+	}
+	if (!exclude_match(s->exclude, buf_str(&r->path), name, S_ISDIR(st.st_mode)))
+		return false;
+	r->kept->excluded++;
+	return true;
+}
+
+static int
+remove_below(struct removal *r, int fd, unsigned depth, struct err *e)
+{
+	struct walk_names names = { 0 };
+	size_t i, len = r->path.len;
+	int rc = 0, error = walk_names(fd, &names);
+
+	if (error) {
+		errno = error;
+		rc = err_sys(e, "read a directory to remove");
+	}
+	for (i = 0; rc == 0 && i < names.count; i++) {
+		buf_addf(&r->path, "/%s", names.name[i]);
+		rc = remove_name(r, fd, names.name[i], depth + 1, e);
+		buf_cut(&r->path, len);
+	}
+	walk_names_done(&names);
+	return rc;
+}
+
+static int
+remove_directory(struct removal *r, int dirfd, const char *name, unsigned depth, struct err *e)
+{
+	const uint64_t before = kept(r);
+	struct stat st;
+	int fd, rc;
+
+	if (depth > DELTA_DEPTH)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "remove '%s': more than %d directories deep, remove it by hand",
+			       name, DELTA_DEPTH);
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 && errno == EACCES && fchmodat(dirfd, name, S_IRWXU, 0) == 0)
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 && errno == ENOTDIR)
+		errno = EPERM; /* what brought us here was no directory but an immutable file */
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		rc = err_sys(e, "remove '%s'", name);
+	} else if (st.st_dev != r->dev || place_mounted(fd, "")) {
+		r->kept->mounts++;
+		rc = 0;
+	} else {
+		if ((st.st_mode & S_IRWXU) != S_IRWXU)
+			(void)!fchmod(fd, S_IRWXU);
+		rc = remove_below(r, fd, depth, e);
+	}
+	if (fd != -1)
+		close(fd);
+	if (rc == 0 && kept(r) == before && unlinkat(dirfd, name, AT_REMOVEDIR) == -1 &&
+	    errno != ENOENT)
+		rc = err_sys(e, "remove '%s'", name);
+	return rc;
+}
+
+static int
+remove_name(struct removal *r, int dirfd, const char *name, unsigned depth, struct err *e)
+{
+	if (spared(r, dirfd, name))
+		return 0;
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno == EBUSY) {
+		r->kept->mounts++;
+		return 0;
+	}
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, "remove '%s'", name);
+	return remove_directory(r, dirfd, name, depth, e);
+}
+
+int
+delta_remove(int dirfd, const char *path, size_t len, const struct delta_spare *spare,
+    struct delta_kept *ret, struct err *e)
+{
+	struct removal r = { .spare = spare, .kept = ret };
+	const char *slash = memrchr(path, '/', len);
+	char *name = slash ? xstrndup(slash + 1, len - (size_t)(slash + 1 - path)) :
+			     xstrndup(path, len);
+	struct stat st;
+	int rc;
+
+	buf_init(&r.path, SIZE_MAX / 2);
+	buf_add(&r.path, path, len);
+	if (fstatat(dirfd, "", &st, AT_EMPTY_PATH) == -1) {
+		rc = err_sys(e, "look at a directory");
+	} else {
+		r.dev = st.st_dev;
+		rc = remove_name(&r, dirfd, name, 0, e);
+	}
+	buf_done(&r.path);
+	free(name);
+	return rc;
+}
