@@ -1,0 +1,247 @@
+/*
+ * Tiers by use. The probe is an object of its own kind of name, `check/<16 hex>`, which no listing
+ * of the repository looks at; so one that a crash leaves behind is a few bytes and harms nothing.
+ * It is put twice, because the promise that nothing is ever overwritten is the store's, and
+ * everything rests on it.
+ */
+#include "job/check_tier.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "filter/key.h"
+#include "job/init.h"
+
+#define PROBE_BYTES 16
+#define ROOM_WARN_PERCENT 5 /* less than that is a backup or two */
+
+static void
+probe_name(char out[LAYOUT_NAME])
+{
+	uint8_t random[8];
+	char hex[TEXT_HEX(sizeof(random))];
+
+	key_random(random, sizeof(random));
+	snprintf(out, LAYOUT_NAME, "check/%s", text_hex(random, sizeof(random), hex));
+}
+
+/* What a second put of other bytes did to the first. 0: all as promised. */
+static int
+probe_again(struct store *s, const char *name, const uint8_t first[PROBE_BYTES], struct err *e)
+{
+	uint8_t second[PROBE_BYTES];
+	struct buf back;
+	int put, rc = -1;
+
+	buf_init(&back, 4 * PROBE_BYTES);
+	key_random(second, sizeof(second));
+	put = store_put(s, name, second, sizeof(second), STORE_NEW, e);
+	if (put == -1 || store_get(s, name, &back, e) == -1)
+		goto out;
+	if (back.len != PROBE_BYTES || memcmp(back.data, first, PROBE_BYTES) != 0)
+		err_set(e, ERR_UNSUPPORTED, "it overwrites objects that are there already");
+	else if (put != 0)
+		err_set(e, ERR_UNSUPPORTED, "it says it stored what it did not store");
+	else
+		rc = 0;
+out:
+	buf_done(&back);
+	return rc;
+}
+
+/*
+ * Two mounts of one place have different names and numbers; but what is put into one is in the
+ * other.
+ */
+static int
+probe_others(const struct tier_set *all, const struct store *s, const char *name, struct err *e)
+{
+	struct store_stat st;
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct tier *t = &all->tier[i];
+
+		if (!t->store || t->store == s || store_stat(t->store, name, &st, NULL) != 1)
+			continue;
+		err_set(e, ERR_CONFIG, "is the same place as tier '%s': what is stored in one shows in "
+			"the other, so a copy there is none", t->name);
+		return err_line(e, "fix", "give each tier a place of its own");
+	}
+	return 0;
+}
+
+/* Puts, reads back, removes; *skew_ns is how far the store's time of the object is from ours. */
+static int
+probe(const struct tier_set *all, struct store *s, int64_t *skew_ns, struct err *e)
+{
+	char name[LAYOUT_NAME];
+	uint8_t bytes[PROBE_BYTES];
+	struct store_stat st;
+	int rc = -1, got;
+
+	probe_name(name);
+	key_random(bytes, sizeof(bytes));
+	if (store_put(s, name, bytes, sizeof(bytes), STORE_NEW, e) == -1)
+		return -1;
+	if (probe_again(s, name, bytes, e) == -1 || probe_others(all, s, name, e) == -1)
+		goto out;
+	got = store_stat(s, name, &st, e);
+	if (got == 0)
+		err_set(e, ERR_CORRUPT, "an object that was stored just now is not there");
+	if (got != 1)
+		goto out;
+	*skew_ns = st.time_ns - clock_real_ns();
+	rc = 0;
+out:
+	got = store_del(s, name, rc == 0 ? e : NULL);
+	if (rc == 0 && got != 1) {
+		if (got == 0)
+			err_set(e, ERR_CORRUPT, "an object that was stored just now is gone");
+		rc = -1;
+	}
+	return rc;
+}
+
+static int64_t
+magnitude(int64_t ns)
+{
+	return ns < 0 ? -ns : ns;
+}
+
+static void
+check_clock(struct check *c, const char *what, struct store *s, int64_t object_skew)
+{
+	char text[UNITS_TEXT];
+	struct err e = { 0 };
+	int64_t now, skew;
+
+	if (store_clock(s, &now, &e) == -1) {
+		check_error(c, CHECK_FAIL, what, &e);
+		return;
+	}
+	skew = now - clock_real_ns();
+	if (magnitude(object_skew) > magnitude(skew))
+		skew = object_skew;
+	units_duration(magnitude(skew) / CLOCK_MS, text);
+	if (magnitude(skew) > LAYOUT_SKEW_NS)
+		check_add(c, CHECK_FAIL, what, "set the clock of this host or of the store (chrony, ntp)",
+		    "its clock is %s %s ours; at most 5 minutes are allowed", text,
+		    skew > 0 ? "ahead of" : "behind");
+	else
+		check_add(c, CHECK_OK, what, NULL, "its clock is ours within %s", text);
+}
+
+static void
+check_room(struct check *c, const char *what, const char *dir, uint64_t pack_size)
+{
+	char free_text[UNITS_TEXT], all_text[UNITS_TEXT];
+	uint64_t room, all, inodes;
+	enum check_verdict v = CHECK_OK;
+	struct statvfs fs;
+
+	if (statvfs(dir, &fs) == -1)
+		return;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	all = (uint64_t)fs.f_blocks * fs.f_frsize;
+	inodes = fs.f_favail;
+	if (room < 2 * pack_size || (fs.f_files > 0 && inodes == 0))
+		v = CHECK_FAIL;
+	else if (room < all / 100 * ROOM_WARN_PERCENT ||
+	    (fs.f_files > 0 && inodes < fs.f_files / 100 * ROOM_WARN_PERCENT))
+		v = CHECK_WARN;
+	check_add(c, v, what, v == CHECK_OK ? NULL : "make room, or keep less (keep = in its section)",
+	    "%s of %s free%s", units_size(room, free_text), units_size(all, all_text),
+	    v != CHECK_OK && room >= 2 * pack_size ? ", or few inodes" : "");
+}
+
+static void
+check_store(struct check *c, const struct session *s, const struct tier *t)
+{
+	const char *dir = init_tier_dir(t->options.url);
+	struct err e = { 0 };
+	char what[100];
+	int64_t skew = 0;
+
+	snprintf(what, sizeof(what), "tier %s", t->name);
+	if (!t->store) {
+		check_error(c, CHECK_FAIL, what, &t->why);
+		return;
+	}
+	if (probe(&s->tiers, t->store, &skew, &e) == -1) {
+		check_error(c, CHECK_FAIL, what, &e);
+	} else {
+		check_add(c, CHECK_OK, what, NULL, "%s: wrote, read back, refused to overwrite, removed",
+		    t->options.url);
+		check_clock(c, what, t->store, skew);
+	}
+	if (dir)
+		check_room(c, what, dir, s->conf->pack_size);
+}
+
+void
+check_tier_stores(struct check *c, const struct session *s)
+{
+	for (size_t i = 0; i < s->tiers.count; i++)
+		check_store(c, s, &s->tiers.tier[i]);
+}
+
+static int
+device(const char *path, dev_t *ret)
+{
+	struct stat st;
+
+	if (!path || stat(path, &st) == -1)
+		return -1;
+	*ret = st.st_dev;
+	return 0;
+}
+
+/* Does any source lie on the disk of this tier? */
+static void
+check_source_device(struct check *c, const struct session *s, const struct tier *t, dev_t dev)
+{
+	char what[100];
+	dev_t other;
+
+	snprintf(what, sizeof(what), "tier %s", t->name);
+	for (size_t i = 0; i < s->conf->volumes; i++) {
+		const struct conf_volume *v = &s->conf->volume[i];
+
+		if (device(v->path, &other) == 0 && other == dev)
+			check_add(c, CHECK_WARN, what,
+			    "put the tier on another disk; more tiers help only if they are elsewhere",
+			    "lies on the same file system as vol.%s: one broken disk takes both",
+			    v->name);
+	}
+}
+
+void
+check_tier_devices(struct check *c, const struct session *s)
+{
+	char what[100];
+	dev_t dev, other;
+
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		const struct tier *t = &s->tiers.tier[i];
+
+		if (!t->store || device(init_tier_dir(t->options.url), &dev) == -1)
+			continue;
+		check_source_device(c, s, t, dev);
+		snprintf(what, sizeof(what), "tier %s", t->name);
+		for (size_t k = 0; k < i; k++) {
+			const struct tier *u = &s->tiers.tier[k];
+
+			if (u->store && device(init_tier_dir(u->options.url), &other) == 0 &&
+			    other == dev)
+				check_add(c, CHECK_WARN, what, "give each tier a disk of its own",
+				    "lies on the same file system as tier %s: one broken disk takes "
+				    "both", u->name);
+		}
+	}
+}

@@ -1,0 +1,12 @@
+#ifndef JOB_CHECK_TIER_H
+#define JOB_CHECK_TIER_H
+
+#include "job/check.h"
+#include "job/session.h"
+
+/* Each tier by use: reachable, writable, never overwriting, its clock, its room. */
+void check_tier_stores(struct check *c, const struct session *s);
+/* Tiers against each other: two on one disk protect from less than it looks like. */
+void check_tier_devices(struct check *c, const struct session *s);
+
+#endif

@@ -1,0 +1,372 @@
+/*
+ * The second copy, made by whoever runs this command, from wherever a good one lies. What a tier
+ * takes is decided from listings each time, so nothing has to be remembered and two hosts that copy
+ * at once do the same thing twice at worst. A tier that is away costs its own copies and no
+ * other's.
+ */
+#include "job/copy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "job/inventory.h"
+#include "job/pick.h"
+#include "job/recall.h"
+
+#define DAY_NS (24 * LAYOUT_HOUR_NS)
+/* 1 January 1970 was a Thursday; a week of a tier begins on Monday. */
+#define MONDAY_NS (4 * DAY_NS)
+
+struct round {
+	struct session *s;
+	const struct copy_options *o;
+	const struct watch *w;
+	struct copy_report *report;
+	const char *id; /* being copied */
+	bool told;	/* that it waits */
+};
+
+/* The number of the period that a time lies in. */
+static int64_t
+period_of(int64_t takes_ns, int64_t t)
+{
+	return (t - MONDAY_NS) / takes_ns;
+}
+
+bool
+copy_due(int64_t takes_ms, int64_t newest_there_ns, int64_t newest_ns, int64_t now_ns)
+{
+	int64_t takes_ns = takes_ms * CLOCK_MS;
+
+	if (newest_ns == 0 || newest_ns <= newest_there_ns)
+		return false;
+	if (takes_ns == 0 || newest_there_ns == 0)
+		return true;
+	return period_of(takes_ns, newest_there_ns) < period_of(takes_ns, now_ns);
+}
+
+const char *
+copy_word(enum copy_outcome o)
+{
+	static const char *const word[] = {
+		[COPY_DONE] = "done",	    [COPY_THERE] = "there", [COPY_NOT_DUE] = "not-due",
+		[COPY_NOTHING] = "nothing", [COPY_WOULD] = "would", [COPY_AWAY] = "away",
+		[COPY_FAILED] = "failed",
+	};
+
+	return word[o];
+}
+
+static struct copy_line *
+add_line(struct copy_report *rep, const char *source, const struct tier *to)
+{
+	struct copy_line *l;
+
+	rep->line = mem_grow(rep->line, &rep->room, rep->count + 1, sizeof(*rep->line));
+	l = &rep->line[rep->count++];
+	memset(l, 0, sizeof(*l));
+	snprintf(l->source, sizeof(l->source), "%s", source);
+	l->to = to->name;
+	return l;
+}
+
+static bool
+stop(void *arg)
+{
+	const struct round *r = arg;
+
+	return r->w->stop(r->w->arg);
+}
+
+static void
+progress(void *arg, bool waiting, uint64_t done, uint64_t of)
+{
+	struct round *r = arg;
+	char *text;
+
+	if (!waiting) {
+		r->w->progress(r->w->arg, "copying", done, of);
+		return;
+	}
+	if (r->told)
+		return;
+	r->told = true;
+	text = xasprintf("%s relies on packs that a collection there may be about to delete: waits %d "
+			 "minutes at most", r->id, (int)(PEND_SETTLE_NS / (60 * CLOCK_S)));
+	r->w->event(r->w->arg, "waiting", text);
+	free(text);
+}
+
+static void
+tell_replaced(struct round *r, const struct copy_line *l)
+{
+	char *text;
+
+	if (l->pend.replaced == 0)
+		return;
+	text = xasprintf("%zu packs that lay damaged on '%s' were set aside below bad/ there and sent "
+			 "anew", l->pend.replaced, l->to);
+	r->w->event(r->w->arg, "warning", text);
+	free(text);
+}
+
+/* One snapshot to one tier: a line of the report. -1 only when somebody asked to stop. */
+static int
+copy_one(struct round *r, struct tier *from, struct tier *to, const char *name, struct err *e)
+{
+	const struct pend_options po = { .interrupted = stop, .progress = progress, .arg = r };
+	struct copy_report *rep = r->report;
+	struct layout_snap part = { 0 };
+	struct copy_line *l;
+	int rc;
+
+	layout_snap_parse(name, &part);
+	l = add_line(rep, part.source, to);
+	snprintf(l->id, sizeof(l->id), "%s", part.id);
+	l->from = from->name;
+	if (r->o->dry_run) {
+		l->outcome = COPY_WOULD;
+		return 0;
+	}
+	r->id = l->id;
+	r->told = false;
+	rc = pend_copy(r->s->repo, from, to, name, &po, &l->pend, &l->why);
+	tell_replaced(r, l);
+	if (rc == 0) {
+		l->outcome = l->pend.already ? COPY_THERE : COPY_DONE;
+		rep->done += !l->pend.already;
+		recall_put(r->s, to, l->id, l->pend.sequence, r->w);
+		return 0;
+	}
+	l->outcome = l->why.kind == ERR_REMOTE ? COPY_AWAY : COPY_FAILED;
+	rep->away += l->outcome == COPY_AWAY;
+	rep->failed += l->outcome == COPY_FAILED;
+	if (l->why.kind != ERR_CANCELLED)
+		return 0;
+	*e = l->why;
+	return -1;
+}
+
+/* ---- what is where ---- */
+
+/* The nearest tier that lists it. */
+static struct tier *
+tier_with(struct session *s, const struct inventory_item *it)
+{
+	for (size_t i = 0; i < s->tiers.count; i++)
+		if (it->on >> i & 1)
+			return &s->tiers.tier[i];
+	return NULL;
+}
+
+static bool
+is_on(struct session *s, const struct inventory_item *it, const struct tier *t)
+{
+	return it->on >> (t - s->tiers.tier) & 1;
+}
+
+/* 1 complete, 0 partial, -1: by the manifest itself, from any tier that has a good one. */
+static int
+complete(struct session *s, const struct inventory_item *it, struct err *e)
+{
+	struct manifest m;
+	int rc = -1;
+
+	for (size_t i = 0; i < s->tiers.count && rc == -1; i++) {
+		if (!(it->on >> i & 1))
+			continue;
+		manifest_init(&m);
+		if (manifest_get(s->tiers.tier[i].store, it->name, s->repo->keys, &m, e) == 0)
+			rc = !m.partial;
+		manifest_done(&m);
+	}
+	return rc;
+}
+
+/* The newest complete one: its place in inv, or inv->count when there is none. */
+static size_t
+newest_complete(struct round *r, const struct inventory *inv)
+{
+	struct err why = { 0 };
+
+	for (size_t i = inv->count; i > 0; i--) {
+		int rc = complete(r->s, &inv->item[i - 1], &why);
+
+		if (rc == 1)
+			return i - 1;
+		if (rc == -1)
+			r->w->event(r->w->arg, "warning", why.text);
+	}
+	return inv->count;
+}
+
+static int64_t
+newest_there(struct session *s, const struct inventory *inv, const struct tier *t)
+{
+	for (size_t i = inv->count; i > 0; i--)
+		if (is_on(s, &inv->item[i - 1], t))
+			return inv->item[i - 1].part.time_ns;
+	return 0;
+}
+
+/* A tier that takes all gets what it missed and would keep, the oldest first. */
+static int
+copy_all(struct round *r, struct tier *to, const struct inventory *inv, size_t newest,
+    struct err *e)
+{
+	int64_t there = newest_there(r->s, inv, to), now = clock_real_ns();
+	struct err why = { 0 };
+
+	for (size_t i = 0; i <= newest; i++) {
+		const struct inventory_item *it = &inv->item[i];
+		bool kept = to->keep_ms < 0 || it->part.time_ns >= now - to->keep_ms * CLOCK_MS;
+
+		if (it->part.time_ns <= there || (i != newest && !kept) ||
+		    complete(r->s, it, &why) != 1)
+			continue;
+		if (copy_one(r, tier_with(r->s, it), to, it->name, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Listed is not enough to say that it is there. */
+static void
+say_there(struct round *r, const char *source, struct tier *to, const struct inventory_item *it)
+{
+	struct copy_line *l = add_line(r->report, source, to);
+	struct manifest m;
+
+	manifest_init(&m);
+	memcpy(l->id, it->part.id, sizeof(l->id));
+	l->from = to->name;
+	l->outcome = COPY_THERE;
+	if (manifest_get(to->store, it->name, r->s->repo->keys, &m, &l->why) == -1) {
+		if (l->why.kind == ERR_CORRUPT)
+			err_line(&l->why, "fix", "`ffdr verify --repair --tier %s`", to->name);
+		l->outcome = l->why.kind == ERR_REMOTE ? COPY_AWAY : COPY_FAILED;
+		r->report->away += l->outcome == COPY_AWAY;
+		r->report->failed += l->outcome == COPY_FAILED;
+	}
+	manifest_done(&m);
+}
+
+static int
+serve_tier(struct round *r, const char *source, struct tier *to, const struct inventory *inv,
+    size_t newest, struct err *e)
+{
+	const struct inventory_item *it;
+	struct copy_line *l;
+
+	if (to->store == NULL || to->why.kind == ERR_REMOTE) {
+		l = add_line(r->report, source, to);
+		l->outcome = COPY_AWAY;
+		l->why = to->why;
+		r->report->away++;
+		return 0;
+	}
+	if (newest == inv->count) {
+		add_line(r->report, source, to)->outcome = COPY_NOTHING;
+		return 0;
+	}
+	it = &inv->item[newest];
+	if (is_on(r->s, it, to)) {
+		say_there(r, source, to, it);
+		return 0;
+	}
+	if (r->o->to == NULL && !copy_due(to->takes_ms, newest_there(r->s, inv, to),
+	    it->part.time_ns, clock_real_ns())) {
+		add_line(r->report, source, to)->outcome = COPY_NOT_DUE;
+		return 0;
+	}
+	if (r->o->to == NULL && to->takes_ms == 0)
+		return copy_all(r, to, inv, newest, e);
+	return copy_one(r, tier_with(r->s, it), to, it->name, e);
+}
+
+static int
+serve_source(struct round *r, const char *source, struct err *e)
+{
+	const struct inventory_options io = { .source = &source, .sources = 1 };
+	struct tier **to = xcalloc(r->s->tiers.count, sizeof(struct tier *));
+	struct inventory inv = { 0 };
+	size_t n = 1, newest;
+	int rc = -1;
+
+	if (inventory_read(r->s, &io, r->w, &inv, e) == -1)
+		goto out;
+	if (r->o->to != NULL)
+		to[0] = tier_find(&r->s->tiers, r->o->to);
+	else
+		n = session_source_tiers(r->s, source, to, r->s->tiers.count);
+	newest = newest_complete(r, &inv);
+	rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = serve_tier(r, source, to[i], &inv, newest, e);
+out:
+	inventory_done(&inv);
+	free(to);
+	return rc;
+}
+
+/* ---- the verb ---- */
+
+static int
+copy_named(struct round *r, struct tier *to, struct err *e)
+{
+	const struct pick_options po = { .text = r->o->snapshot };
+	char name[LAYOUT_NAME];
+	struct tier *from;
+
+	if (pick_snapshot(r->s, &po, name, &from, e) == -1)
+		return -1;
+	return copy_one(r, from, to, name, e);
+}
+
+static int
+serve_configured(struct round *r, struct err *e)
+{
+	const struct conf *c = r->s->conf;
+	int rc = 0;
+
+	for (size_t i = 0; i < c->volumes && rc == 0; i++) {
+		char *source = xasprintf("vol.%s", c->volume[i].name);
+
+		rc = serve_source(r, source, e);
+		free(source);
+	}
+	return rc;
+}
+
+int
+copy_run(struct session *s, const struct copy_options *o, const struct watch *w,
+    struct copy_report *ret, struct err *e)
+{
+	struct round r = { .s = s, .o = o, .w = w, .report = ret };
+	struct tier *to = NULL;
+	int rc = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (o->to != NULL && session_tier(s, o->to, &to, e) == -1)
+		return -1;
+	if (o->snapshot != NULL && to == NULL)
+		return err_set(e, ERR_USAGE, "a snapshot was named but no tier to copy it to, expected "
+		    "--to TIER");
+	if (o->snapshot != NULL)
+		return copy_named(&r, to, e);
+	if (o->sources == 0)
+		return serve_configured(&r, e);
+	for (size_t i = 0; i < o->sources && rc == 0; i++)
+		rc = serve_source(&r, o->source[i], e);
+	return rc;
+}
+
+void
+copy_done(struct copy_report *r)
+{
+	free(r->line);
+	memset(r, 0, sizeof(*r));
+}

@@ -1,0 +1,80 @@
+/*
+ * Export reads in path order, as a tar wants it, where restore reads pack by pack: so it is the
+ * slower way out, and the one that needs nothing of ours on the other side. A pipe has no way back:
+ * what fails half way leaves half an archive, which the exit code alone tells.
+ */
+#include "job/export.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "job/lost.h"
+#include "job/opened.h"
+#include "job/recall.h"
+#include "source/tar.h"
+
+struct export {
+	const struct watch *watch;
+	uint64_t total;
+};
+
+static void
+warn(void *arg, const char *text)
+{
+	const struct export *x = arg;
+
+	x->watch->event(x->watch->arg, "warning", text);
+}
+
+static bool
+stop(void *arg)
+{
+	const struct export *x = arg;
+
+	return x->watch->stop(x->watch->arg);
+}
+
+static void
+progress(void *arg, uint64_t done)
+{
+	const struct export *x = arg;
+
+	x->watch->progress(x->watch->arg, "exporting", done, done <= x->total ? x->total : 0);
+}
+
+int
+export_run(struct session *s, const struct export_options *o, const struct watch *w,
+    struct export_report *ret, struct err *e)
+{
+	const struct opened_options oo = {
+		.what = o->what, .tier = o->tier, .path = o->path, .paths = o->paths,
+		.watch = w,
+	};
+	struct export x = { .watch = w };
+	struct tar_options to = {
+		.fd = o->fd, .warn = warn, .stop = stop, .progress = progress, .arg = &x
+	};
+	struct tar_report seen = { 0 };
+	struct opened opened;
+	int64_t begun = clock_boot_ns();
+	int rc = -1;
+
+	memset(ret, 0, sizeof(*ret));
+	if (opened_new(s, &oo, &opened, e) == -1)
+		goto out;
+	memcpy(ret->id, opened.part.id, sizeof(ret->id));
+	recall_warn(s, o->tier ? tier_find(&s->tiers, o->tier) : NULL, opened.part.source, w);
+	x.total = o->paths > 0 ? 0 : reader_manifest(opened.reader)->bytes;
+	to.path = (const char *const *)opened.path;
+	to.paths = opened.paths;
+	rc = tar_export(opened.reader, &to, &seen, e);
+	if (rc == -1)
+		lost_explain(s, &opened, w, e);
+	ret->fallbacks = opened_fallbacks(&opened, w);
+	ret->entries = seen.entries;
+	ret->bytes = seen.bytes;
+	ret->took_ns = clock_boot_ns() - begun;
+out:
+	opened_done(&opened);
+	return rc;
+}

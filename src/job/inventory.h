@@ -1,0 +1,51 @@
+#ifndef JOB_INVENTORY_H
+#define JOB_INVENTORY_H
+
+#include "base/opt.h"
+#include "job/session.h"
+#include "job/watch.h"
+#include "repo/catalog.h"
+#include "repo/layout.h"
+
+/*
+ * What lies where: a row for each snapshot that any reachable tier lists. Facts come from this
+ * host's catalog, so no manifest is opened and no key is needed; with `refresh` the unknown ones
+ * are opened.
+ */
+struct inventory_item {
+	char name[LAYOUT_NAME];
+	struct layout_snap part;
+	uint64_t on; /* bit i: session.tiers.tier[i] has it */
+	bool known;
+	struct catalog_facts facts;
+};
+struct inventory {
+	struct inventory_item *item; /* by source, then time */
+	size_t count, room;
+	size_t unknown;	 /* rows without facts */
+	size_t away;	 /* tiers that could not be asked */
+	uint64_t mute;	 /* bit i: session.tiers.tier[i] is one of those */
+	unsigned opened; /* manifests read by refresh */
+};
+
+struct inventory_options {
+	const char *const *source; /* full names; none: all */
+	size_t sources;
+	struct tier *tier; /* only this one, NULL: all that answer */
+	bool refresh;	   /* the session has its repository open */
+	bool names_only;   /* no facts */
+};
+#define INVENTORY_TIERS 64 /* bits in `on` */
+
+int inventory_read(struct session *s, const struct inventory_options *o, const struct watch *w,
+    struct inventory *ret, struct err *e);
+void inventory_done(struct inventory *inv);
+
+/* Where the catalog of this configuration lies. Caller frees. */
+char *inventory_catalog(const struct session *s);
+/* "local, dr" of the bits; the caller frees. */
+char *inventory_tiers(const struct session *s, uint64_t on);
+/* Which tiers list this snapshot (bits as in `on`); those that do not answer count as not. */
+uint64_t inventory_where(struct session *s, const char *name);
+
+#endif

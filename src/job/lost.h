@@ -1,0 +1,14 @@
+#ifndef JOB_LOST_H
+#define JOB_LOST_H
+
+#include "job/opened.h"
+#include "job/watch.h"
+
+/*
+ * What a person is told when a snapshot could not be read because one of its packs is on no tier:
+ * which, and the newest older snapshot whose packs are all there. true then; any other error stays
+ * as it is.
+ */
+bool lost_explain(struct session *s, const struct opened *o, const struct watch *w, struct err *e);
+
+#endif

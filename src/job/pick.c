@@ -1,0 +1,273 @@
+/*
+ * A snapshot may lie on one tier and not on another, so the same words could mean different things
+ * on different tiers. They are read once, over all that any tier lists: "latest" is the newest of
+ * all, and a prefix is unique only when it is so everywhere. A tier that is away hides what it
+ * alone has; where this host's catalog remembers such a one, and it is newer, the person hears what
+ * would be lost.
+ */
+#include "job/pick.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "job/inventory.h"
+#include "repo/catalog.h"
+#include "repo/manifest.h"
+#include "repo/snapshot.h"
+
+int
+pick_source(const struct session *s, const char *text, char out[64], struct err *e)
+{
+	const struct conf_volume *v;
+
+	if (layout_source_valid(text)) {
+		snprintf(out, 64, "%s", text);
+		return 0;
+	}
+	if (conf_find_source(s->conf, text, &v, e) == -1)
+		return -1;
+	snprintf(out, 64, "vol.%s", v->name);
+	return 0;
+}
+
+/* The source in front of a '/' may be short as well; what is no source is left to the resolver. */
+static char *
+full_text(const struct session *s, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char *first = slash ? xstrndup(text, (size_t)(slash - text)) : xstrdup(text);
+	char source[64], *full;
+
+	if (pick_source(s, first, source, NULL) == 0)
+		full = xasprintf("%s%s", source, slash ? slash : "");
+	else
+		full = xstrdup(text);
+	free(first);
+	return full;
+}
+
+/* Nobody has it. What was looked for, who was asked, and whether the name is one we know at all. */
+static int
+nowhere(const struct session *s, const struct pick_options *o, const char *text, struct err *e)
+{
+	const struct conf_volume *volume;
+	char *source = xstrndup(text, strcspn(text, "/"));
+	struct buf asked;
+
+	buf_init(&asked, 1u << 16); /* names of tiers */
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		const struct tier *t = &s->tiers.tier[i];
+
+		if (t->store && (!o->tier || o->tier == t))
+			buf_addf(&asked, "%s%s", asked.len > 0 ? ", " : "", t->name);
+	}
+	err_set(e, ERR_NOTFOUND, "there is no snapshot '%s'", text);
+	err_line(e, "checked", "%s", buf_str(&asked));
+	for (size_t i = 0; i < s->tiers.count && !o->tier; i++) {
+		if (!s->tiers.tier[i].store)
+			err_line(e, "away", "%s", s->tiers.tier[i].name);
+	}
+	if (layout_source_valid(source) && conf_find_source(s->conf, source, &volume, NULL) == -1)
+		err_line(e, "note", "no source '%s' is configured", source);
+	err_line(e, "fix", "`ffdr list` shows all there are");
+	buf_done(&asked);
+	free(source);
+	return -1;
+}
+
+/* ---- what this host remembers and no tier shows ---- */
+
+struct newer {
+	const char *catalog;
+	const struct snapshot_list *listed;
+	const char *text; /* NULL: any of the source */
+	int64_t until_ns; /* 0: no limit */
+	struct layout_snap best; /* at first what was picked */
+};
+
+static void
+see_known(void *arg, const char *id)
+{
+	struct newer *n = arg;
+	struct catalog_facts facts;
+	struct layout_snap part;
+	char name[LAYOUT_NAME];
+
+	snprintf(name, sizeof(name), "snap/%s", id);
+	if (layout_snap_parse(name, &part) == -1 || part.time_ns <= n->best.time_ns)
+		return;
+	if (n->until_ns != 0 && part.time_ns > n->until_ns)
+		return;
+	if (n->text && !snapshot_fits(n->listed, n->text, &part))
+		return;
+	for (size_t i = 0; i < n->listed->count; i++) {
+		if (strcmp(n->listed->item[i].name, name) == 0)
+			return;
+	}
+	if (catalog_get(n->catalog, id, &facts) == 1 && !facts.partial)
+		n->best = part;
+}
+
+static void
+warn_newer(struct session *s, const struct pick_options *o, const char *text, const char *name,
+    const struct inventory *inv, const struct snapshot_list *listed)
+{
+	char *catalog = inventory_catalog(s), *away = NULL, *warning, by[UNITS_TEXT];
+	struct newer n = { .catalog = catalog, .listed = listed, .text = text,
+		.until_ns = o->at_ns };
+	struct layout_snap picked;
+
+	if (!o->watch || inv->mute == 0 || layout_snap_parse(name, &picked) == -1)
+		goto out;
+	n.best = picked;
+	catalog_each(catalog, picked.source, see_known, &n);
+	if (strcmp(n.best.id, picked.id) == 0)
+		goto out;
+	away = inventory_tiers(s, inv->mute);
+	warning = xasprintf("%s is newer by %s, and no tier that answers has it\n"
+			    "  checked   %s cannot be reached; this host remembers that snapshot\n"
+			    "  fix       bring back %s, or accept what %s lacks", n.best.id,
+	    units_duration((n.best.time_ns - picked.time_ns) / CLOCK_MS, by), away, away,
+	    picked.id);
+	o->watch->event(o->watch->arg, "warning", warning);
+	free(warning);
+out:
+	free(away);
+	free(catalog);
+}
+
+/* ---- picking ---- */
+
+/* The rows as the list that names are read against; the caller frees its items. */
+static struct snapshot_list
+as_list(const struct inventory *inv)
+{
+	struct snapshot_list l = { .item = xcalloc(inv->count + 1, sizeof(*l.item)) };
+
+	for (; l.count < inv->count; l.count++) {
+		memcpy(l.item[l.count].name, inv->item[l.count].name, LAYOUT_NAME);
+		l.item[l.count].part = inv->item[l.count].part;
+	}
+	return l;
+}
+
+static struct tier *
+nearest(struct session *s, const struct inventory *inv, const char *name)
+{
+	for (size_t i = 0; i < inv->count; i++) {
+		if (strcmp(inv->item[i].name, name) == 0)
+			return &s->tiers.tier[__builtin_ctzll(inv->item[i].on)];
+	}
+	return NULL;
+}
+
+static int
+resolve(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
+    struct tier **ret, struct err *e)
+{
+	const struct inventory_options io = { .tier = o->tier, .names_only = true };
+	char *text = full_text(s, o->text);
+	struct snapshot_list l = { 0 };
+	struct inventory inv = { 0 };
+	int got, rc = -1;
+
+	if (inventory_read(s, &io, o->watch ? o->watch : &watch_none, &inv, e) == -1)
+		goto out;
+	l = as_list(&inv);
+	got = snapshot_resolve(s->repo, &l, text, o->partial, name, e);
+	if (got == 0)
+		nowhere(s, o, text, e);
+	if (got != 1)
+		goto out;
+	*ret = nearest(s, &inv, name);
+	warn_newer(s, o, text, name, &inv, &l);
+	rc = 0;
+out:
+	snapshot_list_done(&l);
+	inventory_done(&inv);
+	free(text);
+	return rc;
+}
+
+/* 1 complete, 0 partial, -1. */
+static int
+complete(struct session *s, const struct inventory_item *item, struct tier **ret, struct err *e)
+{
+	struct manifest m;
+	int rc = -1;
+
+	for (size_t i = 0; i < s->tiers.count && rc == -1; i++) {
+		*ret = &s->tiers.tier[i];
+		if (!(item->on >> i & 1))
+			continue;
+		manifest_init(&m);
+		if (manifest_get((*ret)->store, item->name, s->repo->keys, &m, e) == 0)
+			rc = !m.partial;
+		manifest_done(&m);
+	}
+	return rc;
+}
+
+static int
+nothing_so_old(const char *source, const struct inventory *inv, int64_t at_ns, struct err *e)
+{
+	char at[UNITS_TEXT], from[UNITS_TEXT], to[UNITS_TEXT];
+
+	if (inv->count == 0)
+		return err_set(e, ERR_NOTFOUND, "there is no snapshot of %s", source);
+	err_set(e, ERR_REFUSED, "no snapshot of %s is as old as %s", source, units_time(at_ns, at));
+	err_line(e, "checked", "%zu snapshots on all tiers that answer", inv->count);
+	err_line(e, "possible", "%s .. %s", units_time(inv->item[0].part.time_ns, from),
+	    units_time(inv->item[inv->count - 1].part.time_ns, to));
+	return err_line(e, "fix", "`ffdr list %s` shows them; --at with a later time", source);
+}
+
+static int
+newest_until(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
+    struct tier **ret, struct err *e)
+{
+	char source[64];
+	const char *const sources[] = { source };
+	const struct inventory_options io = { .source = sources, .sources = 1, .tier = o->tier,
+		.names_only = true };
+	struct inventory inv = { 0 };
+	struct snapshot_list l;
+	int is = 0, rc = -1;
+
+	if (pick_source(s, o->text, source, e) == -1)
+		return -1;
+	if (inventory_read(s, &io, o->watch ? o->watch : &watch_none, &inv, e) == -1)
+		return -1;
+	for (size_t i = inv.count; i > 0 && is == 0; i--) {
+		if (inv.item[i - 1].part.time_ns > o->at_ns)
+			continue;
+		is = complete(s, &inv.item[i - 1], ret, e);
+		if (is == 1)
+			snprintf(name, LAYOUT_NAME, "%s", inv.item[i - 1].name);
+	}
+	if (is == 1) {
+		l = as_list(&inv);
+		warn_newer(s, o, NULL, name, &inv, &l);
+		snapshot_list_done(&l);
+		rc = 0;
+	} else if (is == 0) {
+		rc = nothing_so_old(source, &inv, o->at_ns, e);
+	}
+	inventory_done(&inv);
+	return rc;
+}
+
+int
+pick_snapshot(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
+    struct tier **ret_tier, struct err *e)
+{
+	*ret_tier = NULL;
+	if (o->at_ns != 0)
+		return newest_until(s, o, name, ret_tier, e);
+	return resolve(s, o, name, ret_tier, e);
+}

@@ -1,0 +1,231 @@
+/*
+ * `restore --dry-run`. Names, kinds, sizes and times are enough to say what would go and about how
+ * much would come; a file that was changed behind its own time is only found by the restore
+ * itself, which compares contents. So the numbers are a forecast, and the words around them say so.
+ */
+#include "job/preview.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "source/place.h"
+#include "source/walk.h"
+
+#define LOST_FOUND "lost+found"
+
+bool
+preview_wants(const char *const *wanted, size_t count, const char *path, size_t len)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t n = strlen(wanted[i]);
+
+		if (strcmp(wanted[i], ".") == 0)
+			return true;
+		if (len >= n && memcmp(path, wanted[i], n) == 0 && (len == n || path[n] == '/'))
+			return true;
+	}
+	return count == 0;
+}
+
+/* The next wanted entry of the snapshot: 1/0/-1. */
+static int
+next_entry(struct reader *r, const struct preview_options *o, const struct entry **ret,
+    struct err *e)
+{
+	int got;
+
+	do
+		got = reader_next(r, ret, e);
+	while (got == 1 && !preview_wants(o->path, o->paths, (*ret)->path, (*ret)->pathlen));
+	return got;
+}
+
+static int
+next_there(struct walk *w, const struct preview_options *o, const struct walk_entry **ret)
+{
+	int got = 0;
+
+	if (!w)
+		return 0;
+	do
+		got = walk_next(w, ret);
+	while (got == 1 && !preview_wants(o->path, o->paths, (*ret)->path, (*ret)->pathlen));
+	return got;
+}
+
+static bool
+looks_the_same(const struct entry *en, const struct walk_entry *there)
+{
+	return there->looked && S_ISREG(there->st.st_mode) &&
+	    (uint64_t)there->st.st_size == en->size && there->st.st_mtim.tv_sec == en->mtime_s &&
+	    (uint64_t)there->st.st_mtim.tv_nsec == en->mtime_ns;
+}
+
+static void
+add_name(struct preview_names *n, const char *path, size_t len)
+{
+	n->name = mem_grow(n->name, &n->room, n->count + 1, sizeof(*n->name));
+	n->name[n->count++] = xstrndup(path, len);
+}
+
+void
+preview_names_done(struct preview_names *n)
+{
+	for (size_t i = 0; i < n->count; i++)
+		free(n->name[i]);
+	free(n->name);
+	*n = (struct preview_names){ 0 };
+}
+
+/* What is counted while both sides go by each other. */
+struct side_by_side {
+	struct preview *p;
+	/* Nothing below is counted: the restore leaves it, or it goes with that directory. */
+	char *settled;
+};
+
+static void
+settle(struct side_by_side *s, const char *path, size_t len)
+{
+	free(s->settled);
+	s->settled = xstrndup(path, len);
+}
+
+static bool
+is_settled(const struct side_by_side *s, const char *path)
+{
+	const char *dir = s->settled;
+
+	return dir && preview_wants(&dir, 1, path, strlen(path));
+}
+
+/* The last directory that was to go holds what nobody may remove, so it stays. */
+static void
+keep_last(struct side_by_side *s, const char *path)
+{
+	struct preview_names *n = &s->p->removes;
+	const char *last = n->count > 0 ? n->name[n->count - 1] : NULL;
+
+	if (last && path && preview_wants(&last, 1, path, strlen(path)))
+		free(n->name[--n->count]);
+}
+
+/* The snapshot does not have it. Below a directory that goes, nothing is counted again. */
+static void
+extra(struct side_by_side *s, const struct walk_entry *there)
+{
+	if (is_settled(s, there->path)) {
+		if (there->looked && S_ISDIR(there->st.st_mode) &&
+		    place_mounted(there->dirfd, there->name))
+			keep_last(s, there->path);
+		return;
+	}
+	settle(s, there->path, there->pathlen);
+	/* Of the file system, not of the volume: it stays, and nothing in it is looked at. */
+	if (strcmp(there->path, LOST_FOUND) == 0)
+		return;
+	if (there->looked && S_ISDIR(there->st.st_mode) && place_mounted(there->dirfd, there->name))
+		return;
+	add_name(&s->p->removes, there->path, there->pathlen);
+}
+
+/* The snapshot has another thing by that name than what is there. */
+static void
+replaced(struct side_by_side *s, const struct entry *en, const struct walk_entry *there)
+{
+	if (!there->looked)
+		return;
+	if (S_ISDIR(there->st.st_mode) && en->type != ENTRY_DIR) {
+		settle(s, en->path, en->pathlen);
+		add_name(&s->p->removes, en->path, en->pathlen);
+	} else if (S_ISREG(there->st.st_mode) && en->type != ENTRY_FILE &&
+	    en->type != ENTRY_HARDLINK) {
+		add_name(&s->p->changes, en->path, en->pathlen);
+	}
+}
+
+/* Could it not be read, so that what stands here stays? */
+static bool
+unread(struct side_by_side *s, const struct entry *en, const struct walk_entry *there)
+{
+	const bool longer = there && there->looked && S_ISREG(there->st.st_mode) &&
+	    (uint64_t)there->st.st_size > en->size;
+
+	if (!(en->note & ENTRY_UNREADABLE) ||
+	    (en->type == ENTRY_FILE && en->size > 0 && !longer))
+		return false;
+	s->p->missing++;
+	settle(s, en->path, en->pathlen);
+	return true;
+}
+
+static void
+count(struct side_by_side *s, const struct entry *en, const struct walk_entry *there)
+{
+	struct preview *p = s->p;
+
+	p->entries++;
+	p->files += en->type == ENTRY_FILE;
+	if (unread(s, en, there))
+		return;
+	if (there)
+		replaced(s, en, there);
+	if (en->type != ENTRY_FILE)
+		return;
+	p->bytes += en->size;
+	if (there && looks_the_same(en, there)) {
+		p->unchanged++;
+		return;
+	}
+	p->write += en->size;
+	if (there && there->looked && !S_ISDIR(there->st.st_mode))
+		add_name(&p->changes, en->path, en->pathlen);
+}
+
+int
+preview_run(struct reader *r, const struct preview_options *o, const struct watch *w,
+    struct preview *ret, struct err *e)
+{
+	const struct walk_options wo = {
+		.root = o->target, .exclude = o->exclude, .own = o->own, .one_file_system = true };
+	const struct walk_entry *there = NULL;
+	const struct entry *en = NULL;
+	struct side_by_side s = { .p = ret };
+	struct walk *walk = NULL;
+	int have, are, order, rc = -1;
+
+	memset(ret, 0, sizeof(*ret));
+	if (o->target && walk_open(&wo, &walk, e) == -1)
+		return -1;
+	have = next_entry(r, o, &en, e);
+	are = next_there(walk, o, &there);
+	while (have == 1 || are == 1) {
+		order = have != 1 ? 1 : are != 1 ? -1 :
+		    list_path_order(en->path, en->pathlen, there->path, there->pathlen);
+		if (order > 0)
+			extra(&s, there);
+		else
+			count(&s, en, order == 0 ? there : NULL);
+		if (order <= 0)
+			have = next_entry(r, o, &en, e);
+		if (order >= 0) {
+			are = next_there(walk, o, &there);
+			for (size_t i = 0; i < walk_left(walk)->count; i++)
+				keep_last(&s, walk_left(walk)->item[i]);
+		}
+		if (have == -1)
+			goto out;
+		w->progress(w->arg, "comparing", ret->bytes, 0);
+		if (w->stop(w->arg)) {
+			err_set(e, ERR_CANCELLED, "interrupted; nothing was changed");
+			goto out;
+		}
+	}
+	rc = have;
+out:
+	walk_free(walk);
+	free(s.settled);
+	return rc;
+}

@@ -1,0 +1,117 @@
+/*
+ * What was never restored is no backup. The proof is the restore that a person would make, and then
+ * the same restore once more as a delta over the result: that reads every file back from the disk,
+ * compares it with the snapshot and would write what differs. So when the second one has nothing to
+ * write and nothing to remove, the first one was right, and no further comparison had to be
+ * invented.
+ */
+#include "job/rehearse.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "repo/layout.h"
+#include "repo/record.h"
+
+#define REHEARSE_KIND "verified" /* records of this kind, like those of `verify` */
+#define REHEARSE_RECORD 512	 /* three short lines */
+
+/* One of each source at a time: a second run of it waits for nobody and starts anew. */
+static char *
+place(const struct session *s, const char *what)
+{
+	char *path = xasprintf("%s/restore-%s", s->conf->scratch, what);
+
+	for (char *p = path + strlen(s->conf->scratch) + 1; *p; p++) {
+		if (*p == '/')
+			*p = '_';
+	}
+	return path;
+}
+
+static int
+compare(struct session *s, const struct restore_options *first, const struct restore_report *made,
+    const struct watch *w, struct err *e)
+{
+	struct restore_options again = *first;
+	struct restore_report seen = { 0 };
+	int rc;
+
+	again.what = made->id; /* a newer one may have come */
+	again.delta = true;
+	rc = restore_run(s, &again, w, &seen, e);
+	if (rc == 0 && (seen.written > 0 || seen.removed > 0 || seen.files != made->files))
+		rc = err_set(e, ERR_CORRUPT, "what was restored of %s is not what was read back: %llu "
+					     "bytes differ, %llu names are too many", made->id,
+		    (unsigned long long)seen.written, (unsigned long long)seen.removed);
+	restore_report_done(&seen);
+	return rc;
+}
+
+/* What was proved is proved, whether or not the tier takes the note of it. */
+static void
+note(struct session *s, const struct restore_report *made, const struct watch *w)
+{
+	const struct sign_key *sign = s->repo->keys->sign;
+	struct tier *t = tier_find(&s->tiers, made->tier);
+	char name[LAYOUT_NAME], *warning;
+	struct err why = { 0 };
+	struct buf text;
+	int64_t now;
+	int rc = -1;
+
+	if (!sign || !sign_key_is_private(sign) || made->fallbacks > 0)
+		return;
+	buf_init(&text, REHEARSE_RECORD);
+	if (store_clock(t->store, &now, &why) == 0) {
+		buf_addf(&text, "snapshot %s\nlevel %d\ntier %s\n", made->id, REHEARSE_LEVEL, t->name);
+		rc = record_put(s->repo, t->store, REHEARSE_KIND, made->source, now, &text, name, &why);
+	}
+	if (rc == -1) {
+		warning = xasprintf("what was proved of %s cannot be noted on '%s': %s", made->id,
+		    t->name, why.text);
+		w->event(w->arg, "warning", warning);
+		free(warning);
+	}
+	buf_done(&text);
+}
+
+int
+rehearse_run(struct session *s, const struct rehearse_options *o, const struct watch *w,
+    struct restore_report *ret, struct err *e)
+{
+	char *dir = place(s, o->what);
+	const struct restore_options ro = {
+		.what = o->what,
+		.tier = o->tier,
+		.to = dir,
+		.trusted = true,
+		.no_sync = true,
+	};
+	struct err gone = { 0 };
+	int rc = -1;
+
+	memset(ret, 0, sizeof(*ret));
+	if (file_make_dirs(AT_FDCWD, s->conf->scratch, 0700, e) == -1 ||
+	    file_remove_tree(AT_FDCWD, dir, e) == -1)
+		goto out;
+	if (restore_run(s, &ro, w, ret, e) == -1)
+		goto out;
+	if (ret->lost > 0) {
+		err_set(e, ERR_CORRUPT, "%llu files of %s lack bytes", (unsigned long long)ret->lost,
+		    ret->id);
+		goto out;
+	}
+	if (compare(s, &ro, ret, w, e) == -1)
+		goto out;
+	note(s, ret, w);
+	rc = 0;
+out:
+	if (file_remove_tree(AT_FDCWD, dir, &gone) == -1)
+		w->event(w->arg, "warning", gone.text);
+	free(dir);
+	return rc;
+}

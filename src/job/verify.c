@@ -1,0 +1,582 @@
+/*
+ * Each tier is proved by itself, as if it were the only one left. A pack is looked at once however
+ * many snapshots name it, so verifying all snapshots costs what the tier holds and not what it
+ * means.
+ *
+ * The order is that of the last proof, the oldest first: a run under a time budget takes up where
+ * the one before it stopped, by nothing but the records on the tier.
+ */
+#include "job/verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "job/mend.h"
+#include "job/pick.h"
+#include "job/recall.h"
+#include "repo/packset.h"
+#include "repo/prove.h"
+#include "repo/record.h"
+#include "repo/repo_audit.h"
+#include "repo/snapshot.h"
+#include "store/aside.h"
+
+#define RECORD_KIND "verified"
+#define RECORD_TEXT 4096
+
+struct listed {
+	uint8_t sha[LAYOUT_SHA]; /* first: compared alone */
+	uint64_t size;
+};
+
+/* One tier being verified. */
+struct proof {
+	struct session *s;
+	struct tier *t;
+	const struct verify_options *o;
+	const struct watch *w;
+	struct verify_report *report;
+	int64_t end_ns; /* boot time of the budget's end; 0: none */
+	struct listed *listed; /* packs, in order of hash */
+	size_t packs, pack_room;
+	struct packset good, bad; /* looked at in this run */
+	const char *id;		  /* the snapshot in hand; "": what all need */
+	bool mute;		  /* the tier takes no records */
+};
+
+struct todo {
+	const struct snapshot *snap;
+	int64_t last_ns; /* when it was proved at this level, 0: never */
+};
+
+/* What one tier has to do. */
+struct todo_list {
+	struct snapshot_list list;
+	struct todo *item;
+	size_t count;
+	enum scrub_level level;
+};
+
+static bool
+stop(void *arg)
+{
+	const struct proof *p = arg;
+
+	return p->w->stop(p->w->arg);
+}
+
+static int
+interrupted(const struct proof *p, struct err *e)
+{
+	if (!p->w->stop(p->w->arg))
+		return 0;
+	return err_set(e, ERR_CANCELLED, "verification of '%s' was interrupted", p->t->name);
+}
+
+/* ---- findings ---- */
+
+/*
+ * Something is wrong with that object: noted, told, and mended when another tier's copy would help.
+ * 1 when it is good now, else 0.
+ */
+static int
+find(struct proof *p, const char *object, bool copy_helps, const struct err *why)
+{
+	struct verify_report *rep = p->report;
+	struct verify_finding *f;
+	char *text;
+
+	rep->finding = mem_grow(rep->finding, &rep->room, rep->count + 1, sizeof(*rep->finding));
+	f = &rep->finding[rep->count++];
+	memset(f, 0, sizeof(*f));
+	f->tier = p->t->name;
+	f->why = *why;
+	snprintf(f->object, sizeof(f->object), "%s", object);
+	snprintf(f->snapshot, sizeof(f->snapshot), "%s", p->id);
+	if (p->o->repair && copy_helps && (why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND ||
+	    why->kind == ERR_IO || why->kind == ERR_KEY))
+		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
+	rep->broken += !f->repaired;
+	text = xasprintf("'%s' on '%s'%s%s%s: %s%s", object, p->t->name, p->id[0] ? " (" : "", p->id,
+	    p->id[0] ? ")" : "", why->text, f->repaired ? "; repaired" : "");
+	p->w->event(p->w->arg, f->repaired ? "repaired" : "warning", text);
+	free(text);
+	return f->repaired;
+}
+
+/*
+ * A bad pack that no tier can mend. In its place it would be taken for there: by the next backup,
+ * which reuses it, and by the next copy. It is read once more first: a pack that has its hash now
+ * stays.
+ */
+static void
+set_aside(struct proof *p, const struct manifest_pack *mp)
+{
+	struct verify_finding *f = &p->report->finding[p->report->count - 1];
+	char name[LAYOUT_NAME], aside[ASIDE_NAME], *text;
+	struct err why = { 0 };
+
+	if (!p->o->repair || f->why.kind != ERR_CORRUPT || f->repair.kind == ERR_NONE)
+		return;
+	if (scrub_pack(p->t->store, mp->sha, 0, p->s->repo->keys, p->o->level > SCRUB_HASHED ?
+	    p->o->level : SCRUB_HASHED, &why) == 0 || why.kind != ERR_CORRUPT)
+		return;
+	err_clear(&why);
+	layout_pack(mp->sha, name);
+	f->aside = aside_object(p->t->store, name, &why) == 0;
+	p->report->aside += f->aside;
+	text = f->aside ? xasprintf("'%s' on '%s': no tier that answers has a good copy; set aside as "
+	    "'%s', so that the next backup stores what the source still has", name, p->t->name,
+	    aside_name(name, aside)) : xasprintf("'%s' on '%s' could not be set aside: %s", name,
+	    p->t->name, why.text);
+	p->w->event(p->w->arg, "warning", text);
+	free(text);
+}
+
+/* ---- one snapshot ---- */
+
+static int
+by_sha(const void *a, const void *b)
+{
+	return memcmp(a, b, LAYOUT_SHA);
+}
+
+static int
+check_listed(const struct proof *p, const struct manifest_pack *mp, struct err *e)
+{
+	const struct listed *l = p->packs == 0 ? NULL :
+	    bsearch(mp->sha, p->listed, p->packs, sizeof(*l), by_sha);
+
+	if (l == NULL)
+		return err_set(e, ERR_NOTFOUND, "is not there");
+	if (l->size != mp->size)
+		return err_set(e, ERR_CORRUPT, "has %llu bytes, expected %u",
+		    (unsigned long long)l->size, mp->size);
+	return 0;
+}
+
+/* 1 good, 0 bad, -1 the tier or the person ended it. */
+static int
+check_pack(struct proof *p, const struct manifest_pack *mp, struct err *e)
+{
+	const struct keyring *k = p->s->repo->keys;
+	char name[LAYOUT_NAME];
+	struct err why = { 0 };
+	int rc;
+
+	if (packset_has(&p->good, mp->sha) || packset_has(&p->bad, mp->sha))
+		return packset_has(&p->good, mp->sha);
+	if (interrupted(p, e) == -1)
+		return -1;
+	rc = check_listed(p, mp, &why);
+	if (rc == 0 && p->o->level > SCRUB_LISTED) {
+		rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, &why);
+		p->report->bytes += mp->size;
+		p->w->progress(p->w->arg, "verifying", p->report->bytes, 0);
+	}
+	p->report->packs++;
+	if (rc == -1 && why.kind == ERR_REMOTE) {
+		*e = why;
+		return -1;
+	}
+	if (rc == -1) {
+		if (find(p, layout_pack(mp->sha, name), true, &why) == 1)
+			rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, NULL);
+		else
+			set_aside(p, mp);
+	}
+	packset_add(rc == 0 ? &p->good : &p->bad, mp->sha);
+	return rc == 0;
+}
+
+/* What was proved is proved, whether or not the tier takes the note of it; said once a tier. */
+static void
+write_down(struct proof *p, const struct snapshot *snap)
+{
+	const struct sign_key *sign = p->s->repo->keys->sign;
+	struct err why = { 0 };
+	char name[LAYOUT_NAME], *warning;
+	struct buf text;
+	int64_t now;
+
+	if (sign == NULL || !sign_key_is_private(sign) || p->mute)
+		return;
+	buf_init(&text, RECORD_TEXT);
+	if (store_clock(p->t->store, &now, &why) == 0) {
+		buf_addf(&text, "snapshot %s\nlevel %d\ntier %s\n", snap->part.id,
+		    (int)p->o->level, p->t->name);
+		if (record_put(p->s->repo, p->t->store, RECORD_KIND, snap->part.source, now, &text,
+		    name, &why) != -1)
+			err_clear(&why);
+	}
+	if (why.kind != ERR_NONE) {
+		p->mute = true;
+		warning = xasprintf("what was verified on '%s' cannot be noted there: %s",
+		    p->t->name, why.text);
+		p->w->event(p->w->arg, "warning", warning);
+		free(warning);
+	}
+	buf_done(&text);
+}
+
+/* 1 and the manifest; 0 it is bad, or gone by the rules since it was listed; -1. */
+static int
+open_manifest(struct proof *p, const struct snapshot *snap, struct manifest *m, bool *gone,
+    struct err *e)
+{
+	const struct keyring *k = p->s->repo->keys;
+	struct err why = { 0 };
+
+	*gone = false;
+	if (manifest_get(p->t->store, snap->name, k, m, &why) == 0)
+		return 1;
+	*gone = why.kind == ERR_NOTFOUND;
+	if (why.kind == ERR_REMOTE) {
+		*e = why;
+		return -1;
+	}
+	if (*gone || find(p, snap->name, true, &why) == 0)
+		return 0;
+	manifest_done(m);
+	return manifest_get(p->t->store, snap->name, k, m, e) == 0 ? 1 : -1;
+}
+
+static int
+check_packs(struct proof *p, const struct manifest *m, struct err *e)
+{
+	int good = 1, rc;
+
+	for (size_t i = 0; i < m->packs; i++) {
+		rc = check_pack(p, &m->pack[i], e);
+		if (rc == -1)
+			return -1;
+		good = good && rc == 1;
+	}
+	return good;
+}
+
+static int
+check_contents(struct proof *p, const struct snapshot *snap, struct err *e)
+{
+	const struct prove_options po = { .interrupted = stop, .arg = p };
+	struct err why = { 0 };
+
+	if (prove_contents(p->s->repo, p->t, snap->name, &po, &why) == 0)
+		return 1;
+	if (why.kind == ERR_CANCELLED || why.kind == ERR_REMOTE) {
+		*e = why;
+		return -1;
+	}
+	find(p, snap->name, false, &why);
+	return 0;
+}
+
+static int
+check_snapshot(struct proof *p, const struct snapshot *snap, struct err *e)
+{
+	struct manifest m;
+	uint64_t sequence;
+	bool gone;
+	int rc;
+
+	p->id = snap->part.id;
+	manifest_init(&m);
+	rc = open_manifest(p, snap, &m, &gone, e);
+	if (rc == 1)
+		rc = check_packs(p, &m, e);
+	if (rc == 1 && p->o->level == SCRUB_OPENED)
+		rc = check_contents(p, snap, e);
+	sequence = m.sequence;
+	manifest_done(&m);
+	if (rc == -1 || gone)
+		return rc == -1 ? -1 : 0;
+	p->report->snapshots++;
+	p->report->good += rc == 1;
+	if (rc != 1)
+		return 0;
+	recall_put(p->s, p->t, snap->part.id, sequence, p->w);
+	write_down(p, snap);
+	return 0;
+}
+
+/* ---- which, and in which order ---- */
+
+static bool
+wanted(const struct verify_options *o, const struct snapshot *snap, char (*named)[LAYOUT_NAME])
+{
+	for (size_t i = 0; i < o->snapshots; i++)
+		if (strcmp(named[i], snap->name) == 0)
+			return true;
+	for (size_t i = 0; i < o->sources; i++)
+		if (strcmp(o->source[i], snap->part.source) == 0)
+			return true;
+	return o->snapshots == 0 && o->sources == 0;
+}
+
+static int
+proof_seen(void *arg, const char *id, int level, int64_t time_ns)
+{
+	struct todo_list *l = arg;
+
+	for (size_t i = 0; i < l->count && level >= (int)l->level; i++)
+		if (strcmp(l->item[i].snap->part.id, id) == 0 && time_ns > l->item[i].last_ns)
+			l->item[i].last_ns = time_ns;
+	return 0;
+}
+
+/* The oldest proof first; of those without one the newest snapshot: it is what a restore wants. */
+static int
+by_need(const void *a, const void *b)
+{
+	const struct todo *x = a, *y = b;
+
+	if (x->last_ns != y->last_ns)
+		return x->last_ns < y->last_ns ? -1 : 1;
+	if (x->snap->part.time_ns != y->snap->part.time_ns)
+		return x->snap->part.time_ns > y->snap->part.time_ns ? -1 : 1;
+	return strcmp(x->snap->name, y->snap->name);
+}
+
+static int
+make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, struct err *e)
+{
+	const char *source = "";
+
+	l->level = p->o->level;
+	if (snapshot_list(p->t->store, NULL, &l->list, e) == -1)
+		return -1;
+	l->item = xcalloc(l->list.count + 1, sizeof(*l->item));
+	for (size_t i = 0; i < l->list.count; i++)
+		if (wanted(p->o, &l->list.item[i], named))
+			l->item[l->count++].snap = &l->list.item[i];
+	for (size_t i = 0; i < l->count; i++) {
+		if (strcmp(source, l->item[i].snap->part.source) == 0)
+			continue;
+		source = l->item[i].snap->part.source;
+		if (record_verified(p->s->repo, p->t->store, source, proof_seen, l, e) == -1)
+			return -1;
+	}
+	if (l->count > 1)
+		qsort(l->item, l->count, sizeof(*l->item), by_need);
+	return 0;
+}
+
+static int
+pack_seen(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct proof *p = arg;
+
+	(void)e;
+	p->listed = mem_grow(p->listed, &p->pack_room, p->packs + 1, sizeof(*p->listed));
+	if (layout_pack_parse(entry->name, p->listed[p->packs].sha) == 0)
+		p->listed[p->packs++].size = entry->size;
+	return 0;
+}
+
+/* ---- what all snapshots of a tier need ---- */
+
+/* The tier's own way in; -1 only when it does not answer. */
+static int
+check_way_in(struct proof *p, struct err *e)
+{
+	struct repo_audit a;
+	int rc = repo_audit(p->s->repo, &p->s->kek, p->t, &a, e);
+
+	for (size_t i = 0; i < a.count; i++)
+		find(p, a.flaw[i].object, true, &a.flaw[i].why);
+	repo_audit_done(&a);
+	return rc;
+}
+
+static void
+missing_seen(void *arg, struct tier *t, const struct newest_missing *m)
+{
+	struct proof *p = arg;
+	char name[LAYOUT_NAME];
+
+	(void)t;
+	snprintf(name, sizeof(name), "snap/%s", m->id);
+	find(p, name, false, &m->why);
+}
+
+/* ---- copies that are under way ---- */
+
+struct pend_names {
+	char (*name)[LAYOUT_NAME];
+	size_t count, room;
+};
+
+static int
+pend_seen(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct pend_names *l = arg;
+	char snap[LAYOUT_NAME];
+
+	(void)e;
+	if (layout_pend_snap(entry->name, snap) == -1)
+		return 0;
+	l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
+	snprintf(l->name[l->count++], sizeof(*l->name), "%s", entry->name);
+	return 0;
+}
+
+/* What the copy has sent, or counts on. What is not listed it has yet to send. */
+static int
+check_pend(struct proof *p, const char *name, char (*named)[LAYOUT_NAME], struct err *e)
+{
+	struct snapshot snap = { 0 };
+	struct err why = { 0 };
+	struct manifest m;
+	struct buf bytes;
+	int rc;
+
+	layout_pend_snap(name, snap.name);
+	if (layout_snap_parse(snap.name, &snap.part) == -1 || !wanted(p->o, &snap, named))
+		return 0;
+	p->id = snap.part.id;
+	manifest_init(&m);
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	rc = store_get(p->t->store, name, &bytes, &why);
+	if (rc == 0)
+		rc = manifest_open(&bytes, snap.name, p->s->repo->keys, &m, &why);
+	if (rc == -1 && why.kind == ERR_REMOTE)
+		*e = why;
+	else if (rc == -1 && why.kind != ERR_NOTFOUND)
+		find(p, name, false, &why);
+	if (rc == -1 && why.kind != ERR_REMOTE)
+		rc = 0;
+	for (size_t i = 0; i < m.packs && rc == 0; i++)
+		if (check_listed(p, &m.pack[i], &why) == 0 || why.kind == ERR_CORRUPT)
+			rc = check_pack(p, &m.pack[i], e) == -1 ? -1 : 0;
+	manifest_done(&m);
+	buf_done(&bytes);
+	p->id = "";
+	return rc;
+}
+
+static int
+check_pends(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
+{
+	struct pend_names l = { 0 };
+	int rc = store_list(p->t->store, "pend/", NULL, pend_seen, &l, e);
+
+	for (size_t i = 0; i < l.count && rc == 0; i++)
+		if (p->end_ns == 0 || clock_boot_ns() < p->end_ns)
+			rc = check_pend(p, l.name[i], named, e);
+	free(l.name);
+	return rc;
+}
+
+/* ---- one tier ---- */
+
+static int
+check_tier(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
+{
+	struct todo_list l = { 0 };
+	int rc = -1;
+
+	p->id = "";
+	if (check_way_in(p, e) == -1)
+		goto out;
+	recall_each(p->s, p->t, NULL, p->w, missing_seen, p);
+	/*
+	 * The manifests first: a pack that comes later than its listing would look as if it were
+	 * missing.
+	 */
+	if (make_list(p, named, &l, e) == -1 ||
+	    store_list(p->t->store, "pack/", NULL, pack_seen, p, e) == -1)
+		goto out;
+	rc = 0;
+	for (size_t i = 0; i < l.count && rc == 0; i++) {
+		if (p->end_ns != 0 && clock_boot_ns() >= p->end_ns) {
+			p->report->left += l.count - i;
+			break;
+		}
+		rc = interrupted(p, e) == -1 ? -1 : check_snapshot(p, l.item[i].snap, e);
+	}
+	if (rc == 0)
+		rc = check_pends(p, named, e);
+out:
+	snapshot_list_done(&l.list);
+	free(l.item);
+	free(p->listed);
+	packset_done(&p->good);
+	packset_done(&p->bad);
+	return rc;
+}
+
+static void
+tell_away(const struct watch *w, const struct tier *t, const struct err *why)
+{
+	char *text = xasprintf("tier '%s' cannot be verified: %s", t->name, why->text);
+
+	w->event(w->arg, "warning", text);
+	free(text);
+}
+
+/* Full names of what a person named. */
+static int
+resolve(struct session *s, const struct verify_options *o, char (**ret)[LAYOUT_NAME], struct err *e)
+{
+	char(*named)[LAYOUT_NAME] = xcalloc(o->snapshots + 1, sizeof(*named));
+	struct tier *from;
+
+	*ret = named;
+	for (size_t i = 0; i < o->snapshots; i++) {
+		const struct pick_options po = { .text = o->snapshot[i], .tier = o->tier,
+			.partial = true };
+
+		if (pick_snapshot(s, &po, named[i], &from, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+verify_run(struct session *s, const struct verify_options *o, const struct watch *w,
+    struct verify_report *ret, struct err *e)
+{
+	int64_t end_ns = o->limit_ms > 0 ? clock_boot_ns() + o->limit_ms * CLOCK_MS : 0;
+	char(*named)[LAYOUT_NAME] = NULL;
+	struct err why = { 0 };
+	size_t asked = 0;
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	rc = resolve(s, o, &named, e);
+	for (size_t i = 0; i < s->tiers.count && rc == 0; i++) {
+		struct tier *t = &s->tiers.tier[i];
+		struct proof p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .end_ns = end_ns };
+
+		if (o->tier != NULL && o->tier != t)
+			continue;
+		err_clear(&why);
+		if (t->store == NULL)
+			why = t->why;
+		if (t->store == NULL || check_tier(&p, named, &why) == -1) {
+			if (why.kind == ERR_CANCELLED) {
+				*e = why;
+				rc = -1;
+				break;
+			}
+			ret->away++;
+			tell_away(w, t, &why);
+		} else {
+			asked++;
+		}
+	}
+	if (rc == 0 && asked == 0)
+		rc = err_set(e, why.kind, "no tier could be verified: %s", why.text);
+	free(named);
+	return rc;
+}
+
+void
+verify_done(struct verify_report *r)
+{
+	free(r->finding);
+	memset(r, 0, sizeof(*r));
+}

@@ -1,0 +1,63 @@
+#ifndef JOB_VERIFY_H
+#define JOB_VERIFY_H
+
+#include "job/session.h"
+#include "job/watch.h"
+#include "repo/scrub.h"
+
+/*
+ * Proves what the tiers hold, without restoring: level 0 every pack that a manifest names is listed
+ * with its size; 1 every byte hashes to its name; 2 every frame opens, every grain has its id, list
+ * and maps can be read and say the same as the packs. Least recently verified first, so that a
+ * time budget gets round. At every level and whatever is named, each tier's own repo/ and key/
+ * objects are proved as well (repo/repo_audit.h), and that the snapshots which this host knows as
+ * the newest are still there (repo/newest.h).
+ */
+struct verify_options {
+	const char *const *snapshot; /* as pick_snapshot() takes them; none: all */
+	size_t snapshots;
+	const char *const *source; /* full names: all of these; none: all */
+	size_t sources;
+	struct tier *tier; /* only there; NULL: all that answer */
+	enum scrub_level level;
+	int64_t limit_ms; /* time budget; 0: none */
+	/*
+	 * a bad or missing object is fetched from another tier; the bad one is set aside below
+	 * bad/. A bad pack is set aside also when no tier has a good one.
+	 */
+	bool repair;
+};
+
+struct verify_finding {
+	const char *tier; /* name, borrowed from the session */
+	char object[LAYOUT_NAME];
+	/* the first one that needs it; "": an object of the repository, all do */
+	char snapshot[96];
+	bool repaired;
+	bool aside; /* no tier has a good one: moved below bad/, so that a backup stores it anew */
+	struct err why;	  /* what is wrong */
+	struct err repair; /* why it could not be repaired, when that was tried */
+};
+struct verify_report {
+	struct verify_finding *finding;
+	size_t count, room;
+	size_t snapshots; /* verified, good and bad, a snapshot on two tiers being two */
+	size_t good;
+	size_t left;	/* for which there was no time */
+	size_t packs;	/* looked at */
+	uint64_t bytes; /* read */
+	unsigned away;	/* tiers that do not answer */
+	size_t broken;	/* findings not repaired */
+	size_t aside;	/* of them: packs that were set aside */
+};
+
+/*
+ * Only reports, unless `repair`. A success is recorded on the tier (rec/verified) when the session
+ * can sign. -1: ERR_CANCELLED, ERR_NOTFOUND, ERR_USAGE, ERR_REMOTE; damage is no error but a
+ * finding. The report is filled in any case; verify_done() it.
+ */
+int verify_run(struct session *s, const struct verify_options *o, const struct watch *w,
+    struct verify_report *ret, struct err *e);
+void verify_done(struct verify_report *r);
+
+#endif
