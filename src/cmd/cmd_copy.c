@@ -1,0 +1,158 @@
+/*
+ * Snapshots to other tiers. The job goes over many of both, and what fails for one must not hide
+ * what holds for the others: so it hands over a report with a line for each, and here that becomes
+ * text, JSON and an exit code.
+ */
+#include "cmd/cmd_copy.h"
+
+#include "base/units.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+#include "cmd/words.h"
+#include "job/copy.h"
+
+struct copy_opts {
+	struct common_options common;
+	const char *to;
+	bool dry_run;
+};
+static const struct opt copy_table[] = {
+	{ "to", 0, OPT_STRING, offsetof(struct copy_opts, to), "TIER",
+	    "to this tier, now, whether it is due or not" },
+	{ "dry-run", 'n', OPT_FLAG, offsetof(struct copy_opts, dry_run), NULL,
+	    "say what would be copied; copy nothing" },
+	{ 0 },
+};
+
+/*
+ * What a timer need not hear every hour is only told to who asked for this tier; true when it
+ * spoke.
+ */
+static bool
+copy_line(const struct copy_line *l, bool asked)
+{
+	char size[UNITS_TEXT];
+
+	switch (l->outcome) {
+	case COPY_DONE:
+		output_done("copied %s from %s to %s: %zu packs, %s sent, %zu were there", l->id,
+		    l->from, l->to, l->pend.sent, units_size(l->pend.sent_bytes, size),
+		    l->pend.there);
+		return true;
+	case COPY_WOULD:
+		output_done("would copy %s from %s to %s", l->id, l->from, l->to);
+		return true;
+	case COPY_AWAY:
+		output_warn("%s to %s: the tier is away: %s", l->source, l->to, l->why.text);
+		return true;
+	case COPY_FAILED:
+		output_warn("%s to %s: %s", l->id[0] ? l->id : l->source, l->to, l->why.text);
+		return true;
+	case COPY_THERE:
+		if (asked)
+			output_done("%s is on %s already", l->id, l->to);
+		return asked;
+	case COPY_NOTHING:
+		if (asked)
+			output_done("there is no complete snapshot of %s to copy to %s", l->source,
+			    l->to);
+		return asked;
+	case COPY_NOT_DUE:
+		break;
+	}
+	return false;
+}
+
+static json_t *
+copy_json(const struct copy_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct copy_line *l = &r->line[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, s:o}",
+		    "source", l->source, "snapshot", l->id[0] ? l->id : NULL, "from", l->from, "to",
+		    l->to, "outcome", copy_word(l->outcome), "sent", (json_int_t)l->pend.sent,
+		    "there", (json_int_t)l->pend.there, "bytes", (json_int_t)l->pend.sent_bytes,
+		    "why", words_json_error(&l->why)));
+	}
+	return json_pack("{s:o, s:i, s:i, s:i}", "copies", list, "done", r->done, "away", r->away,
+	    "failed", r->failed);
+}
+
+/*
+ * A copy that failed is asked for again by the next run; what the code tells is the first reason.
+ * Only "away" is degraded: the others went on, and this tier's turn comes.
+ */
+static int
+copy_exit(const struct copy_report *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->line[i].outcome == COPY_FAILED)
+			return command_exit(r->line[i].why.kind);
+	}
+	if (r->away > 0 && r->away == r->count)
+		return EXIT_UNREACHABLE;
+	return output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+}
+
+static int
+copy_command(const struct command_call *call, struct err *e)
+{
+	const struct copy_opts *o = call->options;
+	const char *what = call->argc > 0 ? call->argv[0] : NULL;
+	struct copy_options co = { .to = o->to, .dry_run = o->dry_run };
+	struct copy_report report = { 0 };
+	struct words names = { 0 };
+	struct session s = { 0 };
+	bool said = false;
+	int rc = -1;
+
+	if (what && words_is_snapshot(what)) {
+		if (!o->to)
+			return err_set(e, ERR_USAGE, "copy of one snapshot needs --to TIER");
+		co.snapshot = what;
+	}
+	if (session_open(call->conf, SESSION_READ, &s, e) == -1)
+		return -1;
+	words_warn_state(&s);
+	if (!co.snapshot && words_sources(&s, call->argc, call->argv, &names, e) == -1)
+		goto out;
+	co.source = names.item;
+	co.sources = names.count;
+	rc = copy_run(&s, &co, progress_start("copy"), &report, e);
+	progress_end();
+	for (size_t i = 0; i < report.count; i++)
+		said = copy_line(&report.line[i], o->to != NULL) || said;
+	if (rc == 0) {
+		if (!said)
+			output_done("nothing to copy: every tier has what it takes");
+		output_json(copy_json(&report));
+		rc = copy_exit(&report);
+	}
+out:
+	copy_done(&report);
+	words_done(&names);
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_copy_copy = {
+	.name = "copy",
+	.operands = "[SOURCE...|SNAPSHOT]",
+	.summary = "bring snapshots to the other tiers",
+	.text = "Each other tier of a source takes the newest complete snapshot once in each period "
+		"of its `takes`: all, hourly, daily, weekly. With --to one tier gets the newest "
+		"snapshot, or the one named, now. Only the packs that are missing there are sent, "
+		"and the manifest last: so a snapshot exists on a tier only when it is complete "
+		"there. An interrupted copy is gone on with by the next one.",
+	.examples = "ffdr copy                                  # what is due, for a timer\n"
+		    "ffdr copy --to dr                          # the newest of every source, now\n"
+		    "ffdr copy --to dr vol.uploads/20261121T02  # this one",
+	.options = copy_table,
+	.options_size = sizeof(struct copy_opts),
+	.max_operands = -1,
+	.conf = CONF_LOAD,
+	.run = copy_command,
+};

@@ -1,0 +1,312 @@
+/*
+ * What goes. The only two commands that delete, so each can be asked first (--dry-run) and says for
+ * every snapshot why it stays or goes: an expiry that surprises is a data loss. What cannot be
+ * judged keeps everything; the job told so when it met it, and the others went on.
+ */
+#include "cmd/cmd_expire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+#include "cmd/words.h"
+#include "job/expire.h"
+#include "job/gc.h"
+
+/* ---- expire ---- */
+
+struct expire_opts {
+	struct common_options common;
+	const char *tier, *retire, *discard, *why;
+	bool dry_run, more_than_half, clock_is_right;
+};
+static const struct opt expire_table[] = {
+	{ "dry-run", 'n', OPT_FLAG, offsetof(struct expire_opts, dry_run), NULL,
+	    "say what would go and what stays, and why; remove nothing" },
+	{ "tier", 0, OPT_STRING, offsetof(struct expire_opts, tier), "TIER", "only on this tier" },
+	{ "yes-more-than-half", 0, OPT_FLAG, offsetof(struct expire_opts, more_than_half), NULL,
+	    "let more than half of a source's snapshots go in one run" },
+	{ "yes-the-clock-is-right", 0, OPT_FLAG, offsetof(struct expire_opts, clock_is_right), NULL,
+	    "this host's clock was set, and is right now" },
+	{ "retire", 0, OPT_STRING, offsetof(struct expire_opts, retire), "SOURCE",
+	    "let go of everything of a source that is no longer configured" },
+	{ "discard", 0, OPT_STRING, offsetof(struct expire_opts, discard), "SNAPSHOT",
+	    "give up a snapshot whose manifest cannot be read and not be repaired" },
+	{ "why", 0, OPT_STRING, offsetof(struct expire_opts, why), "TEXT",
+	    "the reason for --retire or --discard, for the record" },
+	{ 0 },
+};
+
+static void
+expire_text(const struct expire_report *r, bool dry_run)
+{
+	static const char *const header[] = { "SNAPSHOT", "TIER", "", "WHY" };
+	struct output_table *t = NULL;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct expire_part *part = &r->part[i];
+
+		if (part->host[0] != '\0')
+			output_detail("left", "%s on %s: it is not ours, %s backs it up", part->source,
+			    part->tier, part->host);
+		for (size_t j = 0; j < part->prune.count; j++) {
+			const struct prune_item *item = &part->prune.item[j];
+			bool goes = expire_goes(item->reason);
+
+			/* What stays is of interest to who asks, not to a timer's log. */
+			if (!dry_run && !goes)
+				continue;
+			if (!t)
+				t = output_table_new(header, ARRAY_LEN(header));
+			output_table_row(t, (const char *const[]){ item->part.id, part->tier,
+			    item->gone ? "gone" : goes ? "goes" : "stays",
+			    expire_reason_text(item->reason) });
+		}
+	}
+	if (t)
+		output_table_print(t);
+	if (dry_run)
+		output_done("%zu snapshots would go; nothing was removed", r->going);
+	else
+		output_done("%zu snapshots expired; `ffdr gc` frees what nothing needs any more",
+		    r->gone);
+}
+
+static json_t *
+expire_json(const struct expire_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct expire_part *part = &r->part[i];
+		json_t *items = json_array();
+
+		for (size_t j = 0; j < part->prune.count; j++) {
+			const struct prune_item *item = &part->prune.item[j];
+
+			json_array_append_new(items, json_pack("{s:s, s:b, s:b, s:s}", "snapshot",
+			    item->part.id, "goes", expire_goes(item->reason), "gone", item->gone,
+			    "why", expire_reason_text(item->reason)));
+		}
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "source",
+		    part->source, "tier", part->tier, "left_to", part->host[0] == '\0' ?
+		    json_null() : words_json(part->host, strlen(part->host)),
+		    "keep", part->keep_ns < 0 ? json_null() :
+		    json_integer(part->keep_ns / CLOCK_S), "snapshots", items, "failed",
+		    words_json_error(&part->failed)));
+	}
+	return json_pack("{s:o, s:I, s:I, s:i, s:i}", "parts", list, "going",
+	    (json_int_t)r->going, "gone", (json_int_t)r->gone, "away", r->away, "failed",
+	    r->failed);
+}
+
+static int
+expire_exit(const struct expire_report *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->part[i].failed.kind != ERR_NONE)
+			return command_exit(r->part[i].failed.kind);
+	}
+	return output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+}
+
+static int
+expire_with(struct session *s, const struct command_call *call, struct expire_options *eo,
+    struct err *e)
+{
+	const struct expire_opts *o = call->options;
+	struct expire_report report = { 0 };
+	struct words names = { 0 };
+	const char *by = getenv("SUDO_USER");
+	int rc = -1;
+
+	if (o->tier && session_tier(s, o->tier, &eo->tier, e) == -1)
+		return -1;
+	if (words_sources(s, call->argc, call->argv, &names, e) == -1)
+		return -1;
+	eo->source = names.item;
+	eo->sources = names.count;
+	eo->by = by ? by : getenv("USER");
+	rc = expire_run(s, eo, progress_start("expire"), &report, e);
+	progress_end();
+	if (rc == 0) {
+		if (!o->tier)
+			words_warn_away(s);
+		expire_text(&report, o->dry_run);
+		output_json(expire_json(&report));
+		rc = expire_exit(&report);
+	}
+	expire_done(&report);
+	words_done(&names);
+	return rc;
+}
+
+static int
+expire_command(const struct command_call *call, struct err *e)
+{
+	const struct expire_opts *o = call->options;
+	struct expire_options eo = {
+		.dry_run = o->dry_run,
+		.more_than_half = o->more_than_half,
+		.clock_is_right = o->clock_is_right,
+		.retire = o->retire,
+		.discard = o->discard,
+		.why = o->why,
+	};
+	struct session s = { 0 };
+	int rc;
+
+	if ((o->retire && o->discard) || ((o->retire || o->discard) && call->argc > 0))
+		return err_set(e, ERR_USAGE, "--retire, --discard and SOURCE are three different "
+					     "things: one at a time");
+	if (session_open(call->conf, SESSION_WRITE, &s, e) == -1)
+		return -1;
+	rc = expire_with(&s, call, &eo, e);
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_expire_expire = {
+	.name = "expire",
+	.operands = "[SOURCE...]",
+	.summary = "let go of snapshots that `keep` no longer covers",
+	.text = "Removes, on each tier, the snapshots that are older than `keep` of the tier, or of the "
+		"source where that is longer; their packs are freed by `ffdr gc`. What always stays: "
+		"the newest, the state at the start of the window, the last verified, what is held, "
+		"what a running backup may build on, and, in one run, at least half of what a source "
+		"has. `keep` is counted back from the newest snapshot, not from now: where nothing "
+		"new comes, nothing old goes. What lies in the future stays until its time has come.\n\n"
+		"It refuses when this host's clock was set since the last run, or is behind what is "
+		"stored: set it right, or, when it is right, say so once by "
+		"--yes-the-clock-is-right.\n\n"
+		"Where hosts share a tier, each judges its own sources: those it configures, and those "
+		"whose newest snapshot it made. Others are left, unless they are named.\n\n"
+		"--retire is the one way to let go of the newest of a source, and only when it is no "
+		"longer configured; it wants --why. --discard gives up a snapshot whose "
+		"manifest is unreadable on "
+		"every tier, because such a one stops garbage collection.",
+	.examples = "ffdr expire --dry-run                      # what would go, and why\n"
+		    "ffdr expire                                # for a timer\n"
+		    "ffdr expire --retire vol.old --why 'host is gone'",
+	.options = expire_table,
+	.options_size = sizeof(struct expire_opts),
+	.max_operands = -1,
+	.conf = CONF_LOAD,
+	.run = expire_command,
+};
+
+/* ---- gc ---- */
+
+struct gc_opts {
+	struct common_options common;
+	const char *tier;
+	bool dry_run, clock_is_right;
+};
+static const struct opt gc_table[] = {
+	{ "dry-run", 'n', OPT_FLAG, offsetof(struct gc_opts, dry_run), NULL,
+	    "say what would be marked and deleted; change nothing" },
+	{ "tier", 0, OPT_STRING, offsetof(struct gc_opts, tier), "TIER", "only on this tier" },
+	{ "yes-the-clock-is-right", 0, OPT_FLAG, offsetof(struct gc_opts, clock_is_right), NULL,
+	    "this host's clock was set, and is right now" },
+	{ 0 },
+};
+
+static void
+gc_text(const struct gc_part *p, bool dry_run)
+{
+	const struct gc_report *g = &p->gc;
+	char a[UNITS_TEXT], b[UNITS_TEXT];
+
+	if (p->failed.kind != ERR_NONE)
+		return; /* told when it happened */
+	output_done("%s: %s %zu packs, %s; %zu more, %s, %s a day from now", p->tier,
+	    dry_run ? "would delete" : "deleted", g->deleted, units_size(g->deleted_bytes, a),
+	    g->candidates, units_size(g->candidate_bytes, b), dry_run ? "would go" : "may go");
+	output_detail("kept", "%zu packs: %zu needed by %zu snapshots, %zu too young to tell, %zu "
+			      "marked before", g->packs > g->deleted ? g->packs - g->deleted : 0,
+	    g->referenced, g->snapshots, g->young, g->waiting);
+}
+
+static json_t *
+gc_json(const struct gc_summary *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct gc_report *g = &r->part[i].gc;
+
+		json_array_append_new(list, json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+						      "s:I, s:I, s:s, s:o}",
+		    "tier", r->part[i].tier, "away", r->part[i].away, "snapshots",
+		    (json_int_t)g->snapshots, "packs", (json_int_t)g->packs, "referenced",
+		    (json_int_t)g->referenced, "young", (json_int_t)g->young, "waiting",
+		    (json_int_t)g->waiting, "marked", (json_int_t)g->candidates, "marked_bytes",
+		    (json_int_t)g->candidate_bytes, "deleted", (json_int_t)g->deleted,
+		    "deleted_bytes", (json_int_t)g->deleted_bytes, "stopped", g->stopped, "failed",
+		    words_json_error(&r->part[i].failed)));
+	}
+	return json_pack("{s:o, s:i, s:i}", "tiers", list, "away", r->away, "failed", r->failed);
+}
+
+static int
+gc_exit(const struct gc_summary *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->part[i].failed.kind != ERR_NONE && !r->part[i].away)
+			return command_exit(r->part[i].failed.kind);
+	}
+	return output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+}
+
+static int
+gc_command(const struct command_call *call, struct err *e)
+{
+	const struct gc_opts *o = call->options;
+	struct gc_choice choice = {
+		.dry_run = o->dry_run, .clock_is_right = o->clock_is_right,
+	};
+	struct gc_summary report = { 0 };
+	struct session s = { 0 };
+	int rc = -1;
+
+	if (session_open(call->conf, SESSION_WRITE, &s, e) == -1)
+		return -1;
+	if (o->tier && session_tier(&s, o->tier, &choice.tier, e) == -1)
+		goto out;
+	rc = gc_run(&s, &choice, progress_start("gc"), &report, e);
+	progress_end();
+	if (rc == 0) {
+		for (size_t i = 0; i < report.count; i++)
+			gc_text(&report.part[i], o->dry_run);
+		output_json(gc_json(&report));
+		rc = gc_exit(&report);
+	}
+out:
+	gc_done(&report);
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_expire_gc = {
+	.name = "gc",
+	.operands = "",
+	.summary = "free what no snapshot needs any more",
+	.text = "Garbage collection, in two runs: the first marks packs that no snapshot and no copy "
+		"under way names, the next one, a day later, deletes what is still unneeded. It needs "
+		"no lock and may run beside backups and copies. A manifest that cannot be read stops "
+		"it on that tier, because nobody knows what it names: repair it, or give it up by "
+		"`ffdr expire --discard`. As `ffdr expire` it refuses when this host's clock was set "
+		"since the last run.",
+	.examples = "ffdr gc --dry-run    # what would that free?\n"
+		    "ffdr gc              # after `ffdr expire`, daily",
+	.options = gc_table,
+	.options_size = sizeof(struct gc_opts),
+	.conf = CONF_LOAD,
+	.run = gc_command,
+};

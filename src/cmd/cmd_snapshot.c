@@ -1,0 +1,466 @@
+/*
+ * Snapshots made and taken back. The work is in job/; here are the words around it: options, one
+ * sentence at the end that can be read out on the phone, the same as JSON. Several sources are
+ * backed up one after the other, and one that fails does not keep the others from their turn.
+ */
+#include "cmd/cmd_snapshot.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+#include "cmd/words.h"
+#include "job/backup.h"
+#include "job/export.h"
+#include "job/restore.h"
+
+/* "4.84 GB in 6.9 s (701 MB/s)" into out. */
+#define AMOUNT_TEXT (4 * UNITS_TEXT)
+static const char *
+amount(uint64_t bytes, int64_t took_ns, char out[AMOUNT_TEXT])
+{
+	char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];
+	double rate = took_ns > 0 ? (double)bytes * 1e9 / (double)took_ns : 0;
+
+	snprintf(out, AMOUNT_TEXT, "%s in %s (%s/s)", units_size(bytes, a),
+	    units_duration(took_ns / CLOCK_MS, b), units_size((uint64_t)rate, c));
+	return out;
+}
+
+/* ---- backup ---- */
+
+struct backup_opts {
+	struct common_options common;
+	const char *tier, *read, *job, *slot;
+	bool dry_run;
+};
+static const struct opt backup_table[] = {
+	{ "tier", 0, OPT_STRING, offsetof(struct backup_opts, tier), "TIER",
+	    "back up to this tier, not to the first that answers" },
+	{ "read", 0, OPT_STRING, offsetof(struct backup_opts, read), "all",
+	    "compare every byte, whatever `compare` of the source says" },
+	{ "dry-run", 'n', OPT_FLAG, offsetof(struct backup_opts, dry_run), NULL,
+	    "only walk and count; store nothing, run no hook" },
+	{ "job", 0, OPT_STRING, offsetof(struct backup_opts, job), "NAME",
+	    "note in the snapshot which job made it" },
+	{ "slot", 0, OPT_STRING, offsetof(struct backup_opts, slot), "TIME",
+	    "note in the snapshot for which moment it was due" },
+	{ 0 },
+};
+
+static int
+reused_percent(const struct backup_report *r)
+{
+	if (r->bytes == 0)
+		return 100;
+	return r->fresh >= r->bytes ? 0 :
+	    (int)(100 * ((double)(r->bytes - r->fresh) / (double)r->bytes));
+}
+
+static void
+backup_text(const struct backup_report *r)
+{
+	char a[AMOUNT_TEXT], b[UNITS_TEXT], reused[UNITS_TEXT] = "";
+
+	if (!r->tier) {
+		output_done("%s holds %s in %" PRIu64 " files, %" PRIu64 " entries; nothing was stored",
+		    r->source, units_size(r->bytes, b), r->files, r->entries);
+		return;
+	}
+	if (!r->first)
+		snprintf(reused, sizeof(reused), ", %d %% reused", reused_percent(r));
+	amount(r->bytes, r->took_ns, a);
+	units_size(r->stored, b);
+	if (r->partial) {
+		output_done("the time was up for %s: %s, %s new, kept on %s as partial", r->source, a,
+		    b, r->tier);
+		output_detail("fix", "`ffdr backup %s` goes on where this one stopped", r->source);
+		return;
+	}
+	output_done("backed up %s to %s: %s, %s new%s", r->id, r->tier, a, b, reused);
+	if (r->changed + r->vanished + r->unreadable > 0)
+		output_detail("checked", "%" PRIu64 " files changed while they were read, %" PRIu64
+					 " vanished, %" PRIu64 " could not be read", r->changed,
+		    r->vanished, r->unreadable);
+}
+
+static json_t *
+backup_json(const struct backup_report *r)
+{
+	return json_pack("{s:s, s:s?, s:s?, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+			 "s:I, s:f}", "source", r->source, "snapshot", r->id[0] ? r->id : NULL,
+	    "tier", r->tier, "partial", r->partial, "read_all", r->compared, "entries",
+	    (json_int_t)r->entries, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
+	    "read", (json_int_t)r->read, "fresh", (json_int_t)r->fresh, "new",
+	    (json_int_t)r->stored, "changed", (json_int_t)r->changed, "vanished",
+	    (json_int_t)r->vanished, "unreadable", (json_int_t)r->unreadable, "degraded",
+	    (json_int_t)r->degraded, "seconds", (double)r->took_ns / 1e9);
+}
+
+/* Exit code of one source; -1 with e. */
+static int
+backup_one(struct session *s, const struct backup_opts *o, const struct conf_volume *volume,
+    json_t *list, struct err *e)
+{
+	const struct backup_options bo = {
+		.volume = volume,
+		.tier = o->tier,
+		.job = o->job,
+		.slot = o->slot,
+		.read_all = o->read != NULL,
+		.dry_run = o->dry_run,
+	};
+	struct backup_report report;
+	int rc = backup_run(s, &bo, progress_start("backup"), &report, e);
+
+	progress_end();
+	if (rc == -1) {
+		json_array_append_new(list, json_pack("{s:s, s:o}", "source", report.source,
+		    "error", words_json_error(e)));
+		return -1;
+	}
+	backup_text(&report);
+	json_array_append_new(list, backup_json(&report));
+	if (report.partial)
+		return EXIT_PARTLY;
+	return report.degraded > 0 ? EXIT_DEGRADED : EXIT_DONE;
+}
+
+/* All in turn. The exit code is that of the first failure, else the highest. */
+static int
+backup_each(struct session *s, const struct backup_opts *o, const struct conf_volume **volume,
+    size_t count, struct err *e)
+{
+	json_t *list = json_array();
+	int worst = EXIT_DONE, failed = 0;
+	bool stopped = false;
+
+	for (size_t i = 0; i < count && !stopped; i++) {
+		int rc = backup_one(s, o, volume[i], list, e);
+
+		if (rc > worst)
+			worst = rc;
+		if (rc != -1)
+			continue;
+		stopped = e->kind == ERR_CANCELLED;
+		if (failed == 0)
+			failed = command_exit(e->kind);
+		if (count > 1 && !output_is_json())
+			output_error(e);
+	}
+	if (count == 1 && failed) {
+		json_decref(list);
+		return -1;
+	}
+	output_json(json_pack("{s:o}", "backups", list));
+	return failed ? failed : worst;
+}
+
+static int
+backup_command(const struct command_call *call, struct err *e)
+{
+	const struct backup_opts *o = call->options;
+	const struct conf_volume **volume = NULL;
+	struct session s = { 0 };
+	size_t count = 0;
+	int rc = -1;
+
+	if (o->read && strcmp(o->read, "all") != 0)
+		return err_set(e, ERR_USAGE, "--read %s: expected all", o->read);
+	if (words_volumes(call->conf, call->argc, call->argv, &volume, &count, e) == -1)
+		goto out;
+	if (session_open(call->conf, o->dry_run ? SESSION_TIERS : SESSION_WRITE, &s, e) == -1)
+		goto out;
+	rc = backup_each(&s, o, volume, count, e);
+out:
+	session_done(&s);
+	free(volume);
+	return rc;
+}
+
+const struct command cmd_snapshot_backup = {
+	.name = "backup",
+	.operands = "SOURCE...",
+	.summary = "make a snapshot of sources",
+	.text = "Makes a snapshot of each source named, or of every configured one for `all`, on the "
+		"first tier of the source that answers; `ffdr copy` brings it to the others. Only "
+		"what changed since the newest snapshot there is stored, yet every snapshot is "
+		"complete by itself. A snapshot exists when the summary line is printed, and before "
+		"that not at all: an interrupted run leaves nothing to restore and nothing to "
+		"repair.\n\n"
+		"A file that changes while it is read is captured as it was met and named in a "
+		"warning. One that cannot be read is listed without contents, and the exit code is "
+		"3. Where files must belong together, use `before` and `after` of the source to "
+		"freeze them or to make a file system snapshot.\n\n"
+		"With compare = stat, files whose inode, size and times are those of the parent are "
+		"not read; once a week, and with --read all, everything is.",
+	.examples = "ffdr backup vol.uploads              # one source\n"
+		    "ffdr backup all                      # every source of the configuration\n"
+		    "ffdr backup --read all vol.uploads   # compare every byte\n"
+		    "ffdr backup --dry-run vol.uploads    # how much would that be?",
+	.options = backup_table,
+	.options_size = sizeof(struct backup_opts),
+	.min_operands = 1,
+	.max_operands = -1,
+	.conf = CONF_LOAD,
+	.run = backup_command,
+};
+
+/* ---- restore ---- */
+
+struct restore_opts {
+	struct common_options common;
+	const char *to, *tier, *at;
+	struct opt_list path;
+	bool delta, dry_run, no_sync, from_another_host;
+};
+static const struct opt restore_table[] = {
+	{ "to", 0, OPT_STRING, offsetof(struct restore_opts, to), "DIR",
+	    "the directory that becomes the root of the volume; empty or not there yet" },
+	{ "at", 0, OPT_STRING, offsetof(struct restore_opts, at), "TIME",
+	    "of SOURCE, the newest snapshot until then: '2026-11-20 15:00', UTC" },
+	{ "path", 0, OPT_LIST, offsetof(struct restore_opts, path), "PATH",
+	    "only this file or directory, named from the root of the volume; it keeps its place in "
+	    "DIR; may be given several times" },
+	{ "delta", 0, OPT_FLAG, offsetof(struct restore_opts, delta), NULL,
+	    "write only what differs in DIR, and remove what the snapshot does not have" },
+	{ "from-another-host", 0, OPT_FLAG, offsetof(struct restore_opts, from_another_host), NULL,
+	    "with --delta: over what lives here, although the snapshot is of another host or "
+	    "directory" },
+	{ "tier", 0, OPT_STRING, offsetof(struct restore_opts, tier), "TIER",
+	    "only what this tier has, and read from it first" },
+	{ "dry-run", 'n', OPT_FLAG, offsetof(struct restore_opts, dry_run), NULL,
+	    "say what would be done; change nothing" },
+	{ "no-sync", 0, OPT_FLAG, offsetof(struct restore_opts, no_sync), NULL,
+	    "do not wait until everything is on disk" },
+	{ 0 },
+};
+
+#define NAMES_SHOWN 20
+
+static void
+names_text(const char *label, const struct preview_names *n)
+{
+	for (size_t i = 0; i < n->count && i < NAMES_SHOWN; i++) {
+		char *name = output_name(n->name[i], strlen(n->name[i]));
+
+		output_detail(label, "%s", name);
+		free(name);
+	}
+	if (n->count > NAMES_SHOWN)
+		output_detail(label, "and %zu more; --json names all", n->count - NAMES_SHOWN);
+}
+
+static json_t *
+names_json(const struct preview_names *n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n->count; i++)
+		json_array_append_new(list, words_json(n->name[i], strlen(n->name[i])));
+	return list;
+}
+
+static void
+restore_text(const struct restore_report *r, const struct restore_opts *o)
+{
+	char a[AMOUNT_TEXT], size[UNITS_TEXT], others[64] = "";
+
+	if (r->fallbacks > 0)
+		snprintf(others, sizeof(others), " and, for %u objects, other tiers", r->fallbacks);
+	if (!o->dry_run) {
+		output_done("restored %s to %s from %s%s: %" PRIu64 " files, %s", r->id, r->to, r->tier,
+		    others, r->files, amount(r->bytes, r->took_ns, a));
+		if (o->delta)
+			output_detail("delta", "%s written, %" PRIu64 " names removed with all below",
+			    units_size(r->written, size), r->removed);
+		if (r->lost > 0)
+			output_detail("incomplete", "%" PRIu64 " files lack bytes that no tier has a "
+				      "good copy of: `ffdr list %s` and --at for an older snapshot",
+			    r->lost, r->source);
+		if (r->excluded > 0)
+			output_detail("left", "%" PRIu64 " names that `exclude` keeps out of "
+				      "snapshots", r->excluded);
+		return;
+	}
+	output_done("%s would give %s %" PRIu64 " files, %s; nothing was changed", r->id, r->to,
+	    r->files, units_size(r->bytes, size));
+	if (!o->delta)
+		return;
+	output_detail("delta", "by size and time %" PRIu64 " files are right, %s would be compared and "
+		      "written, %" PRIu64 " names removed with all below them", r->unchanged,
+	    units_size(r->written, size), r->removed);
+	names_text("remove", &r->removes);
+	names_text("change", &r->changes);
+}
+
+static json_t *
+restore_json(const struct restore_report *r, const struct restore_opts *o)
+{
+	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, "
+			 "s:o, s:o}",
+	    "snapshot", r->id, "source", r->source, "tier", r->tier, "to",
+	    words_json(r->to, strlen(r->to)), "dry_run", o->dry_run, "entries",
+	    (json_int_t)r->entries, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
+	    "written", (json_int_t)r->written, "unchanged", (json_int_t)r->unchanged, "removed",
+	    (json_int_t)r->removed, "excluded", (json_int_t)r->excluded, "missing",
+	    (json_int_t)r->missing, "incomplete", (json_int_t)r->lost, "fallbacks",
+	    (json_int_t)r->fallbacks, "seconds", (double)r->took_ns / 1e9, "removes",
+	    names_json(&r->removes), "changes", names_json(&r->changes));
+}
+
+static int
+restore_with(struct session *s, const struct restore_options *ro, const struct restore_opts *o,
+    struct err *e)
+{
+	struct restore_report report = { 0 };
+	int rc = restore_run(s, ro, progress_start("restore"), &report, e);
+
+	progress_end();
+	if (rc == 0) {
+		restore_text(&report, o);
+		output_json(restore_json(&report, o));
+		rc = report.lost > 0 ? EXIT_VERIFY :
+		    output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+	}
+	restore_report_done(&report);
+	return rc;
+}
+
+static int
+restore_command(const struct command_call *call, struct err *e)
+{
+	const struct restore_opts *o = call->options;
+	struct restore_options ro = {
+		.what = call->argv[0],
+		.tier = o->tier,
+		.to = o->to,
+		.path = o->path.item,
+		.paths = o->path.count,
+		.delta = o->delta,
+		.from_another_host = o->from_another_host,
+		.dry_run = o->dry_run,
+		.no_sync = o->no_sync,
+	};
+	const struct conf_volume *all;
+	struct session s = { 0 };
+	int rc;
+
+	if (!o->to || !*o->to) {
+		err_set(e, ERR_USAGE, "restore needs --to DIR");
+		return err_line(e, "fix", "ffdr restore %s --to DIR: a directory that is empty or not "
+					  "there yet", call->argv[0]);
+	}
+	if (strcmp(call->argv[0], "all") == 0 && conf_find_source(call->conf, "all", &all, NULL) == -1) {
+		err_set(e, ERR_USAGE, "restore takes one source or snapshot");
+		return err_line(e, "fix", "ffdr restore SOURCE --to DIR, each source with a directory "
+					  "of its own");
+	}
+	if (o->at && units_parse_time(o->at, &ro.at_ns, e) == -1)
+		return err_in(e, "--at");
+	if (session_open(call->conf, SESSION_READ, &s, e) == -1)
+		return -1;
+	words_warn_away(&s);
+	rc = restore_with(&s, &ro, o, e);
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_snapshot_restore = {
+	.name = "restore",
+	.operands = "SOURCE|SNAPSHOT",
+	.summary = "restore a snapshot into a directory",
+	.text = "Makes DIR the root of the volume as it was: contents, holes, hard links, owners, "
+		"modes, times, extended attributes, ACLs. Every object comes from the nearest tier "
+		"that has it whole; a missing or damaged one is taken from the next.\n\n"
+		"DIR must be empty or not there yet. With --delta it may be the directory that the "
+		"source came from, or an earlier restore of it: then only what differs is written, "
+		"and WHAT THE SNAPSHOT DOES NOT HAVE IS REMOVED: --delta --dry-run names it "
+		"before. What is mounted below stays, and so does what `exclude` keeps out of "
+		"snapshots and what could not be read when this one was made. A snapshot of another host "
+		"or directory is refused there without --from-another-host: two hosts may use one name. "
+		"An interrupted restore goes on with --delta, too.",
+	.examples = "ffdr restore vol.uploads --to /srv/restore              # the newest\n"
+		    "ffdr restore vol.uploads --at '2026-11-20 15:00' --to /srv/restore\n"
+		    "ffdr restore vol.uploads --path photos/2026 --to /srv/restore\n"
+		    "ffdr restore vol.uploads --to /srv/uploads --delta      # in place",
+	.options = restore_table,
+	.options_size = sizeof(struct restore_opts),
+	.min_operands = 1,
+	.max_operands = 1,
+	.conf = CONF_LOAD,
+	.run = restore_command,
+};
+
+/* ---- export ---- */
+
+struct export_opts {
+	struct common_options common;
+	const char *tier;
+	struct opt_list path;
+};
+static const struct opt export_table[] = {
+	{ "path", 0, OPT_LIST, offsetof(struct export_opts, path), "PATH",
+	    "only this file or directory, named from the root of the volume; may be given several times" },
+	{ "tier", 0, OPT_STRING, offsetof(struct export_opts, tier), "TIER",
+	    "only what this tier has, and read from it first" },
+	{ 0 },
+};
+
+static int
+export_command(const struct command_call *call, struct err *e)
+{
+	const struct export_opts *o = call->options;
+	const struct export_options eo = {
+		.what = call->argv[0],
+		.tier = o->tier,
+		.path = o->path.item,
+		.paths = o->path.count,
+		.fd = STDOUT_FILENO,
+	};
+	struct export_report report;
+	struct session s = { 0 };
+	char a[AMOUNT_TEXT];
+	int rc;
+
+	if (output_is_json())
+		return err_set(e, ERR_USAGE, "export writes a tar to stdout: there is no place for "
+					     "--json or --events");
+	if (isatty(STDOUT_FILENO)) {
+		err_set(e, ERR_USAGE, "export writes a tar, and stdout is a terminal");
+		return err_line(e, "fix", "ffdr export %s > FILE.tar", call->argv[0]);
+	}
+	if (session_open(call->conf, SESSION_READ, &s, e) == -1)
+		return -1;
+	words_warn_away(&s);
+	rc = export_run(&s, &eo, progress_start("export"), &report, e);
+	progress_end();
+	if (rc == 0) {
+		output_note("exported %s: %s", report.id, amount(report.bytes, report.took_ns, a));
+		rc = output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+	}
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_snapshot_export = {
+	.name = "export",
+	.operands = "SOURCE|SNAPSHOT",
+	.summary = "write a snapshot as a plain tar to stdout",
+	.text = "Writes the whole snapshot as a tar (pax) to stdout, for a host without ffdr or a "
+		"program that reads tar. Sockets are left out, as no archive holds them.",
+	.examples = "ffdr export vol.uploads > uploads.tar\n"
+		    "ffdr export vol.uploads/latest | ssh other-host tar -x -C /srv/restore",
+	.options = export_table,
+	.options_size = sizeof(struct export_opts),
+	.min_operands = 1,
+	.max_operands = 1,
+	.conf = CONF_LOAD,
+	.run = export_command,
+};

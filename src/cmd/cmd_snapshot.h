@@ -1,0 +1,11 @@
+#ifndef CMD_CMD_SNAPSHOT_H
+#define CMD_CMD_SNAPSHOT_H
+
+#include "cmd/command.h"
+
+/* Snapshots made and taken back: ffdr backup, restore, export. */
+extern const struct command cmd_snapshot_backup;
+extern const struct command cmd_snapshot_restore;
+extern const struct command cmd_snapshot_export;
+
+#endif

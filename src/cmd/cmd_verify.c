@@ -1,0 +1,263 @@
+/*
+ * Is it sound? Damage is no error of the command but its answer: it is told as it is found, counted
+ * at the end, and has an exit code of its own (4), so that a timer can tell it from everything
+ * else.
+ */
+#include "cmd/cmd_verify.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+#include "cmd/words.h"
+#include "job/rehearse.h"
+#include "job/verify.h"
+
+struct verify_opts {
+	struct common_options common;
+	const char *tier, *level;
+	int64_t limit_ms;
+	bool repair, restore;
+};
+static const struct opt verify_table[] = {
+	{ "level", 0, OPT_STRING, offsetof(struct verify_opts, level), "LEVEL",
+	    "0 listed with its size, 1 every byte hashed, 2 opened and recomputed (default 2)" },
+	{ "tier", 0, OPT_STRING, offsetof(struct verify_opts, tier), "TIER", "only this tier" },
+	{ "repair", 0, OPT_FLAG, offsetof(struct verify_opts, repair), NULL,
+	    "fetch what is bad or missing from another tier" },
+	{ "restore", 0, OPT_FLAG, offsetof(struct verify_opts, restore), NULL,
+	    "restore into scratch, read it back and compare; the newest of each SOURCE" },
+	{ "limit", 0, OPT_DURATION, offsetof(struct verify_opts, limit_ms), "TIME",
+	    "stop after so long; the next run goes on with the least recently verified" },
+	{ 0 },
+};
+
+static int
+verify_level(const char *text, enum scrub_level *ret, struct err *e)
+{
+	*ret = SCRUB_OPENED;
+	if (!text)
+		return 0;
+	if (text[0] < '0' || text[0] > '2' || text[1])
+		return err_set(e, ERR_USAGE, "--level %s: expected 0, 1 or 2", text);
+	*ret = (enum scrub_level)(text[0] - '0');
+	return 0;
+}
+
+/* What --repair might mend; a finding with another way out says it. */
+static size_t
+mendable(const struct verify_report *r)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		count += !r->finding[i].repaired &&
+		    r->finding[i].repair.kind == ERR_NONE &&
+		    !strstr(r->finding[i].why.text, "\n  fix ");
+	return count;
+}
+
+static void
+verify_text(const struct verify_report *r, int64_t took_ns)
+{
+	char a[UNITS_TEXT], b[UNITS_TEXT];
+
+	/* Each finding was told when it was made. */
+	output_done("verified %zu snapshots, %zu of them sound: %zu packs, %s read in %s", r->snapshots,
+	    r->good, r->packs, units_size(r->bytes, a), units_duration(took_ns / CLOCK_MS, b));
+	if (r->left > 0)
+		output_detail("left", "%zu snapshots, for which there was no time", r->left);
+	if (r->count > 0)
+		output_detail("found", "%zu objects bad or missing, %zu repaired", r->count,
+		    r->count - r->broken);
+	if (r->aside > 0)
+		output_detail("set aside", "%zu packs that no tier has a good copy of; `ffdr backup` "
+		    "stores anew what the source still has", r->aside);
+	if (mendable(r) > 0)
+		output_detail("fix", "`ffdr verify --repair` fetches what is bad from another tier");
+}
+
+static json_t *
+verify_json(const struct verify_report *r, int64_t took_ns)
+{
+	json_t *findings = json_array();
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct verify_finding *f = &r->finding[i];
+
+		json_array_append_new(findings, json_pack("{s:s, s:s, s:s?, s:b, s:b, s:o, s:o}", "tier",
+		    f->tier, "object", f->object, "snapshot", f->snapshot[0] ? f->snapshot : NULL,
+		    "repaired", f->repaired, "aside", f->aside, "why", words_json_error(&f->why), "repair",
+		    words_json_error(&f->repair)));
+	}
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "snapshots",
+	    (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left", (json_int_t)r->left,
+	    "packs", (json_int_t)r->packs, "bytes", (json_int_t)r->bytes, "away",
+	    (json_int_t)r->away, "broken", (json_int_t)r->broken, "findings", findings, "seconds",
+	    (double)took_ns / 1e9);
+}
+
+static int
+verify_with(struct session *s, const struct verify_options *vo, struct err *e)
+{
+	struct verify_report report = { 0 };
+	int64_t begun = clock_boot_ns();
+	int rc = verify_run(s, vo, progress_start("verify"), &report, e);
+
+	progress_end();
+	if (rc == 0) {
+		verify_text(&report, clock_boot_ns() - begun);
+		output_json(verify_json(&report, clock_boot_ns() - begun));
+		if (report.broken > 0)
+			rc = EXIT_VERIFY;
+		else
+			rc = output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+	}
+	verify_done(&report);
+	return rc;
+}
+
+/* The operands, snapshots and sources mixed as people like. */
+static int
+verify_named(struct session *s, const struct command_call *call, struct verify_options *vo,
+    struct err *e)
+{
+	const char **snapshot = xcalloc((size_t)call->argc + 1, sizeof(*snapshot));
+	char **source = xcalloc((size_t)call->argc + 1, sizeof(*source));
+	struct words names = { 0 };
+	int sources = 0, rc = -1;
+
+	for (int i = 0; i < call->argc; i++) {
+		if (words_is_snapshot(call->argv[i]))
+			snapshot[vo->snapshots++] = call->argv[i];
+		else
+			source[sources++] = call->argv[i];
+	}
+	if (words_sources(s, sources, source, &names, e) == 0) {
+		vo->snapshot = snapshot;
+		vo->source = names.item;
+		vo->sources = names.count;
+		rc = verify_with(s, vo, e);
+	}
+	words_done(&names);
+	free(source);
+	free(snapshot);
+	return rc;
+}
+
+/* ---- by restoring ---- */
+
+static json_t *
+rehearse_json(const struct restore_report *r, const struct err *e)
+{
+	return json_pack("{s:s?, s:s?, s:I, s:I, s:f, s:o}", "snapshot", r->id[0] ? r->id : NULL,
+	    "tier", r->tier, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "seconds",
+	    (double)r->took_ns / 1e9, "why", words_json_error(e));
+}
+
+/* Exit code of one; a failure is told and the others get their turn. */
+static int
+rehearse_one(struct session *s, const struct rehearse_options *ro, json_t *list, bool *stopped)
+{
+	struct restore_report made = { 0 };
+	struct err e = { 0 };
+	char size[UNITS_TEXT], took[UNITS_TEXT];
+	int rc = rehearse_run(s, ro, progress_start("verify"), &made, &e);
+
+	progress_end();
+	json_array_append_new(list, rehearse_json(&made, &e));
+	if (rc == 0)
+		output_done("restored %s from %s and compared: %" PRIu64 " files, %s, in %s; removed "
+			    "again", made.id, made.tier, made.files, units_size(made.bytes, size),
+		    units_duration(made.took_ns / CLOCK_MS, took));
+	else if (!output_is_json())
+		output_error(&e);
+	*stopped = e.kind == ERR_CANCELLED;
+	restore_report_done(&made);
+	return rc == 0 ? EXIT_DONE : command_exit(e.kind);
+}
+
+static int
+rehearse_all(struct session *s, const struct command_call *call, struct err *e)
+{
+	const struct verify_opts *o = call->options;
+	struct rehearse_options ro = { .tier = o->tier };
+	bool all = call->argc == 0 || (call->argc == 1 && strcmp(call->argv[0], "all") == 0);
+	size_t count = all ? s->conf->volumes : (size_t)call->argc;
+	json_t *list = json_array();
+	bool stopped = false;
+	int worst = EXIT_DONE;
+
+	if (o->level || o->repair || o->limit_ms != 0) {
+		json_decref(list);
+		return err_set(e, ERR_USAGE, "--restore has no --level, --repair or --limit");
+	}
+	for (size_t i = 0; i < count && !stopped; i++) {
+		int code;
+
+		ro.what = all ? s->conf->volume[i].name : call->argv[i];
+		code = rehearse_one(s, &ro, list, &stopped);
+		worst = code > worst ? code : worst;
+	}
+	output_json(json_pack("{s:o}", "restores", list));
+	return worst == EXIT_DONE && output_warnings() > 0 ? EXIT_DEGRADED : worst;
+}
+
+static int
+verify_command(const struct command_call *call, struct err *e)
+{
+	const struct verify_opts *o = call->options;
+	struct verify_options vo = { .limit_ms = o->limit_ms, .repair = o->repair };
+	struct session s = { 0 };
+	int rc = -1;
+
+	if (verify_level(o->level, &vo.level, e) == -1)
+		return -1;
+	if (session_open(call->conf, o->repair ? SESSION_WRITE : SESSION_READ, &s, e) == -1)
+		return -1;
+	words_warn_state(&s);
+	if (o->restore)
+		rc = rehearse_all(&s, call, e);
+	else if (!o->tier || session_tier(&s, o->tier, &vo.tier, e) == 0)
+		rc = verify_named(&s, call, &vo, e);
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_verify_verify = {
+	.name = "verify",
+	.operands = "[SNAPSHOT|SOURCE...]",
+	.summary = "prove what the tiers hold, and mend it",
+	.text = "Looks at every object that the snapshots need, on every tier that answers, the least "
+		"recently verified first. Level 0 compares the listing with the manifests, level 1 "
+		"hashes every byte, level 2 also opens every frame, decompresses it and recomputes "
+		"the id of every grain.\n\n"
+		"At every level each tier is also proved as if it were the only one left: its own copies "
+		"of the repository object and of every key object must be there and sound, and the kek "
+		"must open every key epoch from there alone. And what this host knows as the newest "
+		"snapshot of a source on a tier must still be there: when it is not, it was deleted, or "
+		"the tier was set back, which no signature can show.\n\n"
+		"It only reports, with exit code 4 when something is not what it must be. With "
+		"--repair a bad or missing object is fetched from another tier, checked, and put in "
+		"its place; the bad one is set aside below bad/ of its tier. So is a bad pack that no tier "
+		"has a good copy of: the next backup then stores what the source still has of it.\n\n"
+		"--restore goes further: it restores each snapshot, or the newest of each source, "
+		"into the directory `scratch`, reads every file back and compares it, and removes it "
+		"again. That needs the room for it, and the rights of a restore.",
+	.examples = "ffdr verify                                # everything, everywhere\n"
+		    "ffdr verify vol.uploads --tier dr          # one source on one tier\n"
+		    "ffdr verify --level 0                      # quick: is everything there?\n"
+		    "ffdr verify --limit 1h                     # some of it, tomorrow the next\n"
+		    "ffdr verify --repair                       # mend what is bad\n"
+		    "ffdr verify --restore vol.uploads          # restored for practice, compared",
+	.options = verify_table,
+	.options_size = sizeof(struct verify_opts),
+	.max_operands = -1,
+	.conf = CONF_LOAD,
+	.run = verify_command,
+};
