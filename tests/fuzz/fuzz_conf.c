@@ -1,0 +1,67 @@
+/*
+ * Any text as a configuration. It is refused with a reason, or it holds what the rest of the
+ * program relies on, and what `config show` makes of it can be read again.
+ */
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "conf/conf_show.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
+
+static void
+must(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+static void
+judge(const struct conf *c)
+{
+	const struct conf_tier *tier[1];
+	size_t i;
+
+	must(c->tiers > 0);
+	must(c->site && c->state && c->scratch && c->credentials && c->kek && c->signing);
+	for (i = 0; i < c->tiers; i++)
+		must(c->tier[i].url && c->tier[i].takes && c->tier[i].site &&
+		    c->tier[i].keep > 0);
+	for (i = 0; i < c->volumes; i++) {
+		must(c->volume[i].path && c->volume[i].path[0] == '/' && c->volume[i].compare);
+		must(conf_source_tiers(c, c->volume[i].tiers, tier, 1) == 1);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct conf *c = NULL, *again = NULL;
+	struct err e = { .kind = ERR_NONE };
+	struct buf text;
+	json_t *json;
+
+	if (conf_parse("/etc/ffdr/fuzz.ini", (const char *)data, n, &c, &e) == -1) {
+		must(e.kind == ERR_CONFIG && e.text[0] && !c);
+		return 0;
+	}
+	judge(c);
+	json = conf_show_json(c);
+	must(json != NULL);
+	json_decref(json);
+	buf_init(&text, (size_t)16 << 20);
+	conf_show_text(c, &text);
+	must(!text.over);
+	must(conf_parse("shown", buf_str(&text), text.len, &again, &e) == 0);
+	must(again->tiers == c->tiers && again->volumes == c->volumes);
+	must(strcmp(again->kek, c->kek) == 0 && again->pack_size == c->pack_size);
+	buf_done(&text);
+	conf_free(again);
+	conf_free(c);
+	return 0;
+}

@@ -1,0 +1,114 @@
+"""What is gone for good, or only not mounted: the message is the way out."""
+
+import os
+import re
+import shutil
+
+import trees
+from conftest import CONFIGURATION, DEGRADED, USAGE, VERIFY
+
+
+def change(site, number):
+    trees.write(os.fsencode(os.path.join(site.source, "d1", "new")), trees.noise(300_000, number))
+    trees.finish(os.fsencode(site.source))
+
+
+def test_packs_that_no_tier_has_end_with_4_and_name_the_snapshot_that_is_left(site):
+    first = site.backup()
+    before = site.scan()
+    old = site.objects("local", "pack/")
+    change(site, 1)
+    second = site.backup()
+    gone = [p for p in site.objects("local", "pack/") if p not in old]
+    for name in gone:
+        os.unlink(site.tier("local", name))
+    result = site.run("restore", "vol.data", "--to", site.path("out"), status=VERIFY)
+    assert re.search(r"pack/\S+ is on none of local, regional, dr", result.err), result
+    assert re.search(r"%s: pack/\S+ is on none" % re.escape(second), result.err), result
+    assert re.search(r"possible +%s" % re.escape(first), result.err), result
+    assert "--delta" not in result.err, result
+    site.assert_restores(before, first)
+
+
+def test_when_no_snapshot_is_left_that_is_said(site):
+    site.backup()
+    for name in site.objects("local", "pack/"):
+        os.unlink(site.tier("local", name))
+    result = site.run("restore", "vol.data", "--to", site.path("out"), status=VERIFY)
+    assert "is on none of" in result.err
+    assert site.run("export", "vol.data", status=VERIFY).err.count("is on none of") >= 1
+
+
+def test_a_tier_that_does_not_answer_is_named_beside_those_that_have_no_pack(site):
+    site.backup()
+    for name in site.objects("local", "pack/"):
+        os.unlink(site.tier("local", name))
+    os.rename(site.tier("dr"), site.tier("dr") + ".away")
+    result = site.run("restore", "vol.data", "--to", site.path("out"), status=VERIFY)
+    assert "is on none of local, regional; these do not answer: dr" in result.err
+
+
+# ---- a tier that is empty now ----
+
+def unmount(site, tier):
+    shutil.move(site.tier(tier), site.path("unmounted"))
+    os.mkdir(site.tier(tier))
+
+
+def test_a_tier_that_held_the_repository_and_is_empty_is_asked_for_and_not_filled(site):
+    site.backup()
+    site.run("copy")
+    unmount(site, "regional")
+    for args, status in ((["check"], CONFIGURATION), (["list"], DEGRADED),
+                         (["copy"], None), (["backup", "vol.data"], None)):
+        result = site.run(*args, status=status)
+        # A backup goes to the nearest tier and asks no other.
+        assert args[0] == "backup" or "is it mounted?" in result.text, result
+        assert "run 'ffdr init'" not in result.text, result
+        assert not os.listdir(site.tier("regional")), result
+    # Another one, in which nothing was ever seen, is a new one.
+    unmount_new = site.run("check", "--json", status=CONFIGURATION).json()
+    assert [c for c in unmount_new["lines"] if c["what"] == "tier regional"
+            and c["verdict"] == "FAIL" and "mounted" in c["text"]]
+    os.rmdir(site.tier("regional"))
+    shutil.move(site.path("unmounted"), site.tier("regional"))
+    assert "mounted" not in site.run("list").text
+
+
+def test_a_new_tier_is_still_told_to_init(site):
+    site.backup()
+    os.mkdir(site.path("tier-late"))
+    site.tiers = site.tiers + ("late",)
+    site.write_config()
+    result = site.run("copy", status=None)
+    assert "ffdr init" in result.err and "mounted" not in result.err
+
+
+def test_when_every_tier_is_empty_nothing_says_init(site):
+    site.backup()
+    for tier in site.tiers:
+        shutil.rmtree(site.tier(tier))
+        os.mkdir(site.tier(tier))
+    for args in (["backup", "vol.data"], ["restore", "vol.data", "--to", site.path("out")]):
+        result = site.run(*args, status=None)
+        assert result.status not in (0, DEGRADED, USAGE), result
+        assert "mounted" in result.err and "run 'ffdr init'" not in result.err, result
+
+
+# ---- a key that is gone ----
+
+def test_without_the_signing_key_the_way_out_is_the_safe(site):
+    site.backup()
+    os.unlink(site.path("etc", "signing.pem"))
+    for args in (["backup", "vol.data"], ["key", "rotate"], ["init"]):
+        result = site.run(*args, status=None)
+        assert result.status not in (0, DEGRADED), result
+        assert "from the safe" in result.err and "read and not be written" in result.err, result
+        assert "init` makes it" not in result.err, result
+    site.assert_restores(site.scan())
+
+
+def test_init_says_that_the_signing_key_goes_into_the_safe(bare):
+    bare.lend_escrow()
+    result = bare.run("init")
+    assert re.search(r"copy +file:\S*signing\.pem to the medium for the safe", result.out), result

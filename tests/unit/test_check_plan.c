@@ -1,0 +1,179 @@
+/* The arithmetic of promises, over configurations as people write them. */
+#include "tests/lib/vector.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "job/check_need.h"
+#include "job/check_plan.h"
+
+static struct check check;
+
+/* Judges a configuration; the last one's lines are in `check` until then. */
+static void
+judge(const char *text)
+{
+	struct conf *c = NULL;
+	struct err e = { 0 };
+
+	check_done(&check);
+	if (conf_parse("ffdr.ini", text, strlen(text), &c, &e) == -1)
+		fail_msg("%s", e.text);
+	check_plan_tiers(&check, c);
+	check_plan_sources(&check, c);
+	conf_free(c);
+}
+
+static int
+forget(void **state)
+{
+	(void)state;
+	check_done(&check);
+	return 0;
+}
+
+/* The line about `what` whose text has `part`; fails when there is none. */
+static const struct check_line *
+find(const char *what, const char *part)
+{
+	for (size_t i = 0; i < check.count; i++) {
+		if (strcmp(check.line[i].what, what) == 0 && strstr(check.line[i].text, part))
+			return &check.line[i];
+	}
+	fail_msg("no line of '%s' says '%s'", what, part);
+	return NULL;
+}
+
+#define VOLUME "[volume data]\npath = /srv/data\n"
+#define LOCAL "[tier local]\nurl = file:///srv/ffdr\n"
+
+static void
+a_period_longer_than_the_rpo_fails_and_says_what_would_do(void **state)
+{
+	const struct check_line *l;
+
+	(void)state;
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\ntakes = weekly\nrpo = 24h\n" VOLUME);
+	l = find("plan nas", "rpo promises");
+	assert_int_equal(l->verdict, CHECK_FAIL);
+	assert_string_equal(l->fix, "takes = daily, or rpo = 7d");
+	assert_int_equal(check.verdicts[CHECK_FAIL], 1);
+}
+
+static void
+a_period_equal_to_the_rpo_is_sound_and_shows_the_worst_age(void **state)
+{
+	(void)state;
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\ntakes = daily\nrpo = 24h\n" VOLUME);
+	assert_int_equal(find("plan nas", "at worst")->verdict, CHECK_OK);
+	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
+}
+
+static void
+an_rpo_below_an_hour_can_only_be_kept_by_taking_all(void **state)
+{
+	(void)state;
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\ntakes = hourly\nrpo = 5m\n" VOLUME);
+	assert_non_null(strstr(find("plan nas", "rpo promises")->fix, "takes = all"));
+}
+
+static void
+what_a_schedule_decides_is_unknown_and_not_guessed(void **state)
+{
+	(void)state;
+	judge("[tier local]\nurl = file:///srv/ffdr\nrpo = 4h\n"
+	      "[tier nas]\nurl = file:///mnt/nas\ntakes = all\nrpo = 24h\n" VOLUME);
+	assert_int_equal(find("plan local", "schedule")->verdict, CHECK_UNKNOWN);
+	assert_int_equal(find("plan nas", "schedule")->verdict, CHECK_UNKNOWN);
+}
+
+static void
+a_source_that_never_leaves_the_host_is_a_warning(void **state)
+{
+	(void)state;
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\n" VOLUME);
+	assert_int_equal(find("vol.data", "off this host")->verdict, CHECK_WARN);
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\nshared = yes\n" VOLUME);
+	assert_int_equal(find("vol.data", "off this host")->verdict, CHECK_OK);
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\nshared = yes\n" VOLUME "tiers = local\n");
+	assert_int_equal(find("vol.data", "off this host")->verdict, CHECK_WARN);
+}
+
+static void
+a_tier_that_keeps_less_than_it_takes_is_a_warning(void **state)
+{
+	(void)state;
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\ntakes = weekly\nkeep = 2d\n" VOLUME);
+	assert_int_equal(find("plan nas", "only the newest")->verdict, CHECK_WARN);
+}
+
+static void
+a_tier_that_nobody_uses_is_a_warning(void **state)
+{
+	(void)state;
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\n" VOLUME "tiers = local\n");
+	assert_int_equal(find("plan nas", "no source")->verdict, CHECK_WARN);
+}
+
+static void
+nothing_to_protect_is_said(void **state)
+{
+	(void)state;
+	judge(LOCAL);
+	assert_int_equal(find("plan", "no source")->verdict, CHECK_WARN);
+}
+
+static void
+an_errors_fix_becomes_the_fix_of_the_line(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	check_done(&check);
+	err_set(&e, ERR_REMOTE, "'/mnt' is not there");
+	err_line(&e, "looked", "twice");
+	err_line(&e, "fix", "mount it");
+	err_line(&e, "after", "this");
+	check_error(&check, CHECK_FAIL, "tier nas", &e);
+	assert_string_equal(check.line[0].fix, "mount it");
+	assert_string_equal(check.line[0].text, "'/mnt' is not there\n  looked    twice\n"
+						"  after     this");
+}
+
+#define DAY INT64_C(86400)
+
+static void
+the_need_of_a_tier_is_one_full_copy_and_the_change_of_the_time_it_is_held(void **state)
+{
+	const struct check_need_sample days[] = {
+		{ 0, 1000, 900 },
+		{ DAY * 1000000000, 1100, 20 },
+		{ 2 * DAY * 1000000000, 2000, 40 },
+	};
+
+	(void)state;
+	assert_int_equal(check_need_bytes(days, 3, 10 * DAY * 1000), 2000 + 30 * 10);
+	assert_int_equal(check_need_bytes(days, 1, 10 * DAY * 1000), 0);
+	assert_int_equal(check_need_bytes(days, 0, 10 * DAY * 1000), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_period_longer_than_the_rpo_fails_and_says_what_would_do),
+		cmocka_unit_test(a_period_equal_to_the_rpo_is_sound_and_shows_the_worst_age),
+		cmocka_unit_test(an_rpo_below_an_hour_can_only_be_kept_by_taking_all),
+		cmocka_unit_test(what_a_schedule_decides_is_unknown_and_not_guessed),
+		cmocka_unit_test(a_source_that_never_leaves_the_host_is_a_warning),
+		cmocka_unit_test(a_tier_that_keeps_less_than_it_takes_is_a_warning),
+		cmocka_unit_test(a_tier_that_nobody_uses_is_a_warning),
+		cmocka_unit_test(nothing_to_protect_is_said),
+		cmocka_unit_test(
+		    the_need_of_a_tier_is_one_full_copy_and_the_change_of_the_time_it_is_held),
+		cmocka_unit_test(an_errors_fix_becomes_the_fix_of_the_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, forget);
+}

@@ -1,0 +1,341 @@
+/* Restoring: from plans of any length, and from tiers of which one is damaged. */
+#include "tests/lib/testrepo.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "repo/fetch.h"
+#include "repo/packs.h"
+#include "repo/reader.h"
+#include "store/copy.h"
+#include "tests/lib/chance.h"
+#include "tests/lib/faultstore.h"
+#include "tests/lib/memstore.h"
+#include "tests/lib/scratch.h"
+#include "tests/lib/vclock.h"
+#include "tests/lib/vector.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static struct testrepo t;
+static struct manifest m;
+static struct err e;
+
+/* The second tier gets everything that the first one has. */
+static int
+copy_one(void *arg, const struct store_entry *entry, struct err *why)
+{
+	struct buf scratch;
+	int rc;
+
+	(void)arg;
+	buf_init(&scratch, STORE_OBJECT_MAX);
+	rc =
+	    copy_object(t.kit.tier[0].store, t.kit.tier[1].store, entry->name, NULL, &scratch, why);
+	buf_done(&scratch);
+	return rc == -1 ? -1 : 0;
+}
+
+static void
+build(bool files)
+{
+	chance_seed(21);
+	testrepo_begin(&t, 2, files);
+	fileset_add(&t.set, "big", 9 * MIB + 5);
+	for (char c = 'd'; c < 'p'; c++)
+		fileset_add(&t.set, (char[]){c, '\0'}, chance_below(300000));
+	for (unsigned i = 0; i < 4; i++) {
+		manifest_done(&m);
+		testrepo_snapshot(&t, 0, &m);
+		fileset_write(&t.set, fileset_find(&t.set, "big"), chance_below(1000), 9, i == 2);
+		if (!files)
+			vclock_pass(CLOCK_S);
+	}
+	manifest_done(&m);
+	testrepo_snapshot(&t, 0, &m);
+	assert_int_equal(store_list(t.kit.tier[0].store, "pack/", NULL, copy_one, NULL, &e), 0);
+	assert_int_equal(store_list(t.kit.tier[0].store, "snap/", NULL, copy_one, NULL, &e), 0);
+	err_clear(&e);
+}
+
+static int
+begin(void **state)
+{
+	(void)state;
+	vclock_install(INT64_C(1700000000) * CLOCK_S);
+	build(false);
+	return 0;
+}
+
+static int
+begin_files(void **state)
+{
+	(void)state;
+	build(true);
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	manifest_done(&m);
+	testrepo_done(&t);
+	vclock_remove();
+	return 0;
+}
+
+static void
+a_spilled_plan_restores_the_same(void **state)
+{
+	static const size_t bound[] = {0, 1, 500, 3000};
+
+	(void)state;
+	/* What fetch handed out is compared with the files each time. */
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, bound[i], &e), 0);
+}
+
+static void
+several_workers_restore_the_same(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers < 5; workers++) {
+		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, workers, 0, &e), 0);
+		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, workers, 400, &e), 0);
+	}
+}
+
+enum damage { FLIP, HEAD, TAIL, CUT, EMPTY, GONE, SWAP, DAMAGES };
+
+static void
+damage(size_t tier, const struct manifest_pack *p, const struct manifest_pack *other,
+       enum damage how)
+{
+	struct store *s = testrepo_mem(&t, tier);
+	char name[LAYOUT_NAME], from[LAYOUT_NAME];
+	uint8_t *bytes;
+	size_t n;
+
+	bytes = memstore_bytes(s, layout_pack(p->sha, name), &n);
+	assert_non_null(bytes);
+	switch (how) {
+	case FLIP:
+		bytes[80 + chance_below(n - 80)] ^= 4;
+		break;
+	case HEAD:
+		bytes[chance_below(80)] ^= 1;
+		break;
+	case TAIL:
+		bytes[n - 1] ^= 1;
+		break;
+	case CUT:
+		memstore_cut(s, name, chance_below(n));
+		break;
+	case EMPTY:
+		memstore_cut(s, name, 0);
+		break;
+	case GONE:
+		memstore_drop(s, name);
+		break;
+	case SWAP: { /* a good pack under another one's name */
+		struct buf good;
+
+		buf_init(&good, STORE_OBJECT_MAX);
+		assert_int_equal(store_get(s, layout_pack(other->sha, from), &good, &e), 0);
+		assert_int_equal(store_put(s, name, good.data, good.len, STORE_REPLACE, &e), 1);
+		buf_done(&good);
+		break;
+	}
+	case DAMAGES:
+		break;
+	}
+}
+
+static void
+a_damaged_copy_is_replaced_from_another_tier(void **state)
+{
+	(void)state;
+	for (enum damage how = 0; how < DAMAGES; how++) {
+		for (size_t i = 0; i < m.packs; i++) {
+			char name[LAYOUT_NAME];
+
+			damage(0, &m.pack[i], &m.pack[(i + 1) % m.packs], how);
+			if (testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e) == -1)
+				fail_msg("damage %d of pack %zu: %s", how, i, e.text);
+			/* Healed for the next one. */
+			memstore_drop(testrepo_mem(&t, 0), layout_pack(m.pack[i].sha, name));
+			struct buf scratch;
+			buf_init(&scratch, STORE_OBJECT_MAX);
+			assert_int_equal(copy_object(t.kit.tier[1].store, t.kit.tier[0].store, name,
+						     m.pack[i].sha, &scratch, &e),
+					 1);
+			buf_done(&scratch);
+		}
+	}
+}
+
+static void
+damage_of_both_copies_names_the_pack(void **state)
+{
+	char name[LAYOUT_NAME];
+
+	(void)state;
+	for (size_t i = 0; i < m.packs; i++) {
+		const struct manifest_pack *p = &m.pack[i];
+		size_t n;
+
+		layout_pack(p->sha, name);
+		for (size_t tier = 0; tier < 2; tier++) {
+			uint8_t *bytes = memstore_bytes(testrepo_mem(&t, tier), name, &n);
+			for (size_t k = 80; k < n; k += 50)
+				bytes[k] ^= 1;
+		}
+		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e), -1);
+		assert_int_equal(e.kind, ERR_CORRUPT);
+		assert_non_null(strstr(e.text, name));
+		for (size_t tier = 0; tier < 2; tier++) {
+			uint8_t *bytes = memstore_bytes(testrepo_mem(&t, tier), name, &n);
+			for (size_t k = 80; k < n; k += 50)
+				bytes[k] ^= 1;
+		}
+	}
+	assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e), 0);
+}
+
+static void
+a_pack_that_no_tier_has_is_a_damage_that_names_them(void **state)
+{
+	char name[LAYOUT_NAME];
+
+	(void)state;
+	for (size_t tier = 0; tier < 2; tier++)
+		memstore_drop(testrepo_mem(&t, tier), layout_pack(m.pack[0].sha, name));
+	assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	assert_non_null(strstr(e.text, name));
+	assert_non_null(strstr(e.text, "is on none of "));
+}
+
+static void
+a_tier_that_is_away_is_replaced_by_another(void **state)
+{
+	(void)state;
+	memstore_away(testrepo_mem(&t, 0), true);
+	assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e), 0);
+	memstore_away(testrepo_mem(&t, 1), true);
+	assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+}
+
+static void
+silence_of_a_moment_needs_no_other_tier(void **state)
+{
+	char name[LAYOUT_NAME];
+
+	(void)state;
+	for (size_t i = 0; i < m.packs; i++)
+		memstore_drop(testrepo_mem(&t, 1), layout_pack(m.pack[i].sha, name));
+	for (unsigned at = 1; at < 40; at++) {
+		faultstore_arm(t.fault[0],
+			       &(struct fault){.kind = FAULT_REMOTE, .at = at, .times = 2});
+		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e), 0);
+	}
+}
+
+/* ---- the target ---- */
+
+static int
+refuse(void *arg, uint64_t file, uint64_t off, const void *data, size_t n, struct err *why)
+{
+	unsigned *left = arg;
+
+	(void)file;
+	(void)off;
+	(void)data;
+	(void)n;
+	if ((*left)-- == 0)
+		return err_set(why, ERR_FULL, "no space on the target");
+	return 0;
+}
+
+static int
+add_run(void *arg, const struct reader_run *run, struct err *why)
+{
+	return fetch_add(arg, 0, run, 1, why);
+}
+
+static void
+a_target_that_refuses_ends_the_restore_with_its_reason(void **state)
+{
+	(void)state;
+	for (unsigned at = 0; at < 80; at += 7) {
+		unsigned left = at;
+		struct fetch_target target = {.write = refuse, .arg = &left};
+		struct reader *r = NULL;
+		const struct entry *en;
+		struct fetch *f;
+
+		assert_int_equal(reader_open(t.kit.repo, NULL, m.name, &r, &e), 0);
+		f = fetch_new(r, scratch_dir(), 0);
+		while (reader_next(r, &en, &e) == 1)
+			if (en->type == ENTRY_FILE)
+				assert_int_equal(reader_runs(r, en, add_run, f, &e), 0);
+		assert_int_equal(fetch_run(f, &target, &e), -1);
+		assert_int_equal(e.kind, ERR_FULL);
+		assert_non_null(strstr(e.text, "no space on the target"));
+		fetch_free(f);
+		reader_free(r);
+	}
+}
+
+static void
+a_plan_of_nothing_is_done_at_once(void **state)
+{
+	struct fetch_target target = {0};
+	struct reader *r = NULL;
+	struct fetch *f;
+
+	(void)state;
+	assert_int_equal(reader_open(t.kit.repo, NULL, m.name, &r, &e), 0);
+	f = fetch_new(r, "/nonexistent", 2);
+	assert_int_equal(fetch_run(f, &target, &e), 0);
+	fetch_free(f);
+	/* One that cannot be spilled says where. */
+	f = fetch_new(r, "/nonexistent", 0);
+	fetch_bound(f, 1);
+	assert_int_equal(fetch_add(f, 0,
+				   &(struct reader_run){
+				       .count = 1, .ids = (const uint8_t(*)[GRAIN_ID_LEN])m.sha},
+				   1, &e),
+			 0);
+	assert_int_equal(fetch_add(f, 0,
+				   &(struct reader_run){
+				       .count = 1, .ids = (const uint8_t(*)[GRAIN_ID_LEN])m.sha},
+				   1, &e),
+			 -1);
+	assert_non_null(strstr(e.text, "/nonexistent"));
+	fetch_free(f);
+	reader_free(r);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define T_FILES(f) cmocka_unit_test_setup_teardown(f, begin_files, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    T(a_spilled_plan_restores_the_same),
+	    T_FILES(several_workers_restore_the_same),
+	    T(a_damaged_copy_is_replaced_from_another_tier),
+	    T(damage_of_both_copies_names_the_pack),
+	    T(a_pack_that_no_tier_has_is_a_damage_that_names_them),
+	    T(a_tier_that_is_away_is_replaced_by_another),
+	    T(silence_of_a_moment_needs_no_other_tier),
+	    T(a_target_that_refuses_ends_the_restore_with_its_reason),
+	    T(a_plan_of_nothing_is_done_at_once),
+	};
+
+	return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);
+}

@@ -1,0 +1,303 @@
+/* What a host has seen as the newest is held against the tier, and only that. */
+#include "repo/newest.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "tests/lib/memstore.h"
+#include "tests/lib/scratch.h"
+#include "tests/lib/vector.h"
+
+#define FIRST "vol.a/20261121T020000Z-1a2b3c4d"
+#define SECOND "vol.a/20261121T030000Z-00000000"
+#define THIRD "vol.a/20261121T040000Z-ffffffff"
+
+static struct tier tier[2];
+static struct tier_set tiers = { tier, 2 };
+static char *dir;
+
+static int
+setup(void **state)
+{
+	static unsigned n;
+
+	(void)state;
+	tier[0] = (struct tier){ .name = "one", .store = memstore_new() };
+	tier[1] = (struct tier){ .name = "two", .store = memstore_new() };
+	dir = scratch_path(scratch_dir(), "%u/newest", n++);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	store_close(tier[0].store);
+	store_close(tier[1].store);
+	free(dir);
+	return 0;
+}
+
+static void
+put(size_t t, const char *id)
+{
+	char name[LAYOUT_NAME];
+	struct err e = { 0 };
+
+	snprintf(name, sizeof(name), "snap/%s", id);
+	assert_int_equal(store_put(tier[t].store, name, "x", 1, STORE_NEW, &e), 1);
+}
+
+static void
+drop(size_t t, const char *id)
+{
+	char name[LAYOUT_NAME];
+
+	snprintf(name, sizeof(name), "snap/%s", id);
+	memstore_drop(tier[t].store, name);
+}
+
+static void
+remember(size_t t, const char *id, uint64_t number)
+{
+	struct err e = { 0 };
+
+	if (newest_remember(dir, &tier[t], id, number, &e) == -1)
+		fail_msg("%s", e.text);
+}
+
+/* Which snapshot is missing on the first tier; "" when none is. */
+static const char *
+missing(void)
+{
+	static struct newest_missing m;
+	struct err e = { 0 };
+	int rc = newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e);
+
+	if (rc == -1)
+		fail_msg("%s", e.text);
+	return rc == 1 ? "" : m.id;
+}
+
+static void
+nothing_remembered_is_nothing_held_against_a_tier(void **state)
+{
+	(void)state;
+	assert_string_equal(missing(), "");
+	put(0, FIRST);
+	assert_string_equal(missing(), "");
+}
+
+static void
+the_newest_taken_away_is_missed_and_an_older_one_is_not(void **state)
+{
+	(void)state;
+	put(0, FIRST);
+	put(0, SECOND);
+	remember(0, FIRST, 1);
+	remember(0, SECOND, 2);
+	assert_string_equal(missing(), "");
+	drop(0, FIRST);
+	assert_string_equal(missing(), "");
+	drop(0, SECOND);
+	assert_string_equal(missing(), SECOND);
+}
+
+static void
+the_newest_that_was_outlived_may_expire(void **state)
+{
+	(void)state;
+	put(0, FIRST);
+	remember(0, FIRST, 1);
+	/* By another host: this one has not seen it come. */
+	put(0, SECOND);
+	drop(0, FIRST);
+	assert_string_equal(missing(), "");
+	put(0, THIRD);
+	remember(0, THIRD, 3);
+	assert_string_equal(missing(), "");
+}
+
+static void
+an_older_one_that_is_seen_later_changes_nothing(void **state)
+{
+	(void)state;
+	put(0, FIRST);
+	put(0, SECOND);
+	remember(0, SECOND, 2);
+	remember(0, FIRST, 1);
+	drop(0, SECOND);
+	assert_string_equal(missing(), SECOND);
+}
+
+static void
+a_lower_number_with_a_later_name_is_no_loss(void **state)
+{
+	(void)state;
+	put(0, FIRST);
+	remember(0, FIRST, 9);
+	put(0, SECOND);
+	remember(0, SECOND, 4);
+	drop(0, FIRST);
+	assert_string_equal(missing(), "");
+}
+
+static void
+the_next_backup_does_not_hide_what_is_missing(void **state)
+{
+	(void)state;
+	put(0, FIRST);
+	put(0, SECOND);
+	remember(0, SECOND, 2);
+	drop(0, SECOND);
+	put(0, THIRD);
+	remember(0, THIRD, 2);
+	assert_string_equal(missing(), SECOND);
+	/* Back again, it is as if nothing had been; and may then expire like any other. */
+	put(0, SECOND);
+	assert_string_equal(missing(), "");
+	drop(0, SECOND);
+	assert_string_equal(missing(), "");
+}
+
+static void
+what_a_person_let_go_is_forgotten(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	put(0, FIRST);
+	put(0, SECOND);
+	remember(0, SECOND, 2);
+	drop(0, SECOND);
+	assert_int_equal(newest_forget(dir, "one", "vol.a", FIRST, &e), 0);
+	assert_string_equal(missing(), SECOND);
+	assert_int_equal(newest_forget(dir, "one", "vol.a", SECOND, &e), 0);
+	assert_string_equal(missing(), "");
+
+	remember(0, FIRST, 1);
+	drop(0, FIRST);
+	put(0, THIRD);
+	remember(0, THIRD, 2);
+	assert_string_equal(missing(), FIRST);
+	assert_int_equal(newest_forget(dir, "one", "vol.a", FIRST, &e), 0);
+	assert_string_equal(missing(), "");
+	drop(0, THIRD);
+	assert_string_equal(missing(), THIRD);
+	assert_int_equal(newest_forget(dir, "one", "vol.a", NULL, &e), 0);
+	assert_string_equal(missing(), "");
+	assert_int_equal(newest_forget(dir, "one", "vol.a", NULL, &e), 0);
+}
+
+static void
+the_message_says_what_is_there_now_and_who_has_it_still(void **state)
+{
+	struct newest_missing m;
+	struct err e = { 0 };
+
+	(void)state;
+	put(0, FIRST);
+	put(0, SECOND);
+	put(1, SECOND);
+	remember(0, SECOND, 7);
+	drop(0, SECOND);
+	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), 0);
+	assert_int_equal(m.sequence, 7);
+	assert_int_equal(m.why.kind, ERR_NOTFOUND);
+	assert_non_null(strstr(m.why.text, FIRST));
+	assert_non_null(strstr(m.why.text, "ffdr copy --to one " SECOND "` brings it back from 'two'"));
+	assert_non_null(strstr(m.why.text, "one/vol.a"));
+	drop(0, FIRST);
+	drop(1, SECOND);
+	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), 0);
+	assert_non_null(strstr(m.why.text, "none of this source"));
+	assert_null(strstr(m.why.text, "copy"));
+}
+
+static void
+tiers_and_sources_are_remembered_each_for_itself(void **state)
+{
+	struct newest_missing m;
+	struct err e = { 0 };
+
+	(void)state;
+	put(0, FIRST);
+	put(1, FIRST);
+	remember(0, FIRST, 1);
+	remember(1, FIRST, 1);
+	drop(1, FIRST);
+	assert_string_equal(missing(), "");
+	assert_int_equal(newest_check(dir, &tiers, &tier[1], "vol.a", &m, &e), 0);
+	assert_int_equal(newest_check(dir, &tiers, &tier[1], "vol.b", &m, &e), 1);
+}
+
+static void
+a_tier_that_does_not_answer_says_nothing(void **state)
+{
+	struct newest_missing m;
+	struct err e = { 0 };
+
+	(void)state;
+	put(0, FIRST);
+	remember(0, FIRST, 1);
+	memstore_away(tier[0].store, true);
+	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+}
+
+static void
+count(void *arg, const char *source)
+{
+	assert_string_equal(source, "vol.a");
+	++*(int *)arg;
+}
+
+static void
+a_damaged_memory_is_named_and_made_anew(void **state)
+{
+	char *path = scratch_path(dir, "one/vol.a");
+	struct newest_missing m;
+	struct err e = { 0 };
+	int seen = 0;
+
+	(void)state;
+	put(0, FIRST);
+	remember(0, FIRST, 1);
+	newest_sources(dir, "one", count, &seen);
+	newest_sources(dir, "two", count, &seen);
+	assert_int_equal(seen, 1);
+	assert_int_equal(file_put(AT_FDCWD, path, "ffdr-newest 1\nsnap", 18, 0600, FILE_REPLACE, &e), 1);
+	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	assert_non_null(strstr(e.text, path));
+	remember(0, FIRST, 1);
+	assert_string_equal(missing(), "");
+	drop(0, FIRST);
+	assert_string_equal(missing(), FIRST);
+	free(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(nothing_remembered_is_nothing_held_against_a_tier),
+		T(the_newest_taken_away_is_missed_and_an_older_one_is_not),
+		T(the_newest_that_was_outlived_may_expire),
+		T(an_older_one_that_is_seen_later_changes_nothing),
+		T(a_lower_number_with_a_later_name_is_no_loss),
+		T(the_next_backup_does_not_hide_what_is_missing),
+		T(what_a_person_let_go_is_forgotten),
+		T(the_message_says_what_is_there_now_and_who_has_it_still),
+		T(tiers_and_sources_are_remembered_each_for_itself),
+		T(a_tier_that_does_not_answer_says_nothing),
+		T(a_damaged_memory_is_named_and_made_anew),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

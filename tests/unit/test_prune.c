@@ -1,0 +1,192 @@
+#include "tests/lib/snapkit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "repo/prune.h"
+#include "repo/record.h"
+#include "tests/lib/memstore.h"
+#include "tests/lib/vclock.h"
+#include "tests/lib/vector.h"
+
+#define HOUR LAYOUT_HOUR_NS
+#define DAY (24 * HOUR)
+#define SNAPS 8
+
+static struct repokit k;
+static struct prune_report rep;
+static struct err e;
+static char snap[SNAPS][LAYOUT_NAME];
+
+/* Eight daily snapshots, the newest made now. */
+static int
+begin(void **state)
+{
+	(void)state;
+	vclock_install(INT64_C(1700000000) * CLOCK_S);
+	repokit_init(&k, 2);
+	err_clear(&e);
+	for (unsigned i = 0; i < SNAPS; i++) {
+		vclock_pass(DAY);
+		snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { i + 1 } }, snap[i]);
+	}
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	prune_done(&rep);
+	repokit_done(&k);
+	vclock_remove();
+	return 0;
+}
+
+static int
+prune(const struct prune_options *o)
+{
+	prune_done(&rep);
+	return prune_source(k.repo, &k.tier[0], "vol.test", o, &rep, &e);
+}
+
+static size_t
+left(void)
+{
+	return snapkit_count(&k, 0, "snap/");
+}
+
+static void
+record(const char *kind, const char *fmt, const char *name)
+{
+	char text[300], at[LAYOUT_NAME];
+	struct buf b;
+
+	snprintf(text, sizeof(text), "snapshot %s\n%s\n", name + strlen("snap/"), fmt);
+	buf_init(&b, sizeof(text));
+	buf_adds(&b, text);
+	assert_int_equal(record_put(k.repo, k.tier[0].store, kind, "vol.test", clock_real_ns(), &b,
+	    at, &e), 0);
+	buf_done(&b);
+}
+
+static void
+manifests_go_and_packs_stay(void **state)
+{
+	const struct prune_options o = { .keep_ns = 4 * DAY + 12 * HOUR };
+
+	(void)state;
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.count, SNAPS);
+	assert_int_equal(rep.going, 2); /* three are too old, one of them is the edge */
+	assert_int_equal(rep.gone, 2);
+	for (unsigned i = 0; i < SNAPS; i++)
+		assert_int_equal(snapkit_has(&k, 0, snap[i]), i >= 2);
+	assert_int_equal(rep.item[2].reason, EXPIRE_KEEP_EDGE);
+	assert_int_equal(snapkit_count(&k, 0, "pack/"), SNAPS);
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.going, 0);
+}
+
+static void
+a_dry_run_tells_each_reason_and_removes_nothing(void **state)
+{
+	const struct prune_options o = { .keep_ns = 4 * DAY + 12 * HOUR, .dry_run = true };
+
+	(void)state;
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.going, 2);
+	assert_int_equal(rep.gone, 0);
+	assert_int_equal(left(), SNAPS);
+	assert_int_equal(rep.item[0].reason, EXPIRE_GO_AGE);
+	assert_int_equal(rep.item[7].reason, EXPIRE_KEEP_NEWEST);
+}
+
+static void
+records_on_the_tier_hold_and_verify(void **state)
+{
+	const struct prune_options o = { .keep_ns = 0, .more_than_half = true };
+
+	(void)state;
+	record("hold", "state on", snap[1]);
+	record("hold", "state on", snap[2]);
+	vclock_pass(CLOCK_S);
+	record("hold", "state off", snap[2]);
+	record("verified", "level 0", snap[4]); /* has seen names only */
+	record("verified", "level 2", snap[3]);
+	assert_int_equal(prune(&o), 0);
+	/* 5 and 6 may be the parent of a run. */
+	assert_int_equal(left(), 5);
+	for (unsigned i = 0; i < SNAPS; i++)
+		assert_int_equal(snapkit_has(&k, 0, snap[i]), i != 0 && i != 2 && i != 4);
+}
+
+static void
+partial_ones_are_known_by_their_manifests(void **state)
+{
+	const struct prune_options o = { .keep_ns = 100 * DAY };
+	char partial[LAYOUT_NAME];
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .partial = true, .pack = { 20 },
+	    .time_ns = clock_real_ns() - 5 * DAY }, partial);
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.gone, 1);
+	assert_false(snapkit_has(&k, 0, partial));
+}
+
+static void
+an_unreadable_manifest_stops_its_source_and_says_the_way_out(void **state)
+{
+	const struct prune_options o = { .keep_ns = 0 };
+
+	(void)state;
+	memstore_bytes(k.tier[0].store, snap[5], NULL)[200] ^= 4;
+	repokit_refused(prune(&o), &e, ERR_CORRUPT, "ffdr expire --discard vol.test/");
+	assert_int_equal(left(), SNAPS);
+}
+
+static void
+another_source_is_not_touched(void **state)
+{
+	const struct prune_options o = { .keep_ns = 0, .retire = true };
+	char other[LAYOUT_NAME];
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .source = "vol.test2", .pack = { 1 } }, other);
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.gone, SNAPS);
+	assert_int_equal(left(), 1);
+	assert_true(snapkit_has(&k, 0, other));
+}
+
+static void
+clocks_that_differ_refuse(void **state)
+{
+	const struct prune_options o = { .keep_ns = 0 };
+
+	(void)state;
+	memstore_skew(k.tier[1].store, 400 * CLOCK_S);
+	repokit_refused(prune(&o), &e, ERR_REFUSED, "nothing is removed");
+	assert_int_equal(left(), SNAPS);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(manifests_go_and_packs_stay),
+		CASE(a_dry_run_tells_each_reason_and_removes_nothing),
+		CASE(records_on_the_tier_hold_and_verify),
+		CASE(partial_ones_are_known_by_their_manifests),
+		CASE(an_unreadable_manifest_stops_its_source_and_says_the_way_out),
+		CASE(another_source_is_not_touched),
+		CASE(clocks_that_differ_refuse),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
