@@ -68,7 +68,7 @@ def test_a_passphrase_from_the_environment_stays_there(site, tmp_path):
     os.makedirs(tmp_path / "p")
     other = Site(tmp_path / "p", tiers=("local",))
     trees.make_plain(other.source, files=2)
-    other.write_config(keys="kek = passphrase:env:MY_WORDS\nsigning = file:%s\n" %
+    other.write_config(keys="kek = passphrase:env:MY_WORDS\nsigning = file:%s\nescrow =\n" %
                        other.path("etc", "signing.pem"))
     words = "correct horse battery staple"
     env = {"MY_WORDS": words}
