@@ -10,8 +10,9 @@
  * to the root that was opened. A directory without entries may have been made by a process that
  * died before it synced the parent; so the first entry of a directory syncs all above it. And
  * what was written is dropped from the page cache, so that reading it back reads the medium. And
- * what has an object's name but is no plain file (a fifo, a link) is listed, so that nobody takes
- * the object for absent, but it cannot be read; deleting moves it below bad/, for it is not ours.
+ * what has an object's name but is none (a fifo, a link, a file larger than any object) is listed,
+ * so that nobody takes the object for absent, but it cannot be read; deleting moves it below bad/,
+ * for it is not ours.
  */
 #include "storage-backends/fs.h"
 
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -37,6 +39,8 @@
 #define ASIDE "bad"
 /* Older than any put can be under way: its writer is dead. */
 #define TMP_DEAD_NS (7 * 24 * 3600 * CLOCK_S)
+/* A file system that keeps times no finer (FAT) has the clock of this host all the same. */
+#define SAME_CLOCK_NS (3 * CLOCK_S)
 
 struct fs {
 	struct store store;
@@ -46,6 +50,9 @@ struct fs {
 	dev_t dev;     /* and who it is */
 	ino_t ino;
 	bool tmp_made; /* by us or before us, and dead files removed */
+	/* whether it was asked how far its clock is ahead of ours; by any thread that stores */
+	_Atomic bool asked;
+	_Atomic int64_t ahead_ns;
 };
 
 static struct fs *
@@ -58,7 +65,7 @@ static int
 away(const char *path, struct err *e)
 {
 	err_set(e, ERR_REMOTE, "'%s' is not there", path);
-	return err_line(e, "fix", "make the directory, or mount what belongs there");
+	return err_line(e, "fix", "mount what belongs there; for a new tier `ffdr init` makes it");
 }
 
 /* 0 while the path leads to the root that was opened. */
@@ -237,13 +244,41 @@ tmp_create(struct fs *fs, char **ret, struct err *e)
 }
 
 /*
+ * Where the files lie on a server, its clock is the one that all hosts share, and hosts whose own
+ * differ from it are to be noticed. It is asked by a new file, which the kernel gives its time. Where
+ * none can be made nothing will be stored either.
+ */
+static int64_t
+fs_now(struct fs *fs)
+{
+	struct err none = { 0 };
+	struct timespec ours;
+	struct stat st;
+	char *tmp = NULL;
+	int64_t ahead;
+	int fd;
+
+	if (!fs->asked && tmp_make(fs, &none) == 0 && (fd = tmp_create(fs, &tmp, &none)) != -1) {
+		/* The kernel's clock, not ours, which a test may have set. */
+		if (clock_gettime(CLOCK_REALTIME, &ours) == 0 && fstat(fd, &st) == 0) {
+			ahead = fs_walk_time(&st) - ((int64_t)ours.tv_sec * CLOCK_S + ours.tv_nsec);
+			fs->ahead_ns = ahead > SAME_CLOCK_NS || ahead < -SAME_CLOCK_NS ? ahead : 0;
+		}
+		close(fd);
+		unlinkat(fs->root, tmp, 0);
+		free(tmp);
+	}
+	fs->asked = true;
+	return clock_real_ns() + fs->ahead_ns;
+}
+
+/*
  * Bytes, time, sync. After a failed sync nothing is known of the file, so it is never synced
  * again.
  */
 static int
-tmp_fill(int fd, const void *data, size_t len, struct err *e)
+tmp_fill(int fd, int64_t now, const void *data, size_t len, struct err *e)
 {
-	int64_t now = clock_real_ns();
 	struct timespec times[2] = {
 		{ .tv_sec = now / CLOCK_S, .tv_nsec = now % CLOCK_S },
 		{ .tv_sec = now / CLOCK_S, .tv_nsec = now % CLOCK_S },
@@ -260,22 +295,36 @@ tmp_fill(int fd, const void *data, size_t len, struct err *e)
 	return 0;
 }
 
+/* A file that has grown beyond what an object holds is none either. */
+static bool
+is_object(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_size <= (off_t)STORE_OBJECT_MAX;
+}
+
 static int
 not_plain(const struct fs *fs, const char *name, const struct stat *st, struct err *e)
 {
+	if (S_ISREG(st->st_mode))
+		return err_set(e, ERR_CORRUPT, "'%s' in '%s' has %lld bytes, more than an object holds",
+		    name, fs->path, (long long)st->st_size);
 	err_set(e, ERR_CORRUPT, "'%s' in '%s' is not a plain file but a %s", name, fs->path,
 	    S_ISDIR(st->st_mode) ? "directory" : S_ISLNK(st->st_mode) ? "symbolic link" :
 	    S_ISFIFO(st->st_mode) ? "fifo" : S_ISSOCK(st->st_mode) ? "socket" : "device");
 	return S_ISDIR(st->st_mode) ? err_line(e, "fix", "move it elsewhere") : -1;
 }
 
-/* 0 when an object has the name, or nothing any more; -1 when something else has. */
+/*
+ * 0 when an object has the name, or nothing any more; -1 when something else has. What is too large
+ * is only lost by replacing it.
+ */
 static int
-taken_by_object(const struct fs *fs, const char *name, struct err *e)
+taken_by_object(const struct fs *fs, const char *name, enum store_put how, struct err *e)
 {
 	struct stat st;
 
-	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || S_ISREG(st.st_mode))
+	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || is_object(&st) ||
+	    (how == STORE_NEW && S_ISREG(st.st_mode)))
 		return 0;
 	return not_plain(fs, name, &st, e);
 }
@@ -288,14 +337,14 @@ name_give(struct fs *fs, const char *tmp, const char *name, const char *dir, enu
 	int rc = 1;
 
 	if (how == STORE_REPLACE) {
-		if (taken_by_object(fs, name, e) == -1)
+		if (taken_by_object(fs, name, how, e) == -1)
 			return -1;
 		if (renameat(fs->root, tmp, fs->root, name) == -1)
 			return err_sys(e, "rename to '%s'", name);
 	} else if (linkat(fs->root, tmp, fs->root, name, 0) == -1) {
 		if (errno != EEXIST)
 			return err_sys(e, "link to '%s'", name);
-		if (taken_by_object(fs, name, e) == -1)
+		if (taken_by_object(fs, name, how, e) == -1)
 			return -1;
 		rc = 0;
 	}
@@ -320,7 +369,7 @@ fs_put(struct store *s, const char *name, const void *data, size_t len, enum sto
 	if (tmp_make(fs, e) == -1 || parent_make(fs, name, &dir, e) == -1)
 		goto out;
 	fd = tmp_create(fs, &tmp, e);
-	if (fd == -1 || tmp_fill(fd, data, len, e) == -1)
+	if (fd == -1 || tmp_fill(fd, fs_now(fs), data, len, e) == -1)
 		goto out;
 	rc = close(fd);
 	fd = -1;
@@ -395,6 +444,9 @@ fs_get(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf
 	if (off > st.size || len > st.size - off)
 		return err_set(e, ERR_CORRUPT, "'%s' in '%s' has %llu bytes, expected %llu or more",
 		    name, fs->path, (unsigned long long)st.size, (unsigned long long)(off + len));
+	if (len == 0 && st.size - off > STORE_OBJECT_MAX)
+		return err_set(e, ERR_CORRUPT, "'%s' in '%s' has %llu bytes, more than an object holds",
+		    name, fs->path, (unsigned long long)st.size);
 	if (len == 0)
 		len = st.size - off;
 	if (file_get_range(fs->root, name, off, len, out, e) == -1)
@@ -436,6 +488,7 @@ clear_directory(const struct fs *fs, const char *name, const struct stat *st, st
 static int
 fs_del(struct store *s, const char *name, struct err *e)
 {
+	const bool aside = strncmp(name, ASIDE "/", strlen(ASIDE "/")) == 0;
 	struct fs *fs = fs_of(s);
 	struct stat st;
 	int rc;
@@ -443,7 +496,8 @@ fs_del(struct store *s, const char *name, struct err *e)
 	fault_point("store.del");
 	if (root_check(fs, e) == -1)
 		return -1;
-	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || S_ISREG(st.st_mode))
+	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || is_object(&st) ||
+	    (aside && S_ISREG(st.st_mode)))
 		rc = file_del(fs->root, name, e);
 	else if (S_ISDIR(st.st_mode))
 		rc = clear_directory(fs, name, &st, e);
@@ -461,7 +515,7 @@ fs_clock(struct store *s, int64_t *ret_ns, struct err *e)
 {
 	if (root_check(fs_of(s), e) == -1)
 		return -1;
-	*ret_ns = clock_real_ns();
+	*ret_ns = fs_now(fs_of(s));
 	return 0;
 }
 
@@ -491,4 +545,5 @@ const struct store_ops store_fs = {
 	.del = fs_del,
 	.clock = fs_clock,
 	.close = fs_close,
+	.times_by_writer = true,
 };

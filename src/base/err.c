@@ -31,19 +31,28 @@ put(struct err *e, const char *text)
 	memcpy(e->text + max, ERR_CUT, sizeof(ERR_CUT));
 }
 
+/* What was formatted, between two texts; each may lie in e itself. */
+static void __attribute__((format(printf, 3, 0)))
+compose(struct err *e, const char *before, const char *fmt, va_list ap, const char *after)
+{
+	char text[2 * sizeof(e->text)], whole[2 * sizeof(text) + 100];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	snprintf(whole, sizeof(whole), "%s%s%s", before, text, after);
+	put(e, whole);
+}
+
 int
 err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
-	char text[2 * sizeof(e->text)];
 	va_list ap;
 
 	if (!e)
 		return -1;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	e->kind = kind;
-	put(e, text);
+	va_start(ap, fmt);
+	compose(e, "", fmt, ap, "");
+	va_end(ap);
 	return -1;
 }
 
@@ -71,19 +80,18 @@ kind_of_errno(int n)
 int
 err_sys(struct err *e, const char *fmt, ...)
 {
-	char text[sizeof(e->text)], whole[sizeof(text) + 100];
+	char reason[100];
 	int saved = errno;
 	va_list ap;
 
 	if (!e)
 		return -1;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	e->kind = kind_of_errno(saved);
-	snprintf(whole, sizeof(whole), "%s: %s", text, strerrordesc_np(saved) ?
+	snprintf(reason, sizeof(reason), ": %s", strerrordesc_np(saved) ?
 	    strerrordesc_np(saved) : "unknown error");
-	put(e, whole);
+	va_start(ap, fmt);
+	compose(e, "", fmt, ap, reason);
+	va_end(ap);
 	errno = saved;
 	return -1;
 }
@@ -91,32 +99,30 @@ err_sys(struct err *e, const char *fmt, ...)
 int
 err_in(struct err *e, const char *fmt, ...)
 {
-	char text[sizeof(e->text)], whole[2 * sizeof(e->text) + 2];
+	char was[sizeof(e->text) + 2];
 	va_list ap;
 
 	if (!e)
 		return -1;
+	snprintf(was, sizeof(was), ": %s", e->text);
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	compose(e, "", fmt, ap, was);
 	va_end(ap);
-	snprintf(whole, sizeof(whole), "%s: %s", text, e->text);
-	put(e, whole);
 	return -1;
 }
 
 int
 err_line(struct err *e, const char *label, const char *fmt, ...)
 {
-	char text[sizeof(e->text)], whole[2 * sizeof(e->text) + 100];
+	char was[sizeof(e->text) + 100];
 	va_list ap;
 
 	if (!e)
 		return -1;
+	snprintf(was, sizeof(was), "%s\n  %-*s ", e->text, ERR_LABEL_WIDTH, label);
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	compose(e, was, fmt, ap, "");
 	va_end(ap);
-	snprintf(whole, sizeof(whole), "%s\n  %-*s %s", e->text, ERR_LABEL_WIDTH, label, text);
-	put(e, whole);
 	return -1;
 }
 
@@ -139,6 +145,7 @@ err_word(enum err_kind kind)
 		[ERR_NOTFOUND] = "not-found",
 		[ERR_EXISTS] = "exists",
 		[ERR_BUSY] = "busy",
+		[ERR_STALE] = "stale",
 		[ERR_REFUSED] = "refused",
 		[ERR_PERMISSION] = "permission",
 		[ERR_IO] = "io",

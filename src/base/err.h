@@ -13,6 +13,7 @@ enum err_kind {
 	ERR_NOTFOUND,	 /* a thing that was asked for by name is not there */
 	ERR_EXISTS,	 /* a thing is already there and may not be replaced */
 	ERR_BUSY,	 /* another run holds it */
+	ERR_STALE,	 /* a lease was lost, or what is meant belongs to another epoch */
 	ERR_REFUSED,	 /* a safety rule says no */
 	ERR_PERMISSION,	 /* file system or store rights */
 	ERR_IO,		 /* local input or output */

@@ -11,8 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MEM_EXIT 1	  /* the exit code of an internal error */
 #define MEM_FIRST_ROOM 16 /* elements; small enough to waste, large enough to skip most growth */
+
+static int status = 1; /* the exit code of an internal error */
+
+void
+mem_exit_with(int new_status)
+{
+	status = new_status;
+}
 
 static void __attribute__((noreturn))
 die(void)
@@ -21,7 +28,7 @@ die(void)
 	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)ignored;
-	_exit(MEM_EXIT);
+	_exit(status);
 }
 
 void *

@@ -9,6 +9,8 @@
  * every caller a branch that nobody would test.
  */
 void *xmalloc(size_t size);
+/* The exit status of that death: 1 unless somebody says otherwise. */
+void mem_exit_with(int status);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *ptr, size_t size);
 /* Room for count elements of size; dies on overflow. */

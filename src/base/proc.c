@@ -1,10 +1,10 @@
 /*
  * Commands of the configuration. The child leads a process group of its own, so that the
  * deadline reaches whatever the shell started, and a Ctrl-C meant for us does not cut a
- * freeze/thaw pair in half. The end is not the closing of the pipes: a hook may leave a daemon
- * behind that keeps them open for ever. So the child itself is looked at, a hundred times a
- * second; a pidfd would tell at once, but container runtimes with an older list of system calls
- * refuse it, and a backup must not fail for that.
+ * freeze/thaw pair in half: who may be interrupted is asked, and then told. The end is not the
+ * closing of the pipes: a hook may leave a daemon behind that keeps them open for ever. So the
+ * child itself is looked at, a hundred times a second; a pidfd would tell at once, but container
+ * runtimes with an older list of system calls refuse it, and a backup must not fail for that.
  */
 #include "base/proc.h"
 
@@ -34,7 +34,14 @@ struct child {
 	struct buf *into;
 	char tail[PROC_TAIL];
 	size_t tail_len;
-	bool timed_out;
+	bool timed_out, stopped;
+};
+
+/* When it is not waited for any longer. */
+struct limit {
+	int timeout_s;
+	bool (*stop)(void *arg);
+	void *arg;
 };
 
 extern char **environ;
@@ -189,11 +196,14 @@ has_ended(const struct child *c)
 	    info.si_pid == c->pid;
 }
 
-/* Until the command ended, reading what it says; the group is ended at the deadline. */
+/*
+ * Until the command ended, reading what it says; the group is ended at the deadline, or when somebody
+ * says stop.
+ */
 static int
-watch(struct child *c, int timeout_s, struct err *e)
+watch(struct child *c, const struct limit *l, struct err *e)
 {
-	int64_t until = clock_boot_ns() + (int64_t)timeout_s * CLOCK_S;
+	int64_t until = clock_boot_ns() + (int64_t)l->timeout_s * CLOCK_S;
 	int signal_next = SIGTERM;
 	struct pollfd p[2];
 	bool ended;
@@ -209,9 +219,12 @@ watch(struct child *c, int timeout_s, struct err *e)
 		drain(c, &c->err, false);
 		if (ended)
 			return 0;
-		if (clock_boot_ns() < until)
+		if (!c->stopped && !c->timed_out && l->stop && l->stop(l->arg))
+			c->stopped = true;
+		else if (clock_boot_ns() < until)
 			continue;
-		c->timed_out = true;
+		else if (!c->stopped)
+			c->timed_out = true;
 		kill(-c->pid, signal_next);
 		signal_next = SIGKILL;
 		until = clock_boot_ns() + PROC_GRACE_NS;
@@ -248,6 +261,8 @@ quote_tail(struct child *c, struct err *e)
 static int
 judge(struct child *c, const char *command, int status, int timeout_s, struct err *e)
 {
+	if (c->stopped)
+		return err_set(e, ERR_CANCELLED, "command '%s' was stopped", command);
 	if (c->timed_out)
 		err_set(e, ERR_IO, "command '%s' did not end within %d s and was stopped", command,
 		    timeout_s);
@@ -280,6 +295,14 @@ int
 proc_run(const char *command, const struct proc_env *env, int timeout_s, struct buf *out,
     struct err *e)
 {
+	return proc_run_until(command, env, timeout_s, out, NULL, NULL, e);
+}
+
+int
+proc_run_until(const char *command, const struct proc_env *env, int timeout_s, struct buf *out,
+    bool (*stop)(void *arg), void *arg, struct err *e)
+{
+	const struct limit limit = { .timeout_s = timeout_s, .stop = stop, .arg = arg };
 	struct child c = { .pid = -1, .out = -1, .err = -1, .into = out };
 	int o[2] = { -1, -1 }, r[2] = { -1, -1 };
 	int status = 0, rc = -1, error;
@@ -303,7 +326,7 @@ proc_run(const char *command, const struct proc_env *env, int timeout_s, struct 
 	if (c.out != -1)
 		fcntl(c.out, F_SETFL, O_NONBLOCK);
 	fcntl(c.err, F_SETFL, O_NONBLOCK);
-	rc = watch(&c, timeout_s, e);
+	rc = watch(&c, &limit, e);
 	if (rc == -1)
 		kill(-c.pid, SIGKILL);
 	while (waitpid(c.pid, &status, 0) == -1 && errno == EINTR)
@@ -319,4 +342,42 @@ out:
 	close_fd(&c.err);
 	env_free(full_env);
 	return rc;
+}
+
+/* ---- a process that stays ---- */
+
+static int
+cut_loose(void)
+{
+	int null;
+
+	if (setsid() == -1)
+		return -1;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null == -1)
+		return -1;
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
+	return close_range(3, ~0u, 0);
+}
+
+int
+proc_detach(struct err *e)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == -1)
+		return err_sys(e, "a process of its own");
+	if (child > 0) {
+		while (waitpid(child, &status, 0) == -1 && errno == EINTR)
+			;
+		return 0;
+	}
+	/* The child of a child belongs to nobody here. */
+	if (fork() != 0)
+		_exit(0);
+	if (cut_loose() == -1)
+		_exit(1);
+	return 1;
 }

@@ -299,6 +299,16 @@ units_parse_time(const char *s, int64_t *ret_ns, struct err *e)
 }
 
 int
+units_parse_until(const char *s, int64_t *ret_ns, struct err *e)
+{
+	if (units_parse_time(s, ret_ns, e) == -1)
+		return -1;
+	if (strlen(s) == strlen("2026-11-21"))
+		*ret_ns += INT64_C(86400) * NS_S - 1;
+	return 0;
+}
+
+int
 units_parse_time_compact(const char *s, int64_t *ret_ns)
 {
 	int64_t seconds;

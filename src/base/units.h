@@ -25,6 +25,8 @@ int units_parse_duration(const char *s, int64_t *ret_ms, struct err *e);
  * have one form only: who reads them compares with units_time().
  */
 int units_parse_time(const char *s, int64_t *ret_ns, struct err *e);
+/* The same as a limit that is included: a day is its last moment. */
+int units_parse_until(const char *s, int64_t *ret_ns, struct err *e);
 
 #define UNITS_TEXT 48
 /* Each writes into out (UNITS_TEXT bytes) and returns out. */

@@ -42,11 +42,16 @@ copy_line(const struct copy_line *l, bool asked)
 	case COPY_WOULD:
 		output_done("would copy %s from %s to %s", l->id, l->from, l->to);
 		return true;
+	case COPY_WAL:
+		output_done("brought WAL of %s that was missing to %s: %zu objects, %s", l->source, l->to,
+		    l->wal.sent, units_size(l->wal.bytes, size));
+		return true;
 	case COPY_AWAY:
 		output_warn("%s to %s: the tier is away: %s", l->source, l->to, l->why.text);
 		return true;
 	case COPY_FAILED:
-		output_warn("%s to %s: %s", l->id[0] ? l->id : l->source, l->to, l->why.text);
+		if (l->why.kind != ERR_CANCELLED) /* that ends the command, and is its error */
+			output_warn("%s to %s: %s", l->id[0] ? l->id : l->source, l->to, l->why.text);
 		return true;
 	case COPY_THERE:
 		if (asked)
@@ -71,10 +76,12 @@ copy_json(const struct copy_report *r)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct copy_line *l = &r->line[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, s:o}",
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, "
+						      "s:I, s:I, s:o}",
 		    "source", l->source, "snapshot", l->id[0] ? l->id : NULL, "from", l->from, "to",
 		    l->to, "outcome", copy_word(l->outcome), "sent", (json_int_t)l->pend.sent,
 		    "there", (json_int_t)l->pend.there, "bytes", (json_int_t)l->pend.sent_bytes,
+		    "wal_sent", (json_int_t)l->wal.sent, "wal_bytes", (json_int_t)l->wal.bytes,
 		    "why", words_json_error(&l->why)));
 	}
 	return json_pack("{s:o, s:i, s:i, s:i}", "copies", list, "done", r->done, "away", r->away,
@@ -143,10 +150,15 @@ const struct command cmd_copy_copy = {
 	.operands = "[SOURCE...|SNAPSHOT]",
 	.summary = "bring snapshots to the other tiers",
 	.text = "Each other tier of a source takes the newest complete snapshot once in each period "
-		"of its `takes`: all, hourly, daily, weekly. With --to one tier gets the newest "
+		"of its `takes`: all, hourly, daily, weekly; also of those that it missed, as far back "
+		"as it keeps. With --to one tier gets the newest "
 		"snapshot, or the one named, now. Only the packs that are missing there are sent, "
 		"and the manifest last: so a snapshot exists on a tier only when it is complete "
-		"there. An interrupted copy is gone on with by the next one.",
+		"there. An interrupted copy is gone on with by the next one.\n\n"
+		"A base backup of a PostgreSQL server brings its WAL, which is read back before the "
+		"manifest is put; and a tier in `wal` gets what it lacks between its oldest base "
+		"backup and the newest WAL that another tier has. While a receiver runs, the last "
+		"minutes are left to it.",
 	.examples = "ffdr copy                                  # what is due, for a timer\n"
 		    "ffdr copy --to dr                          # the newest of every source, now\n"
 		    "ffdr copy --to dr vol.uploads/20261121T02  # this one",

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "cmd/cmd_expire_wal.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
 #include "cmd/words.h"
@@ -44,7 +45,7 @@ static const struct opt expire_table[] = {
 };
 
 static void
-expire_text(const struct expire_report *r, bool dry_run)
+expire_text(const struct expire_report *r, bool dry_run, bool retired)
 {
 	static const char *const header[] = { "SNAPSHOT", "TIER", "", "WHY" };
 	struct output_table *t = NULL;
@@ -60,7 +61,7 @@ expire_text(const struct expire_report *r, bool dry_run)
 			bool goes = expire_goes(item->reason);
 
 			/* What stays is of interest to who asks, not to a timer's log. */
-			if (!dry_run && !goes)
+			if (!dry_run && !goes && !retired)
 				continue;
 			if (!t)
 				t = output_table_new(header, ARRAY_LEN(header));
@@ -71,11 +72,15 @@ expire_text(const struct expire_report *r, bool dry_run)
 	}
 	if (t)
 		output_table_print(t);
+	cmd_expire_wal_text(r, dry_run);
 	if (dry_run)
 		output_done("%zu snapshots would go; nothing was removed", r->going);
 	else
 		output_done("%zu snapshots expired; `ffdr gc` frees what nothing needs any more",
 		    r->gone);
+	if (r->wal_going > 0)
+		output_detail("WAL", dry_run ? "%zu objects would go" : "%zu objects are gone",
+		    dry_run ? r->wal_going : r->wal_gone);
 }
 
 static json_t *
@@ -94,15 +99,18 @@ expire_json(const struct expire_report *r)
 			    item->part.id, "goes", expire_goes(item->reason), "gone", item->gone,
 			    "why", expire_reason_text(item->reason)));
 		}
-		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "source",
-		    part->source, "tier", part->tier, "left_to", part->host[0] == '\0' ?
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+		    "source", part->source, "tier", part->tier, "left_to", part->host[0] == '\0' ?
 		    json_null() : words_json(part->host, strlen(part->host)),
 		    "keep", part->keep_ns < 0 ? json_null() :
-		    json_integer(part->keep_ns / CLOCK_S), "snapshots", items, "failed",
+		    json_integer(part->keep_ns / CLOCK_S), "snapshots", items, "wal",
+		    cmd_expire_wal_json(&part->wal), "wal_not_judged",
+		    words_json_error(&part->wal.not_judged), "failed",
 		    words_json_error(&part->failed)));
 	}
-	return json_pack("{s:o, s:I, s:I, s:i, s:i}", "parts", list, "going",
-	    (json_int_t)r->going, "gone", (json_int_t)r->gone, "away", r->away, "failed",
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:i, s:i}", "parts", list, "going",
+	    (json_int_t)r->going, "gone", (json_int_t)r->gone, "wal_going",
+	    (json_int_t)r->wal_going, "wal_gone", (json_int_t)r->wal_gone, "away", r->away, "failed",
 	    r->failed);
 }
 
@@ -138,7 +146,7 @@ expire_with(struct session *s, const struct command_call *call, struct expire_op
 	if (rc == 0) {
 		if (!o->tier)
 			words_warn_away(s);
-		expire_text(&report, o->dry_run);
+		expire_text(&report, o->dry_run, o->retire != NULL);
 		output_json(expire_json(&report));
 		rc = expire_exit(&report);
 	}
@@ -165,6 +173,9 @@ expire_command(const struct command_call *call, struct err *e)
 	if ((o->retire && o->discard) || ((o->retire || o->discard) && call->argc > 0))
 		return err_set(e, ERR_USAGE, "--retire, --discard and SOURCE are three different "
 					     "things: one at a time");
+	if (o->why && !o->retire && !o->discard)
+		return err_set(e, ERR_USAGE, "--why is the reason for --retire or --discard, and there is "
+					     "neither");
 	if (session_open(call->conf, SESSION_WRITE, &s, e) == -1)
 		return -1;
 	rc = expire_with(&s, call, &eo, e);
@@ -182,6 +193,10 @@ const struct command cmd_expire_expire = {
 		"what a running backup may build on, and, in one run, at least half of what a source "
 		"has. `keep` is counted back from the newest snapshot, not from now: where nothing "
 		"new comes, nothing old goes. What lies in the future stays until its time has come.\n\n"
+		"Of a PostgreSQL server every second of the window stays restorable: also the base "
+		"backup that a timeline of the window grew out of stays, and of the WAL only that "
+		"goes which no base backup that stays can reach on any timeline, and which is older "
+		"than `keep` and a day.\n\n"
 		"It refuses when this host's clock was set since the last run, or is behind what is "
 		"stored: set it right, or, when it is right, say so once by "
 		"--yes-the-clock-is-right.\n\n"
@@ -231,6 +246,9 @@ gc_text(const struct gc_part *p, bool dry_run)
 	output_detail("kept", "%zu packs: %zu needed by %zu snapshots, %zu too young to tell, %zu "
 			      "marked before", g->packs > g->deleted ? g->packs - g->deleted : 0,
 	    g->referenced, g->snapshots, g->young, g->waiting);
+	if (g->aside > 0)
+		output_detail("set aside", "%zu bad objects below bad/ %s: good ones are in their "
+			      "place, or nothing needs them", g->aside, dry_run ? "would go" : "went");
 }
 
 static json_t *
@@ -242,14 +260,14 @@ gc_json(const struct gc_summary *r)
 		const struct gc_report *g = &r->part[i].gc;
 
 		json_array_append_new(list, json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-						      "s:I, s:I, s:s, s:o}",
+						      "s:I, s:I, s:I, s:s, s:o}",
 		    "tier", r->part[i].tier, "away", r->part[i].away, "snapshots",
 		    (json_int_t)g->snapshots, "packs", (json_int_t)g->packs, "referenced",
 		    (json_int_t)g->referenced, "young", (json_int_t)g->young, "waiting",
 		    (json_int_t)g->waiting, "marked", (json_int_t)g->candidates, "marked_bytes",
 		    (json_int_t)g->candidate_bytes, "deleted", (json_int_t)g->deleted,
-		    "deleted_bytes", (json_int_t)g->deleted_bytes, "stopped", g->stopped, "failed",
-		    words_json_error(&r->part[i].failed)));
+		    "deleted_bytes", (json_int_t)g->deleted_bytes, "aside", (json_int_t)g->aside,
+		    "stopped", g->stopped, "failed", words_json_error(&r->part[i].failed)));
 	}
 	return json_pack("{s:o, s:i, s:i}", "tiers", list, "away", r->away, "failed", r->failed);
 }
@@ -301,8 +319,9 @@ const struct command cmd_expire_gc = {
 		"under way names, the next one, a day later, deletes what is still unneeded. It needs "
 		"no lock and may run beside backups and copies. A manifest that cannot be read stops "
 		"it on that tier, because nobody knows what it names: repair it, or give it up by "
-		"`ffdr expire --discard`. As `ffdr expire` it refuses when this host's clock was set "
-		"since the last run.",
+		"`ffdr expire --discard`. What `ffdr verify --repair` set aside below bad/ goes after a "
+		"month, when a good object is in its place or no snapshot there needs it. As "
+		"`ffdr expire` it refuses when this host's clock was set since the last run.",
 	.examples = "ffdr gc --dry-run    # what would that free?\n"
 		    "ffdr gc              # after `ffdr expire`, daily",
 	.options = gc_table,

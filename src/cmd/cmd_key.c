@@ -71,6 +71,17 @@ list_json(const struct session *s, const struct key_report *r)
 	output_json(json_pack("{s:o, s:o}", "keys", rows, "signers", signers));
 }
 
+/* What an epoch is for; ep NULL: one that this host cannot open. */
+static const char *
+use(const struct keyring *keys, const struct keyring_epoch *ep)
+{
+	const struct keyring_epoch *current = keyring_current(keys);
+
+	if (ep == NULL || ep < current)
+		return "opens";
+	return ep == current ? "seals" : "not yet";
+}
+
 static void
 list_table(const struct session *s, const struct key_report *r)
 {
@@ -88,11 +99,14 @@ list_table(const struct session *s, const struct key_report *r)
 		tiers_text(s, row->on, &tiers);
 		output_table_row(t, (const char *const[]){
 		    text_hex(row->epoch, LAYOUT_EPOCH, hex), ep ? created(ep, when) : "unknown",
-		    ep && ep == keyring_current(keys) ? "seals" : "opens",
-		    key_recipient_word(row->recipient), row->recipient + 1, buf_str(&tiers) });
+		    use(keys, ep),
+		    key_recipient_word(row->recipient), row->recipient, buf_str(&tiers) });
 	}
 	output_table_print(t);
 	buf_done(&tiers);
+	if (keyring_current(keys) != &keys->epoch[keys->epochs - 1])
+		output_note("the newest key epoch is half made, so nothing is sealed under it: `ffdr key "
+			    "rotate` finishes it");
 	for (size_t i = 0; i < keys->signers; i++) {
 		char id[TEXT_HEX(SIGN_ID)];
 
@@ -135,7 +149,8 @@ const struct command cmd_key_list = {
 	.text = "Data is sealed under a key of the current epoch; older epochs open what they sealed. "
 		"Each epoch's key lies on every tier, wrapped once for each recipient: the kek (or a "
 		"passphrase) and the escrow key in the safe. One line for each of these, with the "
-		"tiers that have it, then the keys that may sign.",
+		"tiers that have it, then the keys that may sign. An epoch that a rotation cut short "
+		"has left half made is used not yet: nothing is sealed under it.",
 	.examples = "ffdr key list\n"
 		    "ffdr key list --json",
 	.conf = CONF_LOAD,
@@ -263,7 +278,7 @@ const struct command cmd_key_rotate = {
 		"key that REFERENCE names is added to those that may sign. A file: or credential: "
 		"that is not there is made first; no key is ever overwritten, so a new key has a new "
 		"name, and the output says which line of the configuration to change.\n\n"
-		"All tiers must answer.",
+		"All tiers must answer. What is cut short does no harm, and the same command finishes it.",
 	.examples = "ffdr key rotate                                 # a new data key\n"
 		    "ffdr key rotate --kek credential:ffdr-kek-2     # somebody left who knew the kek\n"
 		    "ffdr key rotate --signing credential:ffdr-signing-2",

@@ -97,8 +97,8 @@ init(const struct command_call *call, struct err *e)
 		output_done("made the repository %s on %u tier%s", hex, r.made_tiers,
 		    r.made_tiers == 1 ? "" : "s");
 	else if (r.made_tiers > 0)
-		output_done("brought the repository %s to %u more tier%s", hex, r.made_tiers,
-		    r.made_tiers == 1 ? "" : "s");
+		output_done("brought what was missing of repository %s to %u tier%s", hex,
+		    r.made_tiers, r.made_tiers == 1 ? "" : "s");
 	else
 		output_done("everything is there: repository %s", hex);
 	init_items(&r);
@@ -232,8 +232,9 @@ check(const struct command_call *call, struct err *e)
 		output_done("%zu of %zu checks failed, %zu warning%s", failures, c.count,
 		    c.verdicts[CHECK_WARN], c.verdicts[CHECK_WARN] == 1 ? "" : "s");
 	else
-		output_done("all %zu checks passed, %zu warning%s", c.count,
-		    c.verdicts[CHECK_WARN], c.verdicts[CHECK_WARN] == 1 ? "" : "s");
+		output_done("no check failed: %zu passed, %zu warning%s, %zu not to be known now",
+		    c.verdicts[CHECK_OK], c.verdicts[CHECK_WARN],
+		    c.verdicts[CHECK_WARN] == 1 ? "" : "s", c.verdicts[CHECK_UNKNOWN]);
 	check_done(&c);
 	conf_free(conf);
 	return failures > 0 ? EXIT_CONFIGURATION : EXIT_DONE;
@@ -252,7 +253,7 @@ const struct command cmd_repo_check = {
 		"Ends with 78 when something failed, else with 0; warnings are only counted. "
 		"With --quiet only warnings and failures are shown.",
 	.examples = "ffdr check\n"
-		    "ffdr check --quiet || mail -s 'ffdr check' ops@example.net   # from a timer\n"
+		    "ffdr check --quiet        # from a timer: prints only what wants somebody\n"
 		    "ffdr check --json | jq '.lines[] | select(.verdict == \"FAIL\")'",
 	.conf = CONF_NONE,
 	.run = check,

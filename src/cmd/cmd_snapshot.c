@@ -38,7 +38,7 @@ amount(uint64_t bytes, int64_t took_ns, char out[AMOUNT_TEXT])
 struct backup_opts {
 	struct common_options common;
 	const char *tier, *read, *job, *slot;
-	bool dry_run;
+	bool dry_run, allow_bad_pages, new_system;
 };
 static const struct opt backup_table[] = {
 	{ "tier", 0, OPT_STRING, offsetof(struct backup_opts, tier), "TIER",
@@ -47,6 +47,11 @@ static const struct opt backup_table[] = {
 	    "compare every byte, whatever `compare` of the source says" },
 	{ "dry-run", 'n', OPT_FLAG, offsetof(struct backup_opts, dry_run), NULL,
 	    "only walk and count; store nothing, run no hook" },
+	{ "allow-bad-pages", 0, OPT_FLAG, offsetof(struct backup_opts, allow_bad_pages), NULL,
+	    "databases: keep pages with a wrong checksum, and list them, instead of failing" },
+	{ "new-system", 0, OPT_FLAG, offsetof(struct backup_opts, new_system), NULL,
+	    "databases: another system than before (made anew, upgraded, restored) has the name "
+	    "from now on" },
 	{ "job", 0, OPT_STRING, offsetof(struct backup_opts, job), "NAME",
 	    "note in the snapshot which job made it" },
 	{ "slot", 0, OPT_STRING, offsetof(struct backup_opts, slot), "TIME",
@@ -68,8 +73,14 @@ backup_text(const struct backup_report *r)
 {
 	char a[AMOUNT_TEXT], b[UNITS_TEXT], reused[UNITS_TEXT] = "";
 
+	/* Not every kind of source knows how many files it has before they are read. */
+	if (!r->tier && r->entries == 0) {
+		output_done("%s holds %s; nothing was stored", r->source, units_size(r->bytes, b));
+		return;
+	}
 	if (!r->tier) {
-		output_done("%s holds %s in %" PRIu64 " files, %" PRIu64 " entries; nothing was stored",
+		output_done("%s holds %s in %" PRIu64 " files, %" PRIu64 " entries; nothing was "
+									 "stored",
 		    r->source, units_size(r->bytes, b), r->files, r->entries);
 		return;
 	}
@@ -78,12 +89,13 @@ backup_text(const struct backup_report *r)
 	amount(r->bytes, r->took_ns, a);
 	units_size(r->stored, b);
 	if (r->partial) {
-		output_done("the time was up for %s: %s, %s new, kept on %s as partial", r->source, a,
-		    b, r->tier);
+		output_done("the time was up for %s: %s, %s new, kept on %s as partial", r->source,
+		    a, b, r->tier);
 		output_detail("fix", "`ffdr backup %s` goes on where this one stopped", r->source);
 		return;
 	}
-	output_done("backed up %s to %s: %s, %s new%s", r->id, r->tier, a, b, reused);
+	output_done("backed up %s to %s: %s, %s new%s%s%s", r->id, r->tier, a, b, reused,
+	    r->note[0] ? ", " : "", r->note);
 	if (r->changed + r->vanished + r->unreadable > 0)
 		output_detail("checked", "%" PRIu64 " files changed while they were read, %" PRIu64
 					 " vanished, %" PRIu64 " could not be read", r->changed,
@@ -93,28 +105,40 @@ backup_text(const struct backup_report *r)
 static json_t *
 backup_json(const struct backup_report *r)
 {
-	return json_pack("{s:s, s:s?, s:s?, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I, s:f}", "source", r->source, "snapshot", r->id[0] ? r->id : NULL,
-	    "tier", r->tier, "partial", r->partial, "read_all", r->compared, "entries",
-	    (json_int_t)r->entries, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
-	    "read", (json_int_t)r->read, "fresh", (json_int_t)r->fresh, "new",
-	    (json_int_t)r->stored, "changed", (json_int_t)r->changed, "vanished",
-	    (json_int_t)r->vanished, "unreadable", (json_int_t)r->unreadable, "degraded",
-	    (json_int_t)r->degraded, "seconds", (double)r->took_ns / 1e9);
+	json_t *all = json_pack("{s:s, s:s?, s:s?, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+				"s:I, "
+				"s:I, s:I, s:f}",
+	    "source", r->source, "snapshot", r->id[0] ? r->id : NULL, "tier", r->tier, "partial",
+	    r->partial, "read_all", r->compared, "entries", (json_int_t)r->entries, "files",
+	    (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "read", (json_int_t)r->read,
+	    "fresh", (json_int_t)r->fresh, "new", (json_int_t)r->stored, "changed",
+	    (json_int_t)r->changed, "vanished", (json_int_t)r->vanished, "unreadable",
+	    (json_int_t)r->unreadable, "degraded", (json_int_t)r->degraded, "seconds",
+	    (double)r->took_ns / 1e9);
+
+	for (size_t i = 0; i < r->facts; i++) {
+		const struct backup_fact *f = &r->fact[i];
+
+		json_object_set_new(all, f->key, f->number ?
+		    json_integer(strtoll(f->value, NULL, 10)) : json_string(f->value));
+	}
+	return all;
 }
 
 /* Exit code of one source; -1 with e. */
 static int
-backup_one(struct session *s, const struct backup_opts *o, const struct conf_volume *volume,
+backup_one(struct session *s, const struct backup_opts *o, const struct conf_source *source,
     json_t *list, struct err *e)
 {
 	const struct backup_options bo = {
-		.volume = volume,
+		.source = source,
 		.tier = o->tier,
 		.job = o->job,
 		.slot = o->slot,
 		.read_all = o->read != NULL,
 		.dry_run = o->dry_run,
+		.allow_bad_pages = o->allow_bad_pages,
+		.new_system = o->new_system,
 	};
 	struct backup_report report;
 	int rc = backup_run(s, &bo, progress_start("backup"), &report, e);
@@ -134,7 +158,7 @@ backup_one(struct session *s, const struct backup_opts *o, const struct conf_vol
 
 /* All in turn. The exit code is that of the first failure, else the highest. */
 static int
-backup_each(struct session *s, const struct backup_opts *o, const struct conf_volume **volume,
+backup_each(struct session *s, const struct backup_opts *o, const struct conf_source **source,
     size_t count, struct err *e)
 {
 	json_t *list = json_array();
@@ -142,7 +166,7 @@ backup_each(struct session *s, const struct backup_opts *o, const struct conf_vo
 	bool stopped = false;
 
 	for (size_t i = 0; i < count && !stopped; i++) {
-		int rc = backup_one(s, o, volume[i], list, e);
+		int rc = backup_one(s, o, source[i], list, e);
 
 		if (rc > worst)
 			worst = rc;
@@ -166,21 +190,21 @@ static int
 backup_command(const struct command_call *call, struct err *e)
 {
 	const struct backup_opts *o = call->options;
-	const struct conf_volume **volume = NULL;
+	const struct conf_source **source = NULL;
 	struct session s = { 0 };
 	size_t count = 0;
 	int rc = -1;
 
 	if (o->read && strcmp(o->read, "all") != 0)
 		return err_set(e, ERR_USAGE, "--read %s: expected all", o->read);
-	if (words_volumes(call->conf, call->argc, call->argv, &volume, &count, e) == -1)
+	if (words_configured(call->conf, call->argc, call->argv, &source, &count, e) == -1)
 		goto out;
 	if (session_open(call->conf, o->dry_run ? SESSION_TIERS : SESSION_WRITE, &s, e) == -1)
 		goto out;
-	rc = backup_each(&s, o, volume, count, e);
+	rc = backup_each(&s, o, source, count, e);
 out:
 	session_done(&s);
-	free(volume);
+	free(source);
 	return rc;
 }
 
@@ -188,17 +212,20 @@ const struct command cmd_snapshot_backup = {
 	.name = "backup",
 	.operands = "SOURCE...",
 	.summary = "make a snapshot of sources",
-	.text = "Makes a snapshot of each source named, or of every configured one for `all`, on the "
+	.text = "Makes a snapshot of each source named, or of every configured one for `all`, on "
+		"the "
 		"first tier of the source that answers; `ffdr copy` brings it to the others. Only "
 		"what changed since the newest snapshot there is stored, yet every snapshot is "
-		"complete by itself. A snapshot exists when the summary line is printed, and before "
+		"complete by itself. A snapshot exists when the summary line is printed, and "
+		"before "
 		"that not at all: an interrupted run leaves nothing to restore and nothing to "
 		"repair.\n\n"
 		"A file that changes while it is read is captured as it was met and named in a "
 		"warning. One that cannot be read is listed without contents, and the exit code is "
 		"3. Where files must belong together, use `before` and `after` of the source to "
 		"freeze them or to make a file system snapshot.\n\n"
-		"With compare = stat, files whose inode, size and times are those of the parent are "
+		"With compare = stat, files whose inode, size and times are those of the parent "
+		"are "
 		"not read; once a week, and with --read all, everything is.",
 	.examples = "ffdr backup vol.uploads              # one source\n"
 		    "ffdr backup all                      # every source of the configuration\n"
@@ -216,15 +243,32 @@ const struct command cmd_snapshot_backup = {
 
 struct restore_opts {
 	struct common_options common;
-	const char *to, *tier, *at;
-	struct opt_list path;
-	bool delta, dry_run, no_sync, from_another_host;
+	const char *to, *tier, *at, *action, *owner;
+	struct opt_list path, tablespace;
+	bool delta, dry_run, no_sync, from_another_host, before, standby, adopt;
 };
 static const struct opt restore_table[] = {
 	{ "to", 0, OPT_STRING, offsetof(struct restore_opts, to), "DIR",
-	    "the directory that becomes the root of the volume; empty or not there yet" },
-	{ "at", 0, OPT_STRING, offsetof(struct restore_opts, at), "TIME",
-	    "of SOURCE, the newest snapshot until then: '2026-11-20 15:00', UTC" },
+	    "the directory that becomes the root of the volume, or the data directory; empty or "
+	    "not there yet" },
+	{ "at", 0, OPT_STRING, offsetof(struct restore_opts, at), "TIME|LSN|xid:N|name:NAME|latest",
+	    "of a volume, the newest snapshot until that TIME: '2026-11-20 15:00', UTC, a day "
+	    "means its end; of a database, that moment or place in its log" },
+	{ "before", 0, OPT_FLAG, offsetof(struct restore_opts, before), NULL,
+	    "databases: stop in front of what --at names, not behind it" },
+	{ "tablespace", 0, OPT_LIST, offsetof(struct restore_opts, tablespace), "OID|NAME=DIR",
+	    "databases: put this tablespace there; without it, where it was; may be given several "
+	    "times" },
+	{ "standby", 0, OPT_FLAG, offsetof(struct restore_opts, standby), NULL,
+	    "databases: a standby that follows the archive for ever" },
+	{ "adopt", 0, OPT_FLAG, offsetof(struct restore_opts, adopt), NULL,
+	    "databases: this is the database from now on; what was active before cannot archive "
+	    "any more" },
+	{ "target-action", 0, OPT_STRING, offsetof(struct restore_opts, action),
+	    "promote|pause|shutdown",
+	    "databases: what the server does once it is there; promote without it" },
+	{ "owner", 0, OPT_STRING, offsetof(struct restore_opts, owner), "USER",
+	    "databases: whose the files become; without it, whose they were" },
 	{ "path", 0, OPT_LIST, offsetof(struct restore_opts, path), "PATH",
 	    "only this file or directory, named from the root of the volume; it keeps its place in "
 	    "DIR; may be given several times" },
@@ -267,6 +311,14 @@ names_json(const struct preview_names *n)
 	return list;
 }
 
+/* What the kind of source has to say. */
+static void
+restore_lines(const struct restore_report *r)
+{
+	for (size_t i = 0; i < r->lines; i++)
+		output_detail(r->line[i].label, "%s", r->line[i].text);
+}
+
 static void
 restore_text(const struct restore_report *r, const struct restore_opts *o)
 {
@@ -275,27 +327,32 @@ restore_text(const struct restore_report *r, const struct restore_opts *o)
 	if (r->fallbacks > 0)
 		snprintf(others, sizeof(others), " and, for %u objects, other tiers", r->fallbacks);
 	if (!o->dry_run) {
-		output_done("restored %s to %s from %s%s: %" PRIu64 " files, %s", r->id, r->to, r->tier,
-		    others, r->files, amount(r->bytes, r->took_ns, a));
+		output_done("restored %s to %s from %s%s: %" PRIu64 " files, %s", r->id, r->to,
+		    r->tier, others, r->files, amount(r->bytes, r->took_ns, a));
 		if (o->delta)
-			output_detail("delta", "%s written, %" PRIu64 " names removed with all below",
+			output_detail("delta",
+			    "%s written, %" PRIu64 " names removed with all below",
 			    units_size(r->written, size), r->removed);
 		if (r->lost > 0)
-			output_detail("incomplete", "%" PRIu64 " files lack bytes that no tier has a "
-				      "good copy of: `ffdr list %s` and --at for an older snapshot",
+			output_detail("incomplete",
+			    "%" PRIu64 " files lack bytes that no tier has a "
+			    "good copy of: `ffdr list %s` and --at for an older snapshot",
 			    r->lost, r->source);
 		if (r->excluded > 0)
 			output_detail("left", "%" PRIu64 " names that `exclude` keeps out of "
 				      "snapshots", r->excluded);
+		restore_lines(r);
 		return;
 	}
 	output_done("%s would give %s %" PRIu64 " files, %s; nothing was changed", r->id, r->to,
 	    r->files, units_size(r->bytes, size));
-	if (!o->delta)
+	restore_lines(r);
+	if (!o->delta || r->database.major != 0)
 		return;
-	output_detail("delta", "by size and time %" PRIu64 " files are right, %s would be compared and "
-		      "written, %" PRIu64 " names removed with all below them", r->unchanged,
-	    units_size(r->written, size), r->removed);
+	output_detail("delta",
+	    "by size and time %" PRIu64 " files are right, %s would be compared and "
+	    "written, %" PRIu64 " names removed with all below them",
+	    r->unchanged, units_size(r->written, size), r->removed);
 	names_text("remove", &r->removes);
 	names_text("change", &r->changes);
 }
@@ -303,8 +360,9 @@ restore_text(const struct restore_report *r, const struct restore_opts *o)
 static json_t *
 restore_json(const struct restore_report *r, const struct restore_opts *o)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, "
-			 "s:o, s:o}",
+	json_t *all = json_pack("{s:s, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+				"s:I, s:I, s:f, "
+				"s:o, s:o}",
 	    "snapshot", r->id, "source", r->source, "tier", r->tier, "to",
 	    words_json(r->to, strlen(r->to)), "dry_run", o->dry_run, "entries",
 	    (json_int_t)r->entries, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
@@ -313,6 +371,14 @@ restore_json(const struct restore_report *r, const struct restore_opts *o)
 	    (json_int_t)r->missing, "incomplete", (json_int_t)r->lost, "fallbacks",
 	    (json_int_t)r->fallbacks, "seconds", (double)r->took_ns / 1e9, "removes",
 	    names_json(&r->removes), "changes", names_json(&r->changes));
+
+	for (size_t i = 0; i < r->facts; i++) {
+		const struct restore_fact *f = &r->fact[i];
+
+		json_object_set_new(all, f->key, f->number ?
+		    json_integer(strtoll(f->value, NULL, 10)) : json_string(f->value));
+	}
+	return all;
 }
 
 static int
@@ -340,6 +406,7 @@ restore_command(const struct command_call *call, struct err *e)
 	struct restore_options ro = {
 		.what = call->argv[0],
 		.tier = o->tier,
+		.at = o->at,
 		.to = o->to,
 		.path = o->path.item,
 		.paths = o->path.count,
@@ -347,24 +414,35 @@ restore_command(const struct command_call *call, struct err *e)
 		.from_another_host = o->from_another_host,
 		.dry_run = o->dry_run,
 		.no_sync = o->no_sync,
+		.before = o->before,
+		.action = o->action,
+		.tablespace = o->tablespace.item,
+		.tablespaces = o->tablespace.count,
+		.standby = o->standby,
+		.adopt = o->adopt,
+		.owner = o->owner,
 	};
-	const struct conf_volume *all;
+	const struct conf_source *all;
 	struct session s = { 0 };
 	int rc;
 
 	if (!o->to || !*o->to) {
 		err_set(e, ERR_USAGE, "restore needs --to DIR");
-		return err_line(e, "fix", "ffdr restore %s --to DIR: a directory that is empty or not "
-					  "there yet", call->argv[0]);
+		return err_line(e, "fix",
+		    "ffdr restore %s --to DIR: a directory that is empty or not "
+		    "there yet",
+		    call->argv[0]);
 	}
-	if (strcmp(call->argv[0], "all") == 0 && conf_find_source(call->conf, "all", &all, NULL) == -1) {
+	if (strcmp(call->argv[0], "all") == 0 &&
+	    conf_find_source(call->conf, "all", &all, NULL) == -1) {
 		err_set(e, ERR_USAGE, "restore takes one source or snapshot");
-		return err_line(e, "fix", "ffdr restore SOURCE --to DIR, each source with a directory "
-					  "of its own");
+		return err_line(e, "fix",
+		    "ffdr restore SOURCE --to DIR, each source with a directory "
+		    "of its own");
 	}
-	if (o->at && units_parse_time(o->at, &ro.at_ns, e) == -1)
-		return err_in(e, "--at");
-	if (session_open(call->conf, SESSION_READ, &s, e) == -1)
+	/* A new epoch is signed. */
+	if (session_open(
+		call->conf, o->adopt && !o->dry_run ? SESSION_WRITE : SESSION_READ, &s, e) == -1)
 		return -1;
 	words_warn_away(&s);
 	rc = restore_with(&s, &ro, o, e);
@@ -375,7 +453,7 @@ restore_command(const struct command_call *call, struct err *e)
 const struct command cmd_snapshot_restore = {
 	.name = "restore",
 	.operands = "SOURCE|SNAPSHOT",
-	.summary = "restore a snapshot into a directory",
+	.summary = "restore a snapshot into a directory, a database to any point",
 	.text = "Makes DIR the root of the volume as it was: contents, holes, hard links, owners, "
 		"modes, times, extended attributes, ACLs. Every object comes from the nearest tier "
 		"that has it whole; a missing or damaged one is taken from the next.\n\n"
@@ -383,13 +461,32 @@ const struct command cmd_snapshot_restore = {
 		"source came from, or an earlier restore of it: then only what differs is written, "
 		"and WHAT THE SNAPSHOT DOES NOT HAVE IS REMOVED: --delta --dry-run names it "
 		"before. What is mounted below stays, and so does what `exclude` keeps out of "
-		"snapshots and what could not be read when this one was made. A snapshot of another host "
-		"or directory is refused there without --from-another-host: two hosts may use one name. "
-		"An interrupted restore goes on with --delta, too.",
+		"snapshots and what could not be read when this one was made. A snapshot of "
+		"another host "
+		"or directory is refused there without --from-another-host: two hosts may use one "
+		"name. "
+		"An interrupted restore goes on with --delta, too.\n\n"
+		"DIR becomes the data directory of a database, which recovers by itself when its "
+		"server is started: from the right base backup, "
+		"with the WAL of the tiers that answer now, to --at or else to the newest there "
+		"is, and then it is promoted. What cannot be reached "
+		"is refused, with what is possible: no recovery ends early because WAL could not "
+		"be had. Configuration that lay elsewhere is made "
+		"to fit, and what was changed is told. The copy does not archive and follows "
+		"nobody, unless it is to be a standby (--standby) or the "
+		"database itself from now on (--adopt). A snapshot in place of SOURCE means that "
+		"base backup: alone its own end, with --at from "
+		"there on.",
 	.examples = "ffdr restore vol.uploads --to /srv/restore              # the newest\n"
 		    "ffdr restore vol.uploads --at '2026-11-20 15:00' --to /srv/restore\n"
 		    "ffdr restore vol.uploads --path photos/2026 --to /srv/restore\n"
-		    "ffdr restore vol.uploads --to /srv/uploads --delta      # in place",
+		    "ffdr restore vol.uploads --to /srv/uploads --delta      # in place\n"
+		    "ffdr restore pg.payments --to /srv/pg                   # to the newest there "
+		    "is\n"
+		    "ffdr restore pg.payments --at xid:4711 --before --to /srv/pg   # just before "
+		    "that transaction\n"
+		    "ffdr restore pg.payments --at '2026-11-21 11:03:11Z' --tablespace "
+		    "fast=/ssd/pg --to /srv/pg",
 	.options = restore_table,
 	.options_size = sizeof(struct restore_opts),
 	.min_operands = 1,
@@ -407,7 +504,8 @@ struct export_opts {
 };
 static const struct opt export_table[] = {
 	{ "path", 0, OPT_LIST, offsetof(struct export_opts, path), "PATH",
-	    "only this file or directory, named from the root of the volume; may be given several times" },
+	    "only this file or directory, named from the root of the volume; may be given several "
+	    "times" },
 	{ "tier", 0, OPT_STRING, offsetof(struct export_opts, tier), "TIER",
 	    "only what this tier has, and read from it first" },
 	{ 0 },
@@ -443,7 +541,12 @@ export_command(const struct command_call *call, struct err *e)
 	progress_end();
 	if (rc == 0) {
 		output_note("exported %s: %s", report.id, amount(report.bytes, report.took_ns, a));
-		rc = output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+		if (report.lost > 0)
+			output_note("%" PRIu64 " files lack bytes that no tier has a good copy of, "
+				    "zeros are in their place: `ffdr list` names older snapshots",
+			    report.lost);
+		rc = report.lost > 0 ? EXIT_VERIFY :
+		    output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
 	}
 	session_done(&s);
 	return rc;
@@ -454,7 +557,11 @@ const struct command cmd_snapshot_export = {
 	.operands = "SOURCE|SNAPSHOT",
 	.summary = "write a snapshot as a plain tar to stdout",
 	.text = "Writes the whole snapshot as a tar (pax) to stdout, for a host without ffdr or a "
-		"program that reads tar. Sockets are left out, as no archive holds them.",
+		"program that reads tar. Sockets are left out, as no archive holds them. Bytes "
+		"that no "
+		"tier has a good copy of are zeros: each such file is named, and the exit code is "
+		"4. GNU "
+		"tar warns of keywords that it does not know, and unpacks all the same.",
 	.examples = "ffdr export vol.uploads > uploads.tar\n"
 		    "ffdr export vol.uploads/latest | ssh other-host tar -x -C /srv/restore",
 	.options = export_table,

@@ -33,7 +33,8 @@ static const struct opt verify_table[] = {
 	{ "restore", 0, OPT_FLAG, offsetof(struct verify_opts, restore), NULL,
 	    "restore into scratch, read it back and compare; the newest of each SOURCE" },
 	{ "limit", 0, OPT_DURATION, offsetof(struct verify_opts, limit_ms), "TIME",
-	    "stop after so long; the next run goes on with the least recently verified" },
+	    "begin no further snapshot after so long; the next run goes on with the least recently "
+    "verified" },
 	{ 0 },
 };
 
@@ -63,23 +64,27 @@ mendable(const struct verify_report *r)
 }
 
 static void
-verify_text(const struct verify_report *r, int64_t took_ns)
+verify_text(const struct session *s, const struct verify_report *r, int64_t took_ns)
 {
 	char a[UNITS_TEXT], b[UNITS_TEXT];
 
 	/* Each finding was told when it was made. */
-	output_done("verified %zu snapshots, %zu of them sound: %zu packs, %s read in %s", r->snapshots,
-	    r->good, r->packs, units_size(r->bytes, a), units_duration(took_ns / CLOCK_MS, b));
+	output_done("verified %zu copies of snapshots, %zu of them sound: %zu packs, %s read in %s",
+	    r->snapshots, r->good, r->packs, units_size(r->bytes, a),
+	    units_duration(took_ns / CLOCK_MS, b));
 	if (r->left > 0)
 		output_detail("left", "%zu snapshots, for which there was no time", r->left);
 	if (r->count > 0)
 		output_detail("found", "%zu objects bad or missing, %zu repaired", r->count,
 		    r->count - r->broken);
 	if (r->aside > 0)
-		output_detail("set aside", "%zu packs that no tier has a good copy of; `ffdr backup` "
-		    "stores anew what the source still has", r->aside);
-	if (mendable(r) > 0)
-		output_detail("fix", "`ffdr verify --repair` fetches what is bad from another tier");
+		output_detail("set aside",
+		    "%zu packs that no tier has a good copy of; `ffdr backup` "
+		    "stores anew what the source still has",
+		    r->aside);
+	if (mendable(r) > 0 && s->tiers.count > 1)
+		output_detail(
+		    "fix", "`ffdr verify --repair` fetches what is bad from another tier");
 }
 
 static json_t *
@@ -90,10 +95,11 @@ verify_json(const struct verify_report *r, int64_t took_ns)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct verify_finding *f = &r->finding[i];
 
-		json_array_append_new(findings, json_pack("{s:s, s:s, s:s?, s:b, s:b, s:o, s:o}", "tier",
-		    f->tier, "object", f->object, "snapshot", f->snapshot[0] ? f->snapshot : NULL,
-		    "repaired", f->repaired, "aside", f->aside, "why", words_json_error(&f->why), "repair",
-		    words_json_error(&f->repair)));
+		json_array_append_new(findings,
+		    json_pack("{s:s, s:s, s:s?, s:b, s:b, s:o, s:o}", "tier", f->tier, "object",
+			f->object, "snapshot", f->snapshot[0] ? f->snapshot : NULL, "repaired",
+			f->repaired, "aside", f->aside, "why", words_json_error(&f->why), "repair",
+			words_json_error(&f->repair)));
 	}
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "snapshots",
 	    (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left", (json_int_t)r->left,
@@ -111,7 +117,13 @@ verify_with(struct session *s, const struct verify_options *vo, struct err *e)
 
 	progress_end();
 	if (rc == 0) {
-		verify_text(&report, clock_boot_ns() - begun);
+		verify_text(s, &report, clock_boot_ns() - begun);
+		if (report.count > report.broken)
+			output_warn("%zu object%s bad or missing and repaired: look at the disk "
+				    "before you "
+				    "trust it again",
+			    report.count - report.broken,
+			    report.count - report.broken == 1 ? " was" : "s were");
 		output_json(verify_json(&report, clock_boot_ns() - begun));
 		if (report.broken > 0)
 			rc = EXIT_VERIFY;
@@ -155,9 +167,17 @@ verify_named(struct session *s, const struct command_call *call, struct verify_o
 static json_t *
 rehearse_json(const struct restore_report *r, const struct err *e)
 {
-	return json_pack("{s:s?, s:s?, s:I, s:I, s:f, s:o}", "snapshot", r->id[0] ? r->id : NULL,
-	    "tier", r->tier, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes, "seconds",
-	    (double)r->took_ns / 1e9, "why", words_json_error(e));
+	json_t *one = json_pack("{s:s?, s:s?, s:I, s:I, s:f, s:o}", "snapshot",
+	    r->id[0] ? r->id : NULL, "tier", r->tier, "files", (json_int_t)r->files, "bytes",
+	    (json_int_t)r->bytes, "seconds", (double)r->took_ns / 1e9, "why", words_json_error(e));
+
+	for (size_t i = 0; i < r->facts; i++) {
+		const struct restore_fact *f = &r->fact[i];
+
+		json_object_set_new(one, f->key,
+		    f->number ? json_integer(strtoll(f->value, NULL, 10)) : json_string(f->value));
+	}
+	return one;
 }
 
 /* Exit code of one; a failure is told and the others get their turn. */
@@ -171,12 +191,21 @@ rehearse_one(struct session *s, const struct rehearse_options *ro, json_t *list,
 
 	progress_end();
 	json_array_append_new(list, rehearse_json(&made, &e));
-	if (rc == 0)
-		output_done("restored %s from %s and compared: %" PRIu64 " files, %s, in %s; removed "
-			    "again", made.id, made.tier, made.files, units_size(made.bytes, size),
+	if (rc == 0 && made.database.major != 0)
+		output_done("restored %s from %s, recovered and asked: PostgreSQL %u, %s, in %s; "
+			    "removed again",
+		    made.id, made.tier, made.database.major, units_size(made.bytes, size),
+		    units_duration(made.took_ns / CLOCK_MS, took));
+	else if (rc == 0)
+		output_done("restored %s from %s and compared: %" PRIu64 " files, %s, in %s; "
+									 "removed "
+			    "again",
+		    made.id, made.tier, made.files, units_size(made.bytes, size),
 		    units_duration(made.took_ns / CLOCK_MS, took));
 	else if (!output_is_json())
 		output_error(&e);
+	for (size_t i = 0; i < made.lines && rc == 0; i++)
+		output_detail(made.line[i].label, "%s", made.line[i].text);
 	*stopped = e.kind == ERR_CANCELLED;
 	restore_report_done(&made);
 	return rc == 0 ? EXIT_DONE : command_exit(e.kind);
@@ -188,7 +217,7 @@ rehearse_all(struct session *s, const struct command_call *call, struct err *e)
 	const struct verify_opts *o = call->options;
 	struct rehearse_options ro = { .tier = o->tier };
 	bool all = call->argc == 0 || (call->argc == 1 && strcmp(call->argv[0], "all") == 0);
-	size_t count = all ? s->conf->volumes : (size_t)call->argc;
+	size_t count = all ? s->conf->sources : (size_t)call->argc;
 	json_t *list = json_array();
 	bool stopped = false;
 	int worst = EXIT_DONE;
@@ -200,7 +229,7 @@ rehearse_all(struct session *s, const struct command_call *call, struct err *e)
 	for (size_t i = 0; i < count && !stopped; i++) {
 		int code;
 
-		ro.what = all ? s->conf->volume[i].name : call->argv[i];
+		ro.what = all ? s->conf->source[i].name : call->argv[i];
 		code = rehearse_one(s, &ro, list, &stopped);
 		worst = code > worst ? code : worst;
 	}
@@ -233,22 +262,38 @@ const struct command cmd_verify_verify = {
 	.name = "verify",
 	.operands = "[SNAPSHOT|SOURCE...]",
 	.summary = "prove what the tiers hold, and mend it",
-	.text = "Looks at every object that the snapshots need, on every tier that answers, the least "
+	.text = "Looks at every object that the snapshots need, on every tier that answers, the "
+		"least "
 		"recently verified first. Level 0 compares the listing with the manifests, level 1 "
 		"hashes every byte, level 2 also opens every frame, decompresses it and recomputes "
 		"the id of every grain.\n\n"
-		"At every level each tier is also proved as if it were the only one left: its own copies "
-		"of the repository object and of every key object must be there and sound, and the kek "
-		"must open every key epoch from there alone. And what this host knows as the newest "
-		"snapshot of a source on a tier must still be there: when it is not, it was deleted, or "
+		"At every level each tier is also proved as if it were the only one left: its own "
+		"copies "
+		"of the repository object and of every key object must be there and sound, and the "
+		"kek "
+		"must open every key epoch from there alone. And what this host knows as the "
+		"newest "
+		"snapshot of a source on a tier must still be there: when it is not, it was "
+		"deleted, or "
 		"the tier was set back, which no signature can show.\n\n"
+		"Under --limit the snapshot in hand is finished, and one always is: how long that "
+		"takes is "
+		"up to its size.\n\n"
 		"It only reports, with exit code 4 when something is not what it must be. With "
-		"--repair a bad or missing object is fetched from another tier, checked, and put in "
-		"its place; the bad one is set aside below bad/ of its tier. So is a bad pack that no tier "
-		"has a good copy of: the next backup then stores what the source still has of it.\n\n"
+		"--repair a bad or missing object is fetched from another tier, checked, and put "
+		"in "
+		"its place, and the exit code is 3; the bad one is set aside below bad/ of its "
+		"tier. So is a bad pack that no tier "
+		"has a good copy of: the next backup then stores what the source still has of "
+		"it.\n\n"
 		"--restore goes further: it restores each snapshot, or the newest of each source, "
-		"into the directory `scratch`, reads every file back and compares it, and removes it "
-		"again. That needs the room for it, and the rights of a restore.",
+		"into the directory `scratch`, reads every file back and compares it, and removes "
+		"it "
+		"again. That needs the room for it, and the rights of a restore. A database is "
+		"started there, by the user `run-as`, with no way to "
+		"the outside: it must recover to the end of its log, its indexes (pg_amcheck), "
+		"every page checksum and the "
+		"assertion `check-sql` must hold; how long each took is kept as evidence.",
 	.examples = "ffdr verify                                # everything, everywhere\n"
 		    "ffdr verify vol.uploads --tier dr          # one source on one tier\n"
 		    "ffdr verify --level 0                      # quick: is everything there?\n"

@@ -15,8 +15,11 @@
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_list.h"
 #include "cmd/cmd_repo.h"
+#include "cmd/cmd_show.h"
 #include "cmd/cmd_snapshot.h"
 #include "cmd/cmd_verify.h"
+#include "cmd/cmd_wal.h"
+#include "cmd/cmd_wal_tell.h"
 #include "cmd/help.h"
 
 const struct command *const command_table[] = {
@@ -24,7 +27,7 @@ const struct command *const command_table[] = {
 	&cmd_repo_check,
 	&cmd_snapshot_backup,
 	&cmd_list_list,
-	&cmd_list_show,
+	&cmd_show_show,
 	&cmd_snapshot_restore,
 	&cmd_snapshot_export,
 	&cmd_verify_verify,
@@ -32,6 +35,12 @@ const struct command *const command_table[] = {
 	&cmd_expire_expire,
 	&cmd_expire_gc,
 	&cmd_hold_hold,
+	&cmd_wal_stream,
+	&cmd_wal_push,
+	&cmd_wal_get,
+	&cmd_wal_tell_status,
+	&cmd_wal_tell_forget,
+	&cmd_wal_tell_exposure,
 	&cmd_key_list,
 	&cmd_key_rotate,
 	&cmd_key_escrow_test,
@@ -49,8 +58,9 @@ const struct command_status command_statuses[] = {
 			 "that was away" },
 	{ EXIT_VERIFY, "stored bytes are not what they must be" },
 	{ EXIT_REFUSED, "refused by a safety rule; the message names the rule and the way out" },
-	{ EXIT_PARTLY, "stopped half way; nothing is lost, the same command goes on" },
+	{ EXIT_PARTLY, "stopped half way; what was there is as it was, and the message says how to go on" },
 	{ EXIT_UNREACHABLE, "a tier does not answer, or the path of a volume is not there" },
+	{ EXIT_STALE, "the lease was lost, or the epoch is stale" },
 	{ EXIT_BUSY, "another run is in progress" },
 	{ EXIT_LATER, "no room now; the same command works once there is" },
 	{ EXIT_DENIED, "permission denied" },
@@ -79,6 +89,7 @@ command_exit(enum err_kind kind)
 		[ERR_NOTFOUND] = EXIT_USAGE,
 		[ERR_EXISTS] = EXIT_REFUSED,
 		[ERR_BUSY] = EXIT_BUSY,
+		[ERR_STALE] = EXIT_STALE,
 		[ERR_REFUSED] = EXIT_REFUSED,
 		[ERR_PERMISSION] = EXIT_DENIED,
 		[ERR_IO] = EXIT_INTERNAL,

@@ -21,6 +21,7 @@ enum exit_code {
 	EXIT_VERIFY = 4,
 	EXIT_REFUSED = 5,
 	EXIT_PARTLY = 9,
+	EXIT_STALE = 10,
 	EXIT_UNREACHABLE = 11,
 	EXIT_BUSY = 12,
 	EXIT_LATER = 75,
@@ -55,6 +56,11 @@ struct command {
 	size_t options_size;	   /* of the struct they fill (starts zeroed); 0: common_options */
 	int min_operands, max_operands; /* max -1: any number */
 	enum command_conf conf;
+	/*
+	 * The exit code of every failure, lack of memory included, where the caller gives other
+	 * meanings to them; 0: what the error's kind says.
+	 */
+	int failure;
 	int (*run)(const struct command_call *call, struct err *e); /* exit code, or -1 with e */
 };
 

@@ -1,12 +1,14 @@
 /*
  * Completion for bash, written out of the tables: which words follow which, and what kind of value
- * an option wants by the word its help uses (FILE, DIR, TIER, SOURCE). Names of tiers and sources
- * are asked of `ffdr config show` when they are needed, so they are those of the day.
+ * an option or operand wants by the word its help uses (FILE, DIR, TIER, SOURCE). Names of tiers
+ * and sources are asked of `ffdr config show` when they are needed, so they are those of the day.
+ * Names of snapshots come from this host's catalog: a key press asks no tier.
  */
 #include "cmd/completion.h"
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "cmd/options.h"
 
 /* What completes a value, by the word that help calls it. */
@@ -17,8 +19,52 @@ static const struct {
 	{ "FILE", "-f" },
 	{ "DIR", "-d" },
 	{ "TIER", "-W \"$(_ffdr_names tier '')\"" },
-	{ "SOURCE", "-W \"$(_ffdr_names volume vol.)\"" },
+	{ "SOURCE", "-W \"$(_ffdr_gone)\"" }, /* only --retire has one */
+	{ "SNAPSHOT", "-W \"$(_ffdr_snapshots)\"" },
+	{ "LEVEL", "-W '0 1 2'" },
+	{ "all", "-W all" },
+	{ "PAGE", "-W 'ffdr.1 ffdr.conf.5'" },
+	{ "SHELL", "-W bash" },
 };
+
+/* The same for operands, by what their words contain. */
+static const struct {
+	const char *operands;
+	const char *words;
+} operand_kinds[] = {
+	{ "SNAPSHOT", "$(_ffdr_snapshots)" },
+	{ "SOURCE...", "all $(_ffdr_names volume vol.)" },
+	{ "COMMAND", "$(_ffdr_commands \"$second\")" },
+};
+
+/* What the shell asks; $config, $cur and $second are those of _ffdr. */
+static const char functions[] =
+    "_ffdr_names()\n"
+    "{\n"
+    "\tffdr \"${config[@]}\" config show 2>/dev/null |\n"
+    "\t\tsed -n \"s/^\\\\[$1 \\\\(.*\\\\)\\\\]\\$/$2\\\\1/p\"\n"
+    "}\n\n"
+    "# The sources that this host has seen snapshots of, and their snapshots.\n"
+    "_ffdr_catalog()\n"
+    "{\n"
+    "\tlocal state\n"
+    "\tstate=$(ffdr \"${config[@]}\" config show 2>/dev/null |\n"
+    "\t\tsed -n '/^state = /{s/^state = \\(.*[^ ]\\)  *; .*$/\\1/p;q;}')\n"
+    "\tls \"$state/catalog/$1\" 2>/dev/null\n"
+    "}\n\n"
+    "# Sources; once one of them is typed, its snapshots.\n"
+    "_ffdr_snapshots()\n"
+    "{\n"
+    "\tcase $cur in\n"
+    "\t*/*) echo \"${cur%%/*}/latest\"; _ffdr_catalog \"${cur%%/*}\" | sed \"s|^|${cur%%/*}/|\" ;;\n"
+    "\t*) _ffdr_names volume vol. ;;\n"
+    "\tesac\n"
+    "}\n\n"
+    "# Sources that are configured no more.\n"
+    "_ffdr_gone()\n"
+    "{\n"
+    "\t_ffdr_catalog '' | grep -vxF -e \"$(_ffdr_names volume vol.)\"\n"
+    "}\n\n";
 
 /* Option names of a table, each with a blank in front. */
 static void
@@ -57,7 +103,7 @@ first_words(FILE *out)
 	}
 }
 
-/* "key) words='escrow-test list rotate'" for each word that has sub commands. */
+/* "key) echo 'escrow-test list rotate'" for each word that has sub commands. */
 static void
 second_words(FILE *out)
 {
@@ -67,7 +113,7 @@ second_words(FILE *out)
 
 		if (name[len] == '\0' || seen_before(i))
 			continue;
-		fprintf(out, "\t\"%.*s \") words='", (int)len, name);
+		fprintf(out, "\t%.*s) echo '", (int)len, name);
 		for (size_t k = i; command_table[k]; k++) {
 			if (strncmp(command_table[k]->name, name, len + 1) == 0)
 				fprintf(out, "%s%s", k == i ? "" : " ",
@@ -75,6 +121,21 @@ second_words(FILE *out)
 		}
 		fputs("' ;;\n", out);
 	}
+}
+
+static void
+commands(FILE *out)
+{
+	fputs("# The words of commands that may follow this one.\n"
+	      "_ffdr_commands()\n"
+	      "{\n"
+	      "\tcase $1 in\n"
+	      "\t'') echo '", out);
+	first_words(out);
+	fputs("' ;;\n", out);
+	second_words(out);
+	fputs("\tesac\n"
+	      "}\n\n", out);
 }
 
 static void
@@ -86,8 +147,12 @@ command_words(FILE *out, const struct command *c)
 	names(out, c->options);
 	names(out, options_common);
 	fputc('\'', out);
-	if (c->operands && strstr(c->operands, "SOURCE"))
-		fputs("; operands=$(_ffdr_names volume vol.)", out);
+	for (size_t i = 0; i < ARRAY_LEN(operand_kinds); i++) {
+		if (!c->operands || !strstr(c->operands, operand_kinds[i].operands))
+			continue;
+		fprintf(out, "; operands=\"%s\"", operand_kinds[i].words);
+		break;
+	}
 	fputs(" ;;\n", out);
 }
 
@@ -96,7 +161,7 @@ static void
 values(FILE *out, const char *command, const struct opt *table)
 {
 	for (; table && table->name; table++) {
-		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 			if (!table->value || strcmp(table->value, kinds[i].value) != 0)
 				continue;
 			fputc('\t', out);
@@ -111,18 +176,16 @@ values(FILE *out, const char *command, const struct opt *table)
 void
 completion_bash(FILE *out)
 {
-	fputs("# Completion of ffdr for bash, written by: ffdr help --completion bash\n"
-	      "_ffdr_names()\n"
-	      "{\n"
-	      "\tffdr config show 2>/dev/null | sed -n \"s/^\\\\[$1 \\\\(.*\\\\)\\\\]\\$/$2\\\\1/p\"\n"
-	      "}\n\n"
-	      "_ffdr()\n"
+	fputs("# Completion of ffdr for bash, written by: ffdr help --completion bash\n", out);
+	fputs(functions, out);
+	commands(out);
+	fputs("_ffdr()\n"
 	      "{\n"
 	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-	      "\tlocal first='' second='' words='' operands='' i\n\n"
+	      "\tlocal first='' second='' words='' operands='' config=() i\n\n"
 	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	      "\t\tcase ${COMP_WORDS[i]} in\n"
-	      "\t\t--config) ((i++)) ;;\n"
+	      "\t\t--config) ((i++)); config=(--config \"${COMP_WORDS[i]}\") ;;\n"
 	      "\t\t-*) ;;\n"
 	      "\t\t*) if [ -z \"$first\" ]; then first=${COMP_WORDS[i]}\n"
 	      "\t\t\telif [ -z \"$second\" ]; then second=${COMP_WORDS[i]}; fi ;;\n"
@@ -133,14 +196,11 @@ completion_bash(FILE *out)
 	for (size_t i = 0; command_table[i]; i++)
 		values(out, command_table[i]->name, command_table[i]->options);
 	fputs("\tesac\n\n"
-	      "\tcase \"$first $second\" in\n"
-	      "\t' ') words='", out);
-	first_words(out);
-	fputs("' ;;\n", out);
-	second_words(out);
+	      "\tcase \"$first $second\" in\n", out);
 	for (size_t i = 0; command_table[i]; i++)
 		command_words(out, command_table[i]);
-	fputs("\tesac\n"
+	fputs("\t*' ') words=$(_ffdr_commands \"$first\") ;;\n"
+	      "\tesac\n"
 	      "\tmapfile -t COMPREPLY < <(compgen -W \"$words $operands\" -- \"$cur\")\n"
 	      "}\n"
 	      "complete -F _ffdr ffdr\n", out);

@@ -100,6 +100,8 @@ run(const struct command *c, int argc, char **argv, struct err *e)
 	struct command_call call = { .common = options, .options = options, .argv = argv };
 	int rc = -1;
 
+	if (c->failure)
+		mem_exit_with(c->failure);
 	call.argc = opt_parse(table, options, argc, argv, e);
 	if (call.argc == -1) {
 		err_in(e, "%s", c->name);
@@ -156,12 +158,19 @@ static void
 as_whom(struct err *e)
 {
 	if (e->kind == ERR_PERMISSION && geteuid() != 0 && !strstr(e->text, "\n  fix "))
-		err_line(e, "fix", "run ffdr as root or as a user of its group (ffdr)");
+		err_line(e, "fix", "run ffdr as root, or as the owner or in the group of what it "
+		    "names (`ls -ld`)");
+}
+
+static int
+failure_of(const struct command *c, const struct err *e)
+{
+	return c && c->failure ? c->failure : command_exit(e->kind);
 }
 
 /* A reader that has seen enough (`ffdr list | head`) needs no message about it. */
 static int
-finish(int code)
+finish(const struct command *c, int code)
 {
 	struct err e = { 0 };
 
@@ -169,7 +178,7 @@ finish(int code)
 		return code;
 	if (errno != EPIPE)
 		output_error(&e);
-	return code == EXIT_DONE ? command_exit(e.kind) : code;
+	return code == EXIT_DONE ? failure_of(c, &e) : code;
 }
 
 int
@@ -191,7 +200,7 @@ main(int argc, char **argv)
 	if (code == -1) {
 		as_whom(&e);
 		output_error(&e);
-		code = command_exit(e.kind);
+		code = failure_of(c, &e);
 	}
-	return finish(code);
+	return finish(c, code);
 }

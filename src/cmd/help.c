@@ -107,6 +107,12 @@ help_command(FILE *out, const struct command *c)
 	}
 }
 
+static void
+command_row(FILE *out, const struct command *c)
+{
+	fprintf(out, "  %-16s %s\n", c->name, c->summary);
+}
+
 void
 help_list(FILE *out)
 {
@@ -114,7 +120,7 @@ help_list(FILE *out)
 	      "Backs up, keeps copies in several places, proves them, and brings things back.\n\n",
 	    out);
 	for (size_t i = 0; command_table[i]; i++)
-		fprintf(out, "  %-16s %s\n", command_table[i]->name, command_table[i]->summary);
+		command_row(out, command_table[i]);
 	fputs("\nThe first steps: write /etc/ffdr/ffdr.ini, then `ffdr init`, `ffdr check`, "
 	      "`ffdr backup all`.\n"
 	      "`ffdr help COMMAND` shows one of them with examples; the manual is ffdr(1), the\n"
@@ -122,59 +128,95 @@ help_list(FILE *out)
 	    out);
 }
 
+/* "key" of "key list", "key rotate": the rows of one first word. */
+static bool
+in_family(const struct command *c, const char *first)
+{
+	size_t len = strlen(first);
+
+	return strncmp(c->name, first, len) == 0 && c->name[len] == ' ';
+}
+
+static bool
+is_family(const char *first)
+{
+	for (size_t i = 0; command_table[i]; i++)
+		if (in_family(command_table[i], first))
+			return true;
+	return false;
+}
+
 /* To stdout what `write` writes; in JSON as one object. */
 static void
-say(void (*write)(FILE *out, const struct command *c), const struct command *c)
+say(void (*write)(FILE *out, const void *about), const void *about)
 {
 	char *text = NULL;
 	size_t n;
 	FILE *f;
 
 	if (!output_is_json()) {
-		write(stdout, c);
+		write(stdout, about);
 		return;
 	}
 	f = open_memstream(&text, &n);
 	if (!f)
 		return;
-	write(f, c);
+	write(f, about);
 	fclose(f);
 	output_json(json_pack("{s:s}", "text", text));
 	free(text);
 }
 
 static void
-list_page(FILE *out, const struct command *c)
+list_page(FILE *out, const void *about)
 {
-	(void)c;
+	(void)about;
 	help_list(out);
 }
 
 static void
-program_page(FILE *out, const struct command *c)
+program_page(FILE *out, const void *about)
 {
-	(void)c;
+	(void)about;
 	man_program(out);
 }
 
 static void
-configuration_page(FILE *out, const struct command *c)
+configuration_page(FILE *out, const void *about)
 {
-	(void)c;
+	(void)about;
 	man_configuration(out);
 }
 
 static void
-bash_page(FILE *out, const struct command *c)
+bash_page(FILE *out, const void *about)
 {
-	(void)c;
+	(void)about;
 	completion_bash(out);
+}
+
+static void
+command_page(FILE *out, const void *about)
+{
+	help_command(out, about);
+}
+
+static void
+family_page(FILE *out, const void *about)
+{
+	const char *first = about;
+
+	fprintf(out, "usage: ffdr %s COMMAND [OPTION...]\n\n", first);
+	for (size_t i = 0; command_table[i]; i++)
+		if (in_family(command_table[i], first))
+			command_row(out, command_table[i]);
+	fprintf(out, "\n`ffdr help %s COMMAND` shows one of them with examples.\n", first);
 }
 
 void
 help_answer(const struct command *c)
 {
-	say(c ? help_command : list_page, c);
+	say(c ? command_page : list_page, c);
 }
 
 static int
@@ -213,6 +255,10 @@ run_help(const struct command_call *call, struct err *e)
 	snprintf(name, sizeof(name), "%s%s%s", call->argv[0], call->argc > 1 ? " " : "",
 	    call->argc > 1 ? call->argv[1] : "");
 	c = command_find(name);
+	if (!c && is_family(name)) {
+		say(family_page, name);
+		return EXIT_DONE;
+	}
 	if (!c)
 		return options_unknown(name, e);
 	help_answer(c);

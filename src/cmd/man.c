@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "cmd/options.h"
 #include "conf/conf_keys.h"
+#include "conf/conf_value.h"
 
 #define MAN_DATE "November 21, 2026" /* fixed, so that the same sources make the same page */
 #define MAN_EXPECTED 1000
@@ -220,7 +221,7 @@ key(FILE *out, const struct conf_key *k)
 	struct buf expected;
 
 	buf_init(&expected, MAN_EXPECTED);
-	conf_keys_expected(k, &expected);
+	conf_value_expected(k, &expected);
 	fprintf(out, ".It Ic %s\n", k->key);
 	prose(out, k->summary);
 	fputs(".Pp\n", out);

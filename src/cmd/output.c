@@ -20,6 +20,7 @@
 
 #define OUTPUT_LABEL 9	/* "possible" and a blank, as in error texts */
 #define OUTPUT_GAP 2	/* blanks between columns */
+#define OUTPUT_DIGITS 12 /* of a number that is none of integers: more are the dust of binary */
 
 static struct {
 	bool json, events, quiet;
@@ -65,7 +66,21 @@ check(int failed)
 	}
 }
 
-/* Bytes of the character at s that must not reach a terminal: 1 or 2 for a control character. */
+/* Is it one of those that turn the order of what follows, so that a name shows as another one? */
+static size_t
+turns(const char *s)
+{
+	static const char *const mark[] = { "\xd8\x9c", "\xe2\x80\x8e", "\xe2\x80\x8f",
+		"\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac", "\xe2\x80\xad", "\xe2\x80\xae",
+		"\xe2\x81\xa6", "\xe2\x81\xa7", "\xe2\x81\xa8", "\xe2\x81\xa9" };
+
+	for (size_t i = 0; i < ARRAY_LEN(mark); i++)
+		if (strncmp(s, mark[i], strlen(mark[i])) == 0)
+			return strlen(mark[i]);
+	return 0;
+}
+
+/* Bytes of the character at s that must not reach a terminal: 0 when it may. */
 static size_t
 control(const char *s)
 {
@@ -73,7 +88,9 @@ control(const char *s)
 
 	if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
 		return 1;
-	return c == 0xc2 && next >= 0x80 && next < 0xa0 ? 2 : 0;
+	if (c < 0xc2)
+		return 0;
+	return c == 0xc2 && next >= 0x80 && next < 0xa0 ? 2 : turns(s);
 }
 
 static void
@@ -191,7 +208,7 @@ output_detail(const char *label, const char *fmt, ...)
 static void
 print_json(const json_t *object, size_t flags)
 {
-	char *text = json_dumps(object, flags);
+	char *text = json_dumps(object, flags | JSON_REAL_PRECISION(OUTPUT_DIGITS));
 
 	check(!text || puts(text) == EOF);
 	/* A reader of events wants each as it happens. */
@@ -263,7 +280,7 @@ complain(const char *front, const char *text)
 	put_clean(f, text);
 	fputc('\n', f);
 	fclose(f);
-	fflush(stdout);
+	check(fflush(stdout) == EOF);
 	fwrite(whole, 1, n, stderr);
 	free(whole);
 }

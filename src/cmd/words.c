@@ -16,19 +16,22 @@
 #include "job/pick.h"
 
 int
-words_volumes(const struct conf *c, int argc, char **argv, const struct conf_volume ***ret,
+words_configured(const struct conf *c, int argc, char **argv, const struct conf_source ***ret,
     size_t *count, struct err *e)
 {
-	const struct conf_volume **list;
+	const struct conf_source **list;
 	bool all = argc == 1 && strcmp(argv[0], "all") == 0;
 
 	*count = 0;
-	if (c->volumes == 0)
+	for (int i = 0; i < argc && argc > 1; i++)
+		if (strcmp(argv[i], "all") == 0)
+			return err_set(e, ERR_USAGE, "'all' stands alone: it is every source already");
+	if (c->sources == 0)
 		return err_set(e, ERR_CONFIG, "no source is configured, expected a section "
-					      "[volume NAME] in %s", c->file);
-	list = xcalloc(c->volumes + (size_t)argc, sizeof(*list));
-	for (size_t i = 0; all && i < c->volumes; i++)
-		list[(*count)++] = &c->volume[i];
+					      "[volume NAME] or [postgres NAME] in %s", c->file);
+	list = xcalloc(c->sources + (size_t)argc, sizeof(*list));
+	for (size_t i = 0; all && i < c->sources; i++)
+		list[(*count)++] = &c->source[i];
 	for (int i = 0; !all && i < argc; i++) {
 		bool twice = false;
 
@@ -45,15 +48,19 @@ words_volumes(const struct conf *c, int argc, char **argv, const struct conf_vol
 }
 
 int
-words_sources(const struct session *s, int argc, char **argv, struct words *ret, struct err *e)
+words_sources(struct session *s, int argc, char **argv, struct words *ret, struct err *e)
 {
 	memset(ret, 0, sizeof(*ret));
+	for (int i = 0; i < argc && argc > 1; i++)
+		if (strcmp(argv[i], "all") == 0)
+			return err_set(e, ERR_USAGE, "'all' stands alone: it is every source already");
 	if (argc == 0 || (argc == 1 && strcmp(argv[0], "all") == 0))
 		return 0;
 	ret->name = xcalloc((size_t)argc, sizeof(*ret->name));
 	ret->item = xcalloc((size_t)argc, sizeof(*ret->item));
 	for (int i = 0; i < argc; i++) {
-		if (pick_source(s, argv[i], ret->name[i], e) == -1) {
+		if (pick_source(s, argv[i], ret->name[i], e) == -1 ||
+		    pick_known(s, ret->name[i], NULL, e) == -1) {
 			words_done(ret);
 			return -1;
 		}

@@ -11,10 +11,10 @@
  */
 
 /*
- * The volumes that the operands name, `all` being every configured one. They are borrowed, the
- * array is the caller's.
+ * The configured sources that the operands name, `all` being every one. They are borrowed, the array
+ * is the caller's.
  */
-int words_volumes(const struct conf *c, int argc, char **argv, const struct conf_volume ***ret,
+int words_configured(const struct conf *c, int argc, char **argv, const struct conf_source ***ret,
     size_t *count, struct err *e);
 /*
  * Full names ("vol.uploads") of what the operands name, configured or not; none or `all`: *count is
@@ -25,7 +25,7 @@ struct words {
 	const char **item; /* the same as pointers */
 	size_t count;
 };
-int words_sources(const struct session *s, int argc, char **argv, struct words *ret, struct err *e);
+int words_sources(struct session *s, int argc, char **argv, struct words *ret, struct err *e);
 void words_done(struct words *n);
 /* What has a '/', `latest` and the beginning of a time name a snapshot; all else is a source. */
 bool words_is_snapshot(const char *word);

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,6 @@
 #define CONF_DIR "conf.d"
 #define CONF_SUFFIX ".ini"
 #define CONF_MAX ((size_t)1 << 20) /* one file; a person wrote it */
-#define VOLUME_PREFIX "vol."
 
 /* The judgement: the configuration to the caller, or its problems. Empties b. */
 static int
@@ -148,6 +148,8 @@ conf_free(struct conf *c)
 	free(c->origin);
 	free(c->tier);
 	free(c->volume);
+	free(c->postgres);
+	free(c->source);
 	free(c);
 }
 
@@ -174,44 +176,78 @@ conf_find_tier(const struct conf *c, const char *name)
 	return NULL;
 }
 
+const char *
+conf_kind_word(enum conf_kind kind)
+{
+	static const char *const words[] = {
+		[CONF_KIND_VOLUME] = "vol",
+		[CONF_KIND_POSTGRES] = "pg",
+	};
+
+	return words[kind];
+}
+
 /* The error for a name that no source has. */
 static int
 no_source(const struct conf *c, const char *name, struct err *e)
 {
-	const char **words = xcalloc(c->volumes + 1, sizeof(*words)), *near;
-	bool whole = strncmp(name, VOLUME_PREFIX, strlen(VOLUME_PREFIX)) == 0;
+	const char **words = xcalloc(c->sources + 1, sizeof(*words)), *near;
+	bool whole = strchr(name, '.') != NULL;
 	size_t i;
 
-	for (i = 0; i < c->volumes; i++)
-		words[i] = c->volume[i].name;
-	near = text_nearest(whole ? name + strlen(VOLUME_PREFIX) : name, words);
+	for (i = 0; i < c->sources; i++)
+		words[i] = whole ? c->source[i].name : c->source[i].bare;
+	near = text_nearest(name, words);
+	for (i = 0; near && words[i] != near;)
+		i++;
 	if (near)
-		err_set(e, ERR_NOTFOUND, "there is no source '%s', did you mean " VOLUME_PREFIX
-		    "%s?", name, near);
+		err_set(e, ERR_NOTFOUND, "there is no source '%s', did you mean %s?", name,
+		    c->source[i].name);
 	else
 		err_set(e, ERR_NOTFOUND, "there is no source '%s' in the configuration", name);
-	for (i = 0; !near && i < c->volumes; i++)
-		err_line(e, i == 0 ? "known" : "", VOLUME_PREFIX "%s", c->volume[i].name);
+	for (i = 0; !near && i < c->sources; i++)
+		err_line(e, i == 0 ? "known" : "", "%s", c->source[i].name);
 	free(words);
 	return -1;
 }
 
+/* A bare name that means one source of each of several kinds. */
+static int
+several(const struct conf *c, const char *bare, struct err *e)
+{
+	bool first = true;
+
+	err_set(e, ERR_USAGE, "'%s' is the name of several sources, expected the whole name of one",
+	    bare);
+	for (size_t i = 0; i < c->sources; i++) {
+		if (strcmp(c->source[i].bare, bare) != 0)
+			continue;
+		err_line(e, first ? "known" : "", "%s", c->source[i].name);
+		first = false;
+	}
+	return -1;
+}
+
 int
-conf_find_source(const struct conf *c, const char *name, const struct conf_volume **ret,
+conf_find_source(const struct conf *c, const char *name, const struct conf_source **ret,
     struct err *e)
 {
-	size_t i, skip = strlen(VOLUME_PREFIX);
+	const struct conf_source *found = NULL;
 
-	/* No volume's name has a dot, so a name is whole or bare and never both. */
-	if (strncmp(name, VOLUME_PREFIX, skip) != 0)
-		skip = 0;
-	for (i = 0; i < c->volumes; i++) {
-		if (strcmp(c->volume[i].name, name + skip) == 0) {
-			*ret = &c->volume[i];
-			return 0;
-		}
+	/* No bare name has a dot, so a name is whole or bare and never both. */
+	for (size_t i = 0; i < c->sources; i++) {
+		const struct conf_source *s = &c->source[i];
+
+		if (strcmp(s->name, name) != 0 && strcmp(s->bare, name) != 0)
+			continue;
+		if (found)
+			return several(c, name, e);
+		found = s;
 	}
-	return no_source(c, name, e);
+	if (!found)
+		return no_source(c, name, e);
+	*ret = found;
+	return 0;
 }
 
 size_t
@@ -234,4 +270,71 @@ conf_source_tiers(const struct conf *c, const char *tiers, const struct conf_tie
 	}
 	text_list_done(&list);
 	return n;
+}
+
+size_t
+conf_wal_tiers(const struct conf *c, const struct conf_postgres *p,
+    const struct conf_tier **ret, size_t cap)
+{
+	return p->wal ? conf_source_tiers(c, p->wal, ret, cap) : 0;
+}
+
+bool
+conf_wal_goes_to(const struct conf *c, const struct conf_postgres *p, const struct conf_tier *t)
+{
+	const struct conf_tier **tier = xcalloc(c->tiers + 1, sizeof(*tier));
+	size_t n = conf_wal_tiers(c, p, tier, c->tiers);
+	bool goes = false;
+
+	for (size_t i = 0; i < n && !goes; i++)
+		goes = tier[i] == t;
+	free(tier);
+	return goes;
+}
+
+/* What a host's name becomes inside a slot's. */
+static char
+slot_char(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+}
+
+int
+conf_postgres_slot(const struct conf_postgres *p, const char *host, char out[CONF_SLOT],
+    struct err *e)
+{
+	struct buf name;
+	int rc = -1;
+
+	buf_init(&name, CONF_SLOT - 1);
+	for (const char *s = p->slot; *s; s++) {
+		if (s[0] != '%') {
+			buf_addc(&name, *s);
+			continue;
+		}
+		s++; /* the only one is %H */
+		for (const char *h = host; *h; h++)
+			buf_addc(&name, slot_char(*h));
+	}
+	if (name.over)
+		err_set(e, ERR_CONFIG, "replication-slot = %s is too long on host '%s', expected at most "
+		    "%d characters", p->slot, host, CONF_SLOT - 1);
+	else if (strcmp(buf_str(&name), CONF_SLOT_HOLD) == 0)
+		err_set(e, ERR_CONFIG, "replication-slot = %s is %s on host '%s', which is kept for all "
+		    "hosts together: expected another name", p->slot, CONF_SLOT_HOLD, host);
+	else
+		rc = 0;
+	snprintf(out, CONF_SLOT, "%s", buf_str(&name));
+	buf_done(&name);
+	return rc;
+}
+
+const char *
+conf_postgres_bin(const struct conf *c, unsigned major)
+{
+	if (major < CONF_POSTGRES_FIRST || major > CONF_POSTGRES_LAST)
+		return NULL;
+	return c->postgres_bin[major - CONF_POSTGRES_FIRST];
 }

@@ -35,9 +35,55 @@ struct conf_volume {
 	int64_t keep; /* 0: the tier's; -1: forever */
 };
 
+/* Major versions whose programs may be named: postgres.14 to postgres.18. */
+#define CONF_POSTGRES_FIRST 14
+#define CONF_POSTGRES_LAST 18
+#define CONF_POSTGRES_MAJORS (CONF_POSTGRES_LAST - CONF_POSTGRES_FIRST + 1)
+
+struct conf_postgres {
+	const char *name; /* "payments" of pg.payments */
+	const char *conninfo; /* as libpq takes it; there is no password in it */
+	const char *method;   /* "auto", "stream", "local" */
+	const char *data;     /* its directory on this host, or NULL */
+	const char *tiers;    /* as a volume's */
+	const char *wal; /* the tiers that WAL goes to; NULL: none; see conf_wal_tiers() */
+	const char *wal_from; /* "stream", "push" */
+	int64_t ship_every;
+	const char *slot; /* with %H in it; conf_postgres_slot() has the name */
+	uint64_t backlog;
+	const char *backlog_full; /* "hold", "drop-slot" */
+	int64_t push_ack, readers;
+	uint64_t rate;	       /* bytes a second; 0: no limit */
+	const char *checkpoint; /* "fast", "spread" */
+	const char *check_sql; /* or NULL */
+	const char *site;
+	int64_t keep; /* as a volume's */
+};
+
+/*
+ * A source of any kind, as the verbs see it that work on all of them. What is a kind's own is behind
+ * the one pointer that is set.
+ */
+enum conf_kind { CONF_KIND_VOLUME, CONF_KIND_POSTGRES };
+
+struct conf_source {
+	enum conf_kind kind;
+	const char *name; /* "pg.payments" */
+	const char *bare; /* "payments" */
+	const char *tiers; /* never NULL */
+	const char *site;
+	int64_t keep;	  /* 0: the tier's; -1: forever */
+	const char *path; /* where it lies on this host, or NULL: elsewhere, or nobody said */
+	const struct conf_volume *volume;
+	const struct conf_postgres *postgres;
+};
+
 struct conf {
 	/* [ffdr] */
 	const char *site, *state, *scratch, *credentials;
+	const char *run_as;
+	/* Where the programs of major version CONF_POSTGRES_FIRST + n are; NULL: to be found. */
+	const char *postgres_bin[CONF_POSTGRES_MAJORS];
 	/* [keys] */
 	const char *kek, *signing;
 	const char *escrow; /* NULL: none */
@@ -47,11 +93,19 @@ struct conf {
 	/* hidden from small installations, documented all the same */
 	int64_t level;	 /* zstd level */
 	int64_t workers; /* 0: one a processor */
+	/* [coordination] */
+	const char *coord_place; /* "file:/var/lib/ffdr/coord" */
+	int64_t coord_ttl, coord_renew, coord_skew;
 
 	struct conf_tier *tier;
 	size_t tiers;
 	struct conf_volume *volume;
 	size_t volumes;
+	struct conf_postgres *postgres;
+	size_t postgreses;
+	/* All of them: first the volumes, then PostgreSQL, each in the order of the files. */
+	struct conf_source *source;
+	size_t sources;
 
 	const char *file; /* the main file's path */
 	/* Who set what, and the memory behind every string above; see conf_origin(). */
@@ -74,15 +128,20 @@ int conf_parse(const char *name, const char *text, size_t n, struct conf **ret, 
 void conf_free(struct conf *c);
 
 /*
- * Where a key of [ffdr] (index 0), the n-th tier or the n-th volume was set: "FILE:LINE" into out,
- * or "default". `key` is a row's section and key.
+ * Where a key of [ffdr] (index 0), the n-th tier, volume or [postgres] was set: "FILE:LINE" into
+ * out, or "default". `key` is a row's section and key.
  */
 void conf_origin(const struct conf *c, const char *section, size_t index, const char *key,
     struct buf *out);
 
 const struct conf_tier *conf_find_tier(const struct conf *c, const char *name);
-/* "vol.uploads", or "uploads" where only one source has that name; else ERR_NOTFOUND. */
-int conf_find_source(const struct conf *c, const char *name, const struct conf_volume **ret,
+/* What stands in front of the dot: "vol", "pg". */
+const char *conf_kind_word(enum conf_kind kind);
+/*
+ * "vol.uploads", or "uploads" where only one source has that name. ERR_NOTFOUND when none has,
+ * ERR_USAGE when several have.
+ */
+int conf_find_source(const struct conf *c, const char *name, const struct conf_source **ret,
     struct err *e);
 /*
  * The tiers of a source, in its order, into ret (cap entries); returns how many there are, NULL or
@@ -90,5 +149,23 @@ int conf_find_source(const struct conf *c, const char *name, const struct conf_v
  */
 size_t conf_source_tiers(const struct conf *c, const char *tiers, const struct conf_tier **ret,
     size_t cap);
+/* The same of the tiers that receive its WAL continuously; 0: none. */
+size_t conf_wal_tiers(const struct conf *c, const struct conf_postgres *p,
+    const struct conf_tier **ret, size_t cap);
+/* Does it receive the WAL of that source? */
+bool conf_wal_goes_to(const struct conf *c, const struct conf_postgres *p,
+    const struct conf_tier *t);
+
+#define CONF_SLOT 64 /* NAMEDATALEN of the server */
+/* The slot that the server keeps for all hosts together: no host's own may have its name. */
+#define CONF_SLOT_HOLD "ffdr_hold"
+/*
+ * The replication slot of a host: %H is its name in lower case, what no slot may have in it being
+ * '_'. ERR_CONFIG when it is too long, or CONF_SLOT_HOLD.
+ */
+int conf_postgres_slot(const struct conf_postgres *p, const char *host, char out[CONF_SLOT],
+    struct err *e);
+/* Where the programs of a major version are; NULL when the configuration does not say. */
+const char *conf_postgres_bin(const struct conf *c, unsigned major);
 
 #endif

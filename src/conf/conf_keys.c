@@ -1,24 +1,18 @@
 /*
- * Every section and key of the configuration, and what can be done with a row: check and store a
- * value, print it back, name what was expected. Limits and defaults stand in the table as one
- * would write them, so that messages and the manual quote exactly what the reader may type.
+ * Every section and key of the configuration. Limits and defaults stand in the table as one would
+ * write them, so that messages and the manual quote exactly what the reader may type. What a value
+ * must look like for its type, and how it is stored, is conf_value.c's.
  */
 #include "conf/conf_keys.h"
 
-#include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/units.h"
 #include "conf/conf.h"
-#include "conf/secret.h"
 
 #define WORD_MAX 48	  /* names become parts of object names, which have room for 255 */
-#define WORDS_MAX 64	  /* more keys or choices than one section has; bounds a suggestion only */
-#define FOREVER "forever" /* as a duration: -1 */
+#define WORDS_MAX 64	  /* more keys than one section has; bounds a suggestion only */
 
 const struct conf_section conf_keys_sections[] = {
 	{ "ffdr", false, "this host" },
@@ -26,10 +20,15 @@ const struct conf_section conf_keys_sections[] = {
 	{ "repository", false, "how backups are cut, packed and kept apart" },
 	{ "tier", true, "a place that holds a whole copy of the repository" },
 	{ "volume", true, "a directory tree to protect: the source vol.NAME" },
+	{ "postgres", true, "a PostgreSQL server to protect: the source pg.NAME" },
+	{ "coordination", false, "where hosts agree on who does what" },
 	{ NULL, false, NULL },
 };
 
-#define REFERENCES "credential:NAME, file:PATH, env:NAME, command:CMD or passphrase:REF"
+#define BIN_FOUND "looked for where packages put it"
+#define BIN_NOTE                                                                                   \
+	"Restore tests run the server of the same major version: postgres, pg_ctl and what is "    \
+	"beside them, as in /usr/lib/postgresql/15/bin."
 #define KEY(s, k, t, where, field, ...)                                                            \
 	{                                                                                          \
 		.section = s, .key = k, .type = t, .offset = offsetof(where, field), __VA_ARGS__   \
@@ -53,8 +52,22 @@ const struct conf_key conf_keys_table[] = {
 	    .otherwise = "the directory 'credentials' beside the main file",
 	    .summary = "directory where credential:NAME is looked for",
 	    .note = "$CREDENTIALS_DIRECTORY, which systemd sets, is looked at first."),
+	KEY("ffdr", "run-as", CONF_WORD, struct conf, run_as, .value = "ffdr-verify",
+	    .summary = "the user who runs PostgreSQL in restore tests",
+	    .note = "Only where root runs ffdr: PostgreSQL refuses to be run by root. Every other user "
+		    "runs it under the own name."),
+	KEY("ffdr", "postgres.14", CONF_PATH, struct conf, postgres_bin[0], .otherwise = BIN_FOUND,
+	    .summary = "directory of the programs of PostgreSQL 14", .note = BIN_NOTE),
+	KEY("ffdr", "postgres.15", CONF_PATH, struct conf, postgres_bin[1], .otherwise = BIN_FOUND,
+	    .summary = "directory of the programs of PostgreSQL 15", .note = BIN_NOTE),
+	KEY("ffdr", "postgres.16", CONF_PATH, struct conf, postgres_bin[2], .otherwise = BIN_FOUND,
+	    .summary = "directory of the programs of PostgreSQL 16", .note = BIN_NOTE),
+	KEY("ffdr", "postgres.17", CONF_PATH, struct conf, postgres_bin[3], .otherwise = BIN_FOUND,
+	    .summary = "directory of the programs of PostgreSQL 17", .note = BIN_NOTE),
+	KEY("ffdr", "postgres.18", CONF_PATH, struct conf, postgres_bin[4], .otherwise = BIN_FOUND,
+	    .summary = "directory of the programs of PostgreSQL 18", .note = BIN_NOTE),
 
-	KEY("keys", "kek", CONF_SECRET, struct conf, kek, .secret = true,
+	KEY("keys", "kek", CONF_SECRET, struct conf, kek, .secret = true, .passphrase = true,
 	    .value = "credential:ffdr-kek",
 	    .summary = "the key that unlocks the repository's keys",
 	    .note = "32 random bytes; or passphrase:REF, a reference to a passphrase the key is "
@@ -68,7 +81,8 @@ const struct conf_key conf_keys_table[] = {
 	KEY("keys", "escrow", CONF_SECRET, struct conf, escrow, .value = "/etc/ffdr/escrow.pem",
 	    .none = true,
 	    .summary = "RSA public key whose private half lies in a safe",
-	    .note = "The last way in when every other key is lost. An empty value means none: "
+	    .note = "The last way in when every other key is lost. A path alone is a file. An "
+		    "empty value means none: "
 		    "then a lost kek is the end of all backups."),
 
 	KEY("repository", "horizon", CONF_DURATION, struct conf, horizon, .value = "30d",
@@ -131,12 +145,15 @@ const struct conf_key conf_keys_table[] = {
 	KEY("volume", "before", CONF_TEXT, struct conf_volume, before, .none = true,
 	    .otherwise = "nothing",
 	    .summary = "command to run before the files are read",
-	    .note = "Run by /bin/sh; its failure fails the backup. Remember that a semicolon "
-		    "after a blank begins a comment."),
+	    .note = "Run by /bin/sh in a process group of its own, for at most 10 minutes, with "
+		    "FFDR_SOURCE (vol.NAME) and FFDR_PATH in its environment; its failure fails the "
+		    "backup, and Ctrl-C ends it. Remember that a semicolon after a blank begins a "
+		    "comment."),
 	KEY("volume", "after", CONF_TEXT, struct conf_volume, after, .none = true,
 	    .otherwise = "nothing",
 	    .summary = "command to run once the files were read",
-	    .note = "Also when reading failed, so that what was frozen is thawed."),
+	    .note = "Also when reading or before failed, so that what was frozen is thawed; as before, "
+		    "and with FFDR_RESULT, which is done, partial or failed."),
 	KEY("volume", "compare", CONF_CHOICE, struct conf_volume, compare, .value = "content",
 	    .choices = "content, stat", .summary = "how unchanged files are recognised",
 	    .note = "content reads every file. stat trusts a file whose inode, size, mtime and "
@@ -153,6 +170,97 @@ const struct conf_key conf_keys_table[] = {
 	    .forever = true, .otherwise = "as long as each tier keeps",
 	    .summary = "how long its snapshots stay, when longer than the tier keeps",
 	    .note = "The word forever is allowed here."),
+
+	KEY("postgres", "conninfo", CONF_CONNINFO, struct conf_postgres, conninfo, .required = true,
+	    .summary = "how to reach the server, as libpq takes it",
+	    .note = "The user needs the attribute REPLICATION and the role pg_read_all_settings; dbname "
+		    "is where check-sql runs and functions are called. No password stands here: "
+		    "~/.pgpass, passfile= and service= are for that, or a client certificate."),
+	KEY("postgres", "method", CONF_CHOICE, struct conf_postgres, method, .value = "auto",
+	    .choices = "auto, stream, local", .summary = "how a backup reads the server",
+	    .note = "stream asks the server for everything, over a replication connection. local reads "
+		    "the files of a server on this host, with several readers. auto is local where "
+		    "data is set, else stream."),
+	KEY("postgres", "data", CONF_PATH, struct conf_postgres, data,
+	    .otherwise = "as the server says, when method is local",
+	    .summary = "the server's data directory on this host",
+	    .note = "ffdr must be allowed to read it: the user postgres, its group where the cluster "
+		    "was made with group access, or root."),
+	KEY("postgres", "tiers", CONF_LIST, struct conf_postgres, tiers,
+	    .otherwise = "all tiers in the order of the file",
+	    .summary = "the tiers that hold its snapshots, nearest first",
+	    .note = "ffdr backup writes to the first that is reachable, ffdr copy brings the "
+		    "others what they take."),
+	KEY("postgres", "wal", CONF_LIST, struct conf_postgres, wal, .none = true,
+	    .otherwise = "the tiers of the source",
+	    .summary = "the tiers that receive its WAL continuously",
+	    .note = "A snapshot alone brings back the moment it was made; with the WAL behind it, every "
+		    "later moment. An empty value means none: then what was written since the last "
+		    "snapshot can be lost."),
+	KEY("postgres", "wal-from", CONF_CHOICE, struct conf_postgres, wal_from, .value = "stream",
+	    .choices = "stream, push", .summary = "how the WAL comes",
+	    .note = "stream: a service of ffdr receives it as it is written. push: the server's "
+		    "archive_command hands over whole segments."),
+	KEY("postgres", "ship-every", CONF_DURATION, struct conf_postgres, ship_every, .value = "30s",
+	    .least = "1s", .summary = "how old received WAL may become before it goes to the tiers",
+	    .note = "Whole segments go at once. Shorter loses less and makes more objects."),
+	KEY("postgres", "replication-slot", CONF_SLOT_NAME, struct conf_postgres, slot,
+	    .value = "ffdr_%H",
+	    .summary = "the replication slot that keeps WAL until this host has it",
+	    .note = "%H is this host's name in lower case, with _ for what a slot may not have in its "
+		    "name: each host that receives WAL has a slot of its own. ffdr_hold is taken: it "
+		    "keeps what has reached no tier off the host yet."),
+	KEY("postgres", "backlog", CONF_SIZE, struct conf_postgres, backlog, .value = "50g",
+	    .least = "64m", .summary = "how much WAL may wait in state while tiers are away"),
+	KEY("postgres", "backlog-full", CONF_CHOICE, struct conf_postgres, backlog_full,
+	    .value = "hold", .choices = "hold, drop-slot",
+	    .summary = "what is done once backlog is reached",
+	    .note = "hold: no more is taken and the server keeps its WAL, whose disk may fill in turn. "
+		    "drop-slot: the server is let go; the hole is recorded and a new backup starts at "
+		    "once."),
+	KEY("postgres", "push-ack", CONF_NUMBER, struct conf_postgres, push_ack, .value = "1",
+	    .least = "1", .most = "64",
+	    .summary = "how many tiers must have a pushed segment while others are away",
+	    .note = "Only then the server hears that it is archived. While all answer, all off this host "
+		    "must have it."),
+	KEY("postgres", "readers", CONF_NUMBER, struct conf_postgres, readers, .value = "2",
+	    .least = "1", .most = "64", .summary = "how many files method = local reads at once",
+	    .note = "More are faster on disks that can do it, and felt more by the server."),
+	KEY("postgres", "rate", CONF_SIZE, struct conf_postgres, rate, .value = "0", .least = "64k",
+	    .summary = "bytes a second that a backup may read from it; 0 means no limit"),
+	KEY("postgres", "checkpoint", CONF_CHOICE, struct conf_postgres, checkpoint, .value = "fast",
+	    .choices = "fast, spread", .summary = "the checkpoint that a backup begins with",
+	    .note = "fast begins at once and writes hard for a moment. spread waits for one that the "
+		    "server stretches over minutes (checkpoint_timeout and "
+		    "checkpoint_completion_target)."),
+	KEY("postgres", "check-sql", CONF_TEXT, struct conf_postgres, check_sql, .none = true,
+	    .otherwise = "nothing is asked",
+	    .summary = "a query that a restored server must answer with true",
+	    .note = "Run in the database of conninfo by restore tests. Every column of every row must be "
+		    "true, and there must be one: SELECT sum(amount) = 0 FROM ledger. Several questions "
+		    "are several columns, or rows of a UNION ALL. Remember that a semicolon after a "
+		    "blank begins a comment."),
+	KEY("postgres", "site", CONF_WORD, struct conf_postgres, site,
+	    .otherwise = "the site of [ffdr]", .summary = "where the server stands"),
+	KEY("postgres", "keep", CONF_DURATION, struct conf_postgres, keep, .least = "1h",
+	    .forever = true, .otherwise = "as long as each tier keeps",
+	    .summary = "how long its snapshots stay, when longer than the tier keeps",
+	    .note = "WAL stays as long as a snapshot needs it. The word forever is allowed here."),
+
+	KEY("coordination", "place", CONF_PLACE, struct conf, coord_place,
+	    .otherwise = "file: and the directory 'coord' in state",
+	    .summary = "where leases and epochs are kept",
+	    .note = "file:/DIR, a directory. Hosts that share the work on a source must see the same "
+		    "one; the default is right for one host."),
+	KEY("coordination", "ttl", CONF_DURATION, struct conf, coord_ttl, .value = "30s", .least = "3s",
+	    .most = "1h", .summary = "how long a lease holds without a word from its holder",
+	    .note = "When a host dies, another takes over its work after so long, and skew."),
+	KEY("coordination", "renew", CONF_DURATION, struct conf, coord_renew, .value = "10s",
+	    .least = "1s", .most = "30m", .summary = "how often a holder renews its lease",
+	    .note = "A third of ttl, so that one failure does not lose it."),
+	KEY("coordination", "skew", CONF_DURATION, struct conf, coord_skew, .value = "5s",
+	    .least = "1s", .most = "10m", .summary = "how far apart the hosts' clocks may be",
+	    .note = "A lease of another host is taken over only so much later than it ended."),
 	{ .section = NULL },
 };
 
@@ -205,8 +313,8 @@ conf_keys_nearest_section(const char *name)
 bool
 conf_keys_planned(const char *section)
 {
-	static const char *const words[] = { "postgres", "kafka", "export", "point", "notify",
-		"coordination", "site", "objective", "dns", "approvals", "drill", "audit" };
+	static const char *const words[] = { "kafka", "export", "point", "notify", "site",
+		"objective", "dns", "approvals", "drill", "audit" };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strcmp(words[i], section) == 0)
@@ -220,244 +328,4 @@ conf_keys_word_valid(const char *s)
 	size_t n = strlen(s);
 
 	return n > 0 && n <= WORD_MAX && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n;
-}
-
-void
-conf_keys_expected(const struct conf_key *k, struct buf *out)
-{
-	static const char *const what[] = {
-		[CONF_TEXT] = "a text",
-		[CONF_WORD] = "1 to 48 of a-z 0-9 _ -",
-		[CONF_PATH] = "an absolute path",
-		[CONF_URL] = "file:///DIR",
-		[CONF_SECRET] = REFERENCES,
-		[CONF_CHOICE] = "one of ",
-		[CONF_LIST] = "words with commas between",
-		[CONF_BOOL] = "yes or no",
-		[CONF_SIZE] = "a size such as 32m or 100MB",
-		[CONF_DURATION] = "a duration such as 30s, 4h or 7d",
-		[CONF_NUMBER] = "a whole number",
-	};
-
-	buf_adds(out, what[k->type]);
-	if (k->type == CONF_CHOICE)
-		buf_adds(out, k->choices);
-	if (k->forever)
-		buf_adds(out, ", or " FOREVER);
-	if (k->least)
-		buf_addf(out, ", at least %s", k->least);
-	if (k->most)
-		buf_addf(out, ", at most %s", k->most);
-}
-
-/* The whole of the refusal: the value (unless it may be a secret itself) and what is wanted. */
-static int
-refuse(const struct conf_key *k, const char *text, struct err *e)
-{
-	struct buf want;
-
-	buf_init(&want, sizeof(e->text));
-	conf_keys_expected(k, &want);
-	if (!*text)
-		err_set(e, ERR_CONFIG, "has no value, expected %s", buf_str(&want));
-	else if (k->type == CONF_DURATION && text[strspn(text, "0123456789")] == '\0' &&
-	    strcmp(text, "0") != 0)
-		err_set(e, ERR_CONFIG, "'%s' has no unit, expected %s", text, buf_str(&want));
-	else
-		err_set(e, ERR_CONFIG, "'%s' is not right, expected %s", text, buf_str(&want));
-	buf_done(&want);
-	return -1;
-}
-
-static int
-store_url(const struct conf_key *k, const char *text, struct err *e)
-{
-	static const char file[] = "file://";
-	const char *path, *colon = strstr(text, "://");
-
-	if (!colon)
-		return refuse(k, text, e);
-	if (strncmp(text, file, strlen(file)) != 0)
-		return err_set(e, ERR_CONFIG, "'%.*s' is not a kind of tier known here, "
-		    "expected file", (int)(colon - text), text);
-	path = text + strlen(file);
-	if (*path != '/')
-		return err_set(e, ERR_CONFIG, "'%s' names a host, expected file:///DIR with three "
-		    "slashes", text);
-	if (path[strspn(path, "/")] == '\0')
-		return err_set(e, ERR_CONFIG, "'%s' is the root directory, expected one below it",
-		    text);
-	return 0;
-}
-
-/* Words apart, as the table writes them. */
-static int
-store_choice(const struct conf_key *k, const char *text, struct err *e)
-{
-	const char *words[WORDS_MAX + 1] = { NULL }, *near;
-	struct text_list list;
-	bool found = false;
-	size_t i;
-
-	text_split(k->choices, &list);
-	for (i = 0; i < list.count && i < WORDS_MAX; i++) {
-		words[i] = list.item[i];
-		found = found || strcmp(list.item[i], text) == 0;
-	}
-	near = text_nearest(text, words);
-	if (!found && near)
-		err_set(e, ERR_CONFIG, "'%s' is not one of %s, did you mean %s?", text, k->choices,
-		    near);
-	else if (!found)
-		refuse(k, text, e);
-	text_list_done(&list);
-	return found ? 0 : -1;
-}
-
-static int
-parse_bool(const char *text, bool *ret)
-{
-	static const char *const no_yes[2][3] = { { "no", "false", "off" },
-		{ "yes", "true", "on" } };
-	size_t i;
-
-	for (i = 0; i < 6; i++) {
-		if (strcmp(no_yes[i / 3][i % 3], text) == 0) {
-			*ret = i / 3 == 1;
-			return 0;
-		}
-	}
-	return -1;
-}
-
-/* A number of any of the three kinds, without its limits. */
-static int
-parse_number(const struct conf_key *k, const char *text, int64_t *ret)
-{
-	uint64_t size;
-	char *end;
-
-	switch (k->type) {
-	case CONF_SIZE:
-		if (units_parse_size(text, &size, NULL) == -1 || size > INT64_MAX)
-			return -1;
-		*ret = (int64_t)size;
-		return 0;
-	case CONF_DURATION:
-		return units_parse_duration(text, ret, NULL);
-	default:
-		errno = 0;
-		*ret = strtoll(text, &end, 10);
-		return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' ? 0 : -1;
-	}
-}
-
-static int
-store_number(const struct conf_key *k, void *at, const char *text, struct err *e)
-{
-	int64_t v, limit;
-
-	if (k->forever && strcmp(text, FOREVER) == 0) {
-		*(int64_t *)at = -1;
-		return 0;
-	}
-	if (parse_number(k, text, &v) == -1)
-		return refuse(k, text, e);
-	/* The default is always allowed: 0 for "no limit" lies below what is sensible otherwise. */
-	if (!k->value || strcmp(text, k->value) != 0) {
-		if (k->least && parse_number(k, k->least, &limit) == 0 && v < limit)
-			return refuse(k, text, e);
-		if (k->most && parse_number(k, k->most, &limit) == 0 && v > limit)
-			return refuse(k, text, e);
-	}
-	if (k->type == CONF_SIZE)
-		*(uint64_t *)at = (uint64_t)v;
-	else
-		*(int64_t *)at = v;
-	return 0;
-}
-
-/* Whether a text is what its row wants; an empty one was dealt with. */
-static int
-check_text(const struct conf_key *k, const char *text, struct err *e)
-{
-	struct secret_ref ref;
-
-	switch (k->type) {
-	case CONF_WORD:
-		return conf_keys_word_valid(text) ? 0 : refuse(k, text, e);
-	case CONF_PATH:
-		return *text == '/' ? 0 : refuse(k, text, e);
-	case CONF_URL:
-		return store_url(k, text, e);
-	case CONF_SECRET:
-		return secret_parse(text, &ref, e);
-	case CONF_CHOICE:
-		return store_choice(k, text, e);
-	default:
-		return 0;
-	}
-}
-
-int
-conf_keys_store(const struct conf_key *k, void *base, const char *text, struct err *e)
-{
-	void *at = (char *)base + k->offset;
-
-	switch (k->type) {
-	case CONF_BOOL:
-		return parse_bool(text, at) == 0 ? 0 : refuse(k, text, e);
-	case CONF_SIZE:
-	case CONF_DURATION:
-	case CONF_NUMBER:
-		return store_number(k, at, text, e);
-	default:
-		break;
-	}
-	if (!*text && k->none) {
-		*(const char **)at = NULL;
-		return 0;
-	}
-	if (!*text)
-		return refuse(k, text, e);
-	if (check_text(k, text, e) == -1)
-		return -1;
-	*(const char **)at = text;
-	return 0;
-}
-
-void
-conf_keys_print(const struct conf_key *k, const void *base, struct buf *out)
-{
-	const void *at = (const char *)base + k->offset;
-	struct secret_ref ref;
-	char text[UNITS_TEXT];
-	const char *s;
-	int64_t v;
-
-	switch (k->type) {
-	case CONF_BOOL:
-		buf_adds(out, *(const bool *)at ? "yes" : "no");
-		return;
-	case CONF_SIZE:
-		buf_adds(out, units_size_key(*(const uint64_t *)at, text));
-		return;
-	case CONF_NUMBER:
-		buf_addf(out, "%lld", (long long)*(const int64_t *)at);
-		return;
-	case CONF_DURATION:
-		v = *(const int64_t *)at;
-		if (v == -1)
-			buf_adds(out, FOREVER);
-		else if (v != 0)
-			buf_adds(out, units_duration_key(v, text));
-		return;
-	default:
-		s = *(const char *const *)at;
-		/* What is no reference could only be the secret itself. */
-		if (s && k->secret && secret_parse(s, &ref, NULL) == -1)
-			s = "(hidden)";
-		buf_adds(out, s ? s : "");
-		return;
-	}
 }

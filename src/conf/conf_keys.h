@@ -4,9 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/buf.h"
-#include "base/err.h"
-
 /*
  * THE table of the configuration: every section and every key, once. Reading, checking, `config
  * show`, the manual and the completion walk it, so a key that is not here does not exist and one
@@ -24,13 +21,16 @@ enum conf_type {
 	CONF_SIZE,     /* uint64_t */
 	CONF_DURATION, /* int64_t, milliseconds; -1 for "forever" where `forever` */
 	CONF_NUMBER,   /* int64_t */
+	CONF_CONNINFO, /* const char *: a connection string without a password (conninfo.h) */
+	CONF_SLOT_NAME, /* const char *: a replication slot, with %H for the host */
+	CONF_PLACE,    /* const char *: where hosts agree, file:/DIR */
 };
 
 struct conf_key {
 	const char *section; /* "tier" */
 	const char *key;     /* "keep" */
 	enum conf_type type;
-	size_t offset;	     /* in struct conf, or in struct conf_tier, conf_volume */
+	size_t offset;	     /* in struct conf, or in the struct of a named section */
 	const char *value;   /* the default as one writes it; NULL: none, or see `otherwise` */
 	const char *otherwise; /* in words, a default that follows from other keys; or NULL */
 	const char *choices; /* CONF_CHOICE: "content, stat" */
@@ -38,6 +38,7 @@ struct conf_key {
 	bool required;
 	bool none;	     /* an empty value means none: a NULL */
 	bool secret;	     /* never shown but as a reference */
+	bool passphrase; /* of a secret: passphrase:REF will do */
 	bool forever;
 	const char *summary; /* one line for lists */
 	const char *note;    /* the longer story for the manual; NULL: the summary says it all */
@@ -45,7 +46,8 @@ struct conf_key {
 
 struct conf_section {
 	const char *name;
-	bool named;	     /* [tier NAME]: any number of them */
+	/* [tier NAME]: any number of them; their struct begins with the name */
+	bool named;
 	const char *summary;
 };
 
@@ -60,15 +62,6 @@ const char *conf_keys_nearest(const char *section, const char *key);
 const char *conf_keys_nearest_section(const char *name);
 /* Is it a section of a later version, which people may have read of? */
 bool conf_keys_planned(const char *section);
-/* What a value must look like: "a duration such as 30s, 4h or 7d". */
-void conf_keys_expected(const struct conf_key *k, struct buf *out);
-/*
- * Checks a value and stores it into `base` (the struct of the key's section). Text is stored as
- * it is, borrowed. ERR_CONFIG says what was expected; a secret's text is never in a message.
- */
-int conf_keys_store(const struct conf_key *k, void *base, const char *text, struct err *e);
-/* The value in `base` as one would write it; nothing where there is none. */
-void conf_keys_print(const struct conf_key *k, const void *base, struct buf *out);
 /* 1 to 48 of a-z 0-9 _ - : the names of tiers, sources, sites. */
 bool conf_keys_word_valid(const char *s);
 

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "conf/conf_build.h"
 #include "conf/conf_keys.h"
+#include "conf/conf_value.h"
 
 #define VALUE_LIMIT 65536 /* lines of the file are shorter; lists of all tiers may be longer */
 #define ORIGIN_COLUMN 48  /* where comments begin, unless the value is longer */
@@ -41,7 +43,7 @@ walk_section(const struct conf *c, const char *section, size_t index, const void
 			continue;
 		buf_reset(&value);
 		buf_reset(&origin);
-		conf_keys_print(k, base, &value);
+		conf_value_print(k, base, &value);
 		conf_origin(c, section, index, k->key, &origin);
 		shown = (struct shown){ k, value.len > 0 ? buf_str(&value) : NULL,
 			buf_str(&origin) };
@@ -54,22 +56,13 @@ walk_section(const struct conf *c, const char *section, size_t index, const void
 static void
 walk(const struct conf *c, const struct visitor *v)
 {
-	const struct conf_section *s;
-	size_t i;
+	void *base;
 
-	for (s = conf_keys_sections; s->name; s++) {
-		if (s->named)
-			continue;
-		v->section(v->arg, s->name, NULL);
-		walk_section(c, s->name, 0, c, v);
-	}
-	for (i = 0; i < c->tiers; i++) {
-		v->section(v->arg, "tier", c->tier[i].name);
-		walk_section(c, "tier", i, &c->tier[i], v);
-	}
-	for (i = 0; i < c->volumes; i++) {
-		v->section(v->arg, "volume", c->volume[i].name);
-		walk_section(c, "volume", i, &c->volume[i], v);
+	for (const struct conf_section *s = conf_keys_sections; s->name; s++) {
+		for (size_t i = 0; (base = conf_build_base(c, s->name, i)) != NULL; i++) {
+			v->section(v->arg, s->name, s->named ? *(const char *const *)base : NULL);
+			walk_section(c, s->name, i, base, v);
+		}
 	}
 }
 

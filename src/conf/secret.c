@@ -197,15 +197,20 @@ read_reference(const struct secret_ref *ref, const char *credentials, bool open_
 	case SECRET_ENV:
 		value = getenv(ref->value);
 		if (!value)
-			return err_set(e, ERR_CONFIG, "the environment variable '%s' is not set",
-			    ref->value);
+			err_set(e, ERR_CONFIG, "the environment variable '%s' is not set", ref->value);
+		if (!value)
+			return err_line(e, "fix", "set that variable for ffdr, in its unit too");
 		buf_adds(out, value);
 		return buf_check(out, ref->value, e);
 	case SECRET_COMMAND:
 		/* Full room at once, see above. */
 		if (!buf_reserve(out, out->limit - out->len))
 			return buf_check(out, "a secret", e);
-		return proc_run(ref->value, NULL, SECRET_COMMAND_S, out, e);
+		if (proc_run(ref->value, NULL, SECRET_COMMAND_S, out, e) == 0)
+			return 0;
+		if (e->kind == ERR_IO) /* it did not give what the configuration says it gives */
+			e->kind = ERR_CONFIG;
+		return -1;
 	case SECRET_PASSPHRASE:
 		if (secret_parse(ref->value, &inner, e) == -1)
 			return -1;

@@ -61,6 +61,14 @@ digest_end(struct digest *d, uint8_t out[DIGEST_LEN])
 }
 
 void
+digest_peek(const struct digest *d, uint8_t out[DIGEST_LEN])
+{
+	SHA256_CTX ctx = d->ctx;
+
+	SHA256_Final(out, &ctx);
+}
+
+void
 digest_free(struct digest *d)
 {
 	free(d);

@@ -17,6 +17,8 @@ struct digest; /* a running SHA-256 */
 struct digest *digest_new(void);
 void digest_add(struct digest *d, const void *data, size_t n);
 void digest_end(struct digest *d, uint8_t out[DIGEST_LEN]); /* and starts anew */
+/* Of what came so far; it goes on. */
+void digest_peek(const struct digest *d, uint8_t out[DIGEST_LEN]);
 void digest_free(struct digest *d);
 
 void digest_hmac(const uint8_t *key, size_t keylen, const void *data, size_t n,

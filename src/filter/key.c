@@ -108,7 +108,7 @@ escrow_parse(const char *pem, EVP_PKEY **ret, bool *is_private, struct err *e)
 	if (crypt_pem(pem, strlen(pem), &key, is_private, e) == -1)
 		return err_in(e, "escrow key");
 	if (!EVP_PKEY_is_a(key, "RSA")) {
-		err_set(e, ERR_KEY, "escrow key: expected RSA, found %s",
+		err_set(e, ERR_KEY, "expected an RSA key, as the escrow key is, found %s",
 		    EVP_PKEY_get0_type_name(key));
 		EVP_PKEY_free(key);
 		return -1;

@@ -6,16 +6,28 @@
 #include "repo/manifest.h"
 
 /*
- * One snapshot of one source on the first of its tiers that answers. Hooks run around it; a second
- * run of the same source on this host is refused with ERR_BUSY.
+ * One snapshot of one source on the first of its tiers that answers. A second run of the same source
+ * on this host is refused with ERR_BUSY.
  */
 struct backup_options {
-	const struct conf_volume *volume;
+	const struct conf_source *source;
 	const char *tier;      /* NULL: the first of the source's tiers that answers */
 	const char *job, *slot; /* for the manifest; may be NULL */
-	bool read_all;	       /* compare every byte, whatever `compare` says */
-	bool dry_run;	       /* walk and count, store nothing */
+	bool read_all;	       /* compare every byte, whatever the source would trust */
+	bool dry_run;	       /* look and count, store nothing */
+	/* databases: another system than before stands behind the name now, and that is meant */
+	bool new_system;
+	bool allow_bad_pages;  /* databases: pages with a wrong checksum are kept and listed */
 };
+
+/* What a kind of source has to say besides: a member of the JSON object. */
+struct backup_fact {
+	const char *key; /* a literal: "wal_to" */
+	char value[64];
+	bool number; /* value is a whole one in decimal */
+};
+#define BACKUP_FACTS 12
+#define BACKUP_NOTE 100
 
 struct backup_report {
 	char source[64];
@@ -33,12 +45,16 @@ struct backup_report {
 	uint64_t degraded;
 	unsigned skipped;  /* tiers before this one that did not answer; counted in degraded */
 	int64_t took_ns;
+	char note[BACKUP_NOTE]; /* ends the summary line: "WAL to 5/7C0000F8"; "" none */
+	struct backup_fact fact[BACKUP_FACTS];
+	size_t facts;
 };
 
 /*
  * Every tier that is passed over and every file that was not captured as it should be is told to
- * the watch as "warning". ERR_REMOTE when no tier answers, ERR_CANCELLED when the watch said stop:
- * nothing is left behind but packs that gc takes care of. The report is filled in any case.
+ * the watch as "warning". ERR_REMOTE when no tier or source answers, ERR_CANCELLED when the watch
+ * said stop: nothing is left behind but packs that gc takes care of. The report is filled in any
+ * case.
  */
 int backup_run(struct session *s, const struct backup_options *o, const struct watch *w,
     struct backup_report *ret, struct err *e);

@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/conf_build.h"
 #include "conf/secret.h"
 #include "filter/key.h"
 #include "job/check_clock.h"
@@ -29,8 +30,12 @@
 #include "job/whose.h"
 #include "repo/kek.h"
 #include "repo/repo_audit.h"
+#include "repo/repo_spread.h"
 
-#define CHECK_AS_WHOM "run ffdr as root or as a user of its group (ffdr)"
+/* Of letters and digits: more than a year of guessing for who has a thousand machines. */
+#define PASSPHRASE_LEAST 12
+#define CHECK_AS_WHOM                                                                              \
+	"run ffdr as root, or as the owner or in the group of what it names (`ls -ld`)"
 
 const char *
 check_word(enum check_verdict v)
@@ -123,11 +128,15 @@ check_state_files(struct check *c, const char *state)
 		fts_close(fts);
 	fix = xasprintf("as root: chown -R --reference='%s' '%s'", state, state);
 	if (bad > 0)
-		check_add(c, CHECK_FAIL, "state", fix, "%zu of %zu files in it belong to somebody else, "
-			  "the first is '%s'", bad, files, first);
+		check_add(c, CHECK_FAIL, "state", fix,
+		    "%zu of %zu files in it belong to somebody else, "
+		    "the first is '%s'",
+		    bad, files, first);
 	else
-		check_add(c, CHECK_OK, "state", NULL, "'%s' is there and may be written, with all %zu "
-			  "files in it", state, files);
+		check_add(c, CHECK_OK, "state", NULL,
+		    "'%s' is there and may be written, with all %zu "
+		    "files in it",
+		    state, files);
 	free(fix);
 	free(first);
 }
@@ -151,11 +160,10 @@ key_fix(const char *ref)
 
 	if (secret_parse(ref, &parsed, NULL) == 0 && parsed.kind == SECRET_PASSPHRASE)
 		return key_fix(parsed.value);
-	if (secret_parse(ref, &parsed, NULL) == 0 && parsed.kind == SECRET_ENV)
-		return "set that variable for ffdr, in its unit too";
 	if (secret_parse(ref, &parsed, NULL) == 0 && parsed.kind == SECRET_COMMAND)
 		return "run that command by hand: it must print the key and nothing else";
-	return "ffdr init makes it for a new repository; else bring it from another host or the safe";
+	return "ffdr init makes it for a new repository; else bring it from another host or the "
+	       "safe";
 }
 
 /* A key that cannot be fetched: on a new host that is the next step, on an old one an alarm. */
@@ -167,18 +175,62 @@ key_error(struct check *c, const char *what, const char *ref, struct err *e)
 	check_error(c, CHECK_FAIL, what, e);
 }
 
+/* Its hooks and commands are run by whoever runs ffdr: who may write there is as good as him. */
+static void
+check_conf_file(struct check *c, const char *file)
+{
+	struct stat st;
+	char *fix;
+
+	if (stat(file, &st) == -1 || (st.st_mode & S_IWOTH) == 0)
+		return;
+	fix = xasprintf("chmod o-w '%s', and read it before the next run", file);
+	check_add(c, CHECK_FAIL, "configuration", fix,
+	    "everybody may write '%s', and commands in it are "
+	    "run",
+	    file);
+	free(fix);
+}
+
+static void
+check_conf_files(struct check *c, const struct conf *conf)
+{
+	const char *last = conf->file;
+
+	check_conf_file(c, last);
+	for (size_t i = 0; i < conf->origins; i++) {
+		const char *file = conf->origin[i].file;
+
+		if (strcmp(file, last) == 0 || strcmp(file, conf->file) == 0)
+			continue;
+		last = file;
+		check_conf_file(c, last);
+	}
+}
+
 static void
 check_kek(struct check *c, const struct conf *conf)
 {
 	struct kek kek = { 0 };
+	uint8_t id[8];
 	struct err e = { 0 };
 
-	if (session_kek(conf, conf->kek, &kek, &e) == -1)
+	/* Any PEM is taken for the private half of the escrow key; look whether it can be. */
+	if (session_kek(conf, conf->kek, &kek, &e) == -1 || (kek.kind == KEK_ESCROW &&
+	    key_escrow_id(buf_str(&kek.secret), id, &e) == -1))
 		key_error(c, "key kek", conf->kek, &e);
 	else if (kek.kind == KEK_ESCROW)
-		check_add(c, CHECK_WARN, "key kek", "ffdr key rotate --kek file:NEW, and the PEM back to "
-			  "the safe", "%s is a PEM, the private half of the escrow key: for an emergency",
-		    conf->kek);
+		check_add(c, CHECK_WARN, "key kek",
+		    "ffdr key rotate --kek file:NEW, and the PEM back to "
+		    "the safe",
+		    "%s is a PEM, the private half of the escrow key: for an emergency", conf->kek);
+	else if (kek.kind == KEK_PASSPHRASE && kek.secret.len < PASSPHRASE_LEAST)
+		check_add(c, CHECK_WARN, "key kek",
+		    "ffdr key rotate --kek with a longer one, such as "
+		    "six random words",
+		    "%s is a passphrase of %zu characters, which can be guessed by "
+		    "who has a copy of a tier",
+		    conf->kek, kek.secret.len);
 	else
 		check_add(c, CHECK_OK, "key kek", NULL, "%s is %s", conf->kek,
 		    kek.kind == KEK_PASSPHRASE ? "a passphrase" : "a key of 256 bits");
@@ -196,8 +248,10 @@ check_signing(struct check *c, const struct conf *conf)
 		    conf->signing);
 	else if (session_signer(conf, conf->signing, false, &key, NULL) == 0 &&
 	    !sign_key_is_private(key))
-		check_add(c, CHECK_WARN, "key signing", NULL, "%s is only the public half: this host "
-			  "can read and restore, but not back up", conf->signing);
+		check_add(c, CHECK_WARN, "key signing", NULL,
+		    "%s is only the public half: this host "
+		    "can read and restore, but not back up",
+		    conf->signing);
 	else
 		key_error(c, "key signing", conf->signing, &e);
 	sign_key_free(key);
@@ -244,8 +298,10 @@ check_signer(struct check *c, const struct session *s)
 		check_add(c, CHECK_OK, "signer", NULL, "key %s may sign in this repository", hex);
 	else
 		check_add(c, CHECK_FAIL, "signer",
-		    "on a host that has an older key: ffdr key rotate --signing REFERENCE, naming this "
-		    "key", "key %s is not one of the %zu that may sign in this repository", hex,
+		    "on a host that has an older key: ffdr key rotate --signing REFERENCE, naming "
+		    "this "
+		    "key",
+		    "key %s is not one of the %zu that may sign in this repository", hex,
 		    keys->signers);
 }
 
@@ -258,8 +314,10 @@ flaw_line(struct check *c, const struct session *s, const char *what, const stru
 
 	err_set(&e, f->why.kind, "'%s': %s", f->object, f->why.text);
 	if (s->tiers.count > 1)
-		err_line(&e, "fix", "ffdr verify --repair --tier %s brings a good one from another tier; "
-				    "where none has one, see operations.md, 'A tier is damaged'", t->name);
+		err_line(&e, "fix",
+		    "ffdr verify --repair --tier %s brings a good one from another tier; "
+		    "where none has one, see operations.md, 'A tier is damaged'",
+		    t->name);
 	else
 		err_line(&e, "fix", "see operations.md, 'A tier is damaged'");
 	check_error(c, CHECK_FAIL, what, &e);
@@ -282,6 +340,30 @@ epochs_line(struct check *c, const struct session *s, const char *what, size_t h
 			  "epochs %s", have, epochs, by);
 }
 
+/* A kek that was replaced still opens what a tier has for it: that tier was set back, or away. */
+static void
+replaced_lines(struct check *c, const struct session *s, const char *what,
+    const struct repo_audit *a)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < a->sounds; i++)
+		count += !repo_spread_wanted(s->repo, a->sound[i]);
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < a->sounds; i++) {
+		if (repo_spread_wanted(s->repo, a->sound[i]))
+			continue;
+		check_add(c, CHECK_WARN, what,
+		    "if that key was replaced, remove the object from that "
+		    "tier, and begin a new epoch by `ffdr key rotate` where it may be in wrong "
+		    "hands",
+		    "'%s' opens there by another key than the kek of this host%s", a->sound[i],
+		    count > 1 ? ", as do others" : "");
+		return;
+	}
+}
+
 /* A tier as if it were the only one left: its own objects, opened by what opens the repository. */
 static void
 check_alone(struct check *c, struct session *s, struct tier *t)
@@ -299,6 +381,7 @@ check_alone(struct check *c, struct session *s, struct tier *t)
 	}
 	for (size_t i = 0; i < a.count; i++)
 		flaw_line(c, s, what, t, &a.flaw[i]);
+	replaced_lines(c, s, what, &a);
 	/* Where no object is wrong, some were never made. */
 	fix = a.count == 0 ? "ffdr init makes what is missing" : NULL;
 	epochs_line(c, s, what, a.opened, "were opened there by the kek", fix);
@@ -376,12 +459,13 @@ check_run(const struct conf *conf, const struct watch *w, struct check *ret)
 
 	*ret = (struct check){ 0 };
 	check_add(ret, CHECK_OK, "configuration", NULL, "%s: %zu tier%s, %zu source%s", conf->file,
-	    conf->tiers, conf->tiers == 1 ? "" : "s", conf->volumes,
-	    conf->volumes == 1 ? "" : "s");
+	    conf->tiers, conf->tiers == 1 ? "" : "s", conf->sources,
+	    conf->sources == 1 ? "" : "s");
 	if (session_open(conf, SESSION_TIERS, &s, &e) == -1) {
 		check_error(ret, CHECK_FAIL, "tiers", &e);
 		return;
 	}
+	check_conf_files(ret, conf);
 	check_state(ret, conf);
 	check_kek(ret, conf);
 	check_signing(ret, conf);
@@ -394,8 +478,8 @@ check_run(const struct conf *conf, const struct watch *w, struct check *ret)
 	if (!w->stop(w->arg))
 		check_repo(ret, &s);
 	recall_each(&s, NULL, NULL, w, missing_seen, ret);
-	for (size_t i = 0; i < conf->volumes; i++)
-		check_source_volume(ret, &conf->volume[i]);
+	for (size_t i = 0; i < conf->sources; i++)
+		check_source(ret, &s, &conf->source[i]);
 	whose_check(ret, &s);
 	check_plan_sources(ret, conf);
 	check_plan_tiers(ret, conf);

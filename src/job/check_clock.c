@@ -57,7 +57,7 @@ check_tier(struct check *c, const struct tier *t)
 	int64_t now;
 
 	/* A tier that fails here was told of when it was tried. */
-	if (store_clock(t->store, &now, &e) == -1 || snapshot_list(t->store, NULL, &list, &e) == -1)
+	if (store_clock(t->store, &now, &e) == -1 || snapshot_list_known(t->store, NULL, &list, &e) == -1)
 		return;
 	for (size_t i = 0; i < list.count; i++) {
 		const struct snapshot *s = &list.item[i];

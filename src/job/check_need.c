@@ -55,10 +55,10 @@ source_need(const struct inventory *inv, const char *source, int64_t held_ms)
 }
 
 static bool
-goes_to(const struct conf *conf, const struct conf_volume *v, const struct conf_tier *t)
+goes_to(const struct conf *conf, const struct conf_source *s, const struct conf_tier *t)
 {
 	const struct conf_tier *tier[TIERS_MOST];
-	size_t n = conf_source_tiers(conf, v->tiers, tier, TIERS_MOST);
+	size_t n = conf_source_tiers(conf, s->tiers, tier, TIERS_MOST);
 
 	for (size_t i = 0; i < n && i < TIERS_MOST; i++) {
 		if (tier[i] == t)
@@ -77,15 +77,16 @@ need_tier(struct check *c, const struct conf *conf, const struct conf_tier *t,
 	size_t unknown = 0;
 	struct statvfs fs;
 
-	for (size_t i = 0; i < conf->volumes; i++) {
-		const struct conf_volume *v = &conf->volume[i];
-		int64_t keep = v->keep > t->keep ? v->keep : t->keep;
-		char *source = xasprintf("vol.%s", v->name);
-		uint64_t one = goes_to(conf, v, t) ? source_need(inv, source, keep + conf->horizon) : 0;
+	for (size_t i = 0; i < conf->sources; i++) {
+		const struct conf_source *s = &conf->source[i];
+		int64_t keep = s->keep > t->keep ? s->keep : t->keep;
+		bool goes = goes_to(conf, s, t);
+		uint64_t one = goes ? source_need(inv, s->name, keep + conf->horizon) : 0;
 
 		need += one;
-		unknown += goes_to(conf, v, t) && (one == 0 || v->keep == -1);
-		free(source);
+		unknown += goes && (one == 0 || s->keep == -1);
+		/* How much it writes is the server's secret until its WAL has come for a while. */
+		unknown += s->postgres && conf_wal_goes_to(conf, s->postgres, t);
 	}
 	snprintf(what, sizeof(what), "need %s", t->name);
 	if (need == 0 || !dir || statvfs(dir, &fs) == -1) {

@@ -14,10 +14,13 @@
 
 #define TIERS_MOST 64 /* of one source */
 
-/* How a tier is used by the sources. */
+/* How a tier is used by the sources; each NULL where none does. */
 struct use {
-	const char *writes; /* a source whose backups go there first, NULL: none */
-	const char *copies; /* a source that is copied there, NULL: none */
+	const char *writes; /* a source whose backups go there first */
+	const char *copies; /* a source that is copied there */
+	/* The same of those whose WAL does not come: only the schedule keeps their rpo. */
+	const char *writes_alone, *copies_alone;
+	const struct conf_source *wal; /* one whose WAL comes, the slowest */
 };
 
 static struct use
@@ -26,17 +29,19 @@ use_of(const struct conf *conf, const struct conf_tier *t)
 	const struct conf_tier *tier[TIERS_MOST];
 	struct use ret = { 0 };
 
-	for (size_t i = 0; i < conf->volumes; i++) {
-		const struct conf_volume *v = &conf->volume[i];
-		size_t n = conf_source_tiers(conf, v->tiers, tier, TIERS_MOST);
+	for (size_t i = 0; i < conf->sources; i++) {
+		const struct conf_source *s = &conf->source[i];
+		size_t n = conf_source_tiers(conf, s->tiers, tier, TIERS_MOST);
+		bool wal = s->postgres && conf_wal_goes_to(conf, s->postgres, t);
 
+		if (wal && (!ret.wal || s->postgres->ship_every > ret.wal->postgres->ship_every))
+			ret.wal = s;
 		for (size_t k = 0; k < n && k < TIERS_MOST; k++) {
 			if (tier[k] != t)
 				continue;
-			if (k == 0)
-				ret.writes = v->name;
-			else
-				ret.copies = v->name;
+			*(k == 0 ? &ret.writes : &ret.copies) = s->name;
+			if (!wal)
+				*(k == 0 ? &ret.writes_alone : &ret.copies_alone) = s->name;
 		}
 	}
 	return ret;
@@ -79,6 +84,28 @@ plan_copied(struct check *c, const char *what, const struct conf_tier *t)
 	}
 }
 
+/* A tier that WAL comes to: it is as old as what waits to be shipped. */
+static void
+plan_wal(struct check *c, const char *what, const struct conf_tier *t, const struct conf_source *s)
+{
+	char rpo[UNITS_TEXT], every[UNITS_TEXT], fix[100];
+	const struct conf_postgres *p = s->postgres;
+
+	units_duration(t->rpo, rpo);
+	units_duration_key(p->ship_every, every);
+	if (strcmp(p->wal_from, "push") == 0) {
+		check_add(c, CHECK_UNKNOWN, what, NULL, "the server pushes the WAL of %s: whether rpo = %s "
+			  "holds is decided by its archive_timeout", s->name, rpo);
+	} else if (p->ship_every > t->rpo) {
+		snprintf(fix, sizeof(fix), "ship-every = %s, or less", units_duration_key(t->rpo, rpo));
+		check_add(c, CHECK_FAIL, what, fix, "the WAL of %s is shipped every %s, but rpo promises "
+			  "%s", s->name, every, units_duration(t->rpo, rpo));
+	} else {
+		check_add(c, CHECK_OK, what, NULL, "the WAL of %s is shipped every %s for an rpo of %s",
+		    s->name, every, rpo);
+	}
+}
+
 static void
 plan_tier(struct check *c, const struct conf *conf, const struct conf_tier *t)
 {
@@ -86,18 +113,20 @@ plan_tier(struct check *c, const struct conf *conf, const struct conf_tier *t)
 	char what[100], keep[UNITS_TEXT], horizon[UNITS_TEXT], rpo[UNITS_TEXT];
 
 	snprintf(what, sizeof(what), "plan %s", t->name);
-	if (!use.writes && !use.copies) {
-		if (conf->volumes > 0)
+	if (!use.writes && !use.copies && !use.wal) {
+		if (conf->sources > 0)
 			check_add(c, CHECK_WARN, what, "name it in the tiers of a source, or remove it",
 			    "no source uses this tier");
 		return;
 	}
-	if (t->rpo > 0 && use.writes)
-		check_add(c, CHECK_UNKNOWN, what, NULL, "backups of vol.%s go here: whether rpo = %s "
-			  "holds is decided by their schedule", use.writes,
+	if (t->rpo > 0 && use.writes_alone)
+		check_add(c, CHECK_UNKNOWN, what, NULL, "backups of %s go here: whether rpo = %s "
+			  "holds is decided by their schedule", use.writes_alone,
 		    units_duration(t->rpo, rpo));
-	if (t->rpo > 0 && use.copies)
+	if (t->rpo > 0 && use.copies_alone)
 		plan_copied(c, what, t);
+	if (t->rpo > 0 && use.wal)
+		plan_wal(c, what, t, use.wal);
 	units_duration(t->keep, keep);
 	units_duration(conf->horizon, horizon);
 	if (use.copies && t->keep < session_period(t->takes))
@@ -122,30 +151,76 @@ off_host(const struct conf_tier *t)
 	return t->shared || strncmp(t->url, "file:", strlen("file:")) != 0;
 }
 
-static void
-plan_source(struct check *c, const struct conf *conf, const struct conf_volume *v)
+static size_t
+count_off_host(const struct conf_tier **tier, size_t n)
 {
-	const struct conf_tier *tier[TIERS_MOST];
-	size_t n = conf_source_tiers(conf, v->tiers, tier, TIERS_MOST), away = 0;
-	char what[100];
+	size_t away = 0;
 
-	snprintf(what, sizeof(what), "vol.%s", v->name);
 	for (size_t i = 0; i < n && i < TIERS_MOST; i++)
 		away += off_host(tier[i]);
+	return away;
+}
+
+/* WAL is of use only where a snapshot is that it goes on from. */
+static void
+plan_wal_tier(struct check *c, const struct conf *conf, const struct conf_source *s,
+    const struct conf_tier *t)
+{
+	const struct conf_tier *tier[TIERS_MOST];
+	size_t n = conf_source_tiers(conf, s->tiers, tier, TIERS_MOST);
+
+	for (size_t i = 0; i < n && i < TIERS_MOST; i++)
+		if (tier[i] == t)
+			return;
+	check_add(c, CHECK_WARN, s->name, "name it in tiers too, or take it out of wal",
+	    "its WAL goes to '%s', its snapshots do not: nothing can be restored from there alone",
+	    t->name);
+}
+
+static void
+plan_source_wal(struct check *c, const struct conf *conf, const struct conf_source *s)
+{
+	const struct conf_tier *tier[TIERS_MOST];
+	size_t n = conf_wal_tiers(conf, s->postgres, tier, TIERS_MOST);
+	size_t away = count_off_host(tier, n);
+
+	for (size_t i = 0; i < n && i < TIERS_MOST; i++)
+		plan_wal_tier(c, conf, s, tier[i]);
+	if (n == 0)
+		check_add(c, CHECK_WARN, s->name, "wal = the tiers that shall receive it",
+		    "its WAL goes nowhere: what was written since the last snapshot can be lost");
+	else if (away == 0)
+		check_add(c, CHECK_WARN, s->name, "add a tier elsewhere to wal; a mounted one says "
+			  "shared = yes", "no tier of its WAL is off this host: what was written since "
+			  "the last copy can be lost with it");
+	else
+		check_add(c, CHECK_OK, s->name, NULL, "its WAL goes to %zu tier%s, %zu of them off this "
+			  "host", n, n == 1 ? "" : "s", away);
+}
+
+static void
+plan_source(struct check *c, const struct conf *conf, const struct conf_source *s)
+{
+	const struct conf_tier *tier[TIERS_MOST];
+	size_t n = conf_source_tiers(conf, s->tiers, tier, TIERS_MOST);
+	size_t away = count_off_host(tier, n);
+
 	if (away > 0)
-		check_add(c, CHECK_OK, what, NULL, "goes to %zu tier%s, %zu of them off this host", n,
+		check_add(c, CHECK_OK, s->name, NULL, "goes to %zu tier%s, %zu of them off this host", n,
 		    n == 1 ? "" : "s", away);
 	else
-		check_add(c, CHECK_WARN, what, "add a tier elsewhere; a mounted one says shared = yes",
+		check_add(c, CHECK_WARN, s->name, "add a tier elsewhere; a mounted one says shared = yes",
 		    "no tier of it is off this host: a lost host is lost data");
+	if (s->postgres)
+		plan_source_wal(c, conf, s);
 }
 
 void
 check_plan_sources(struct check *c, const struct conf *conf)
 {
-	if (conf->volumes == 0)
-		check_add(c, CHECK_WARN, "plan", "add a [volume NAME] section with a path",
+	if (conf->sources == 0)
+		check_add(c, CHECK_WARN, "plan", "add a section [volume NAME] or [postgres NAME]",
 		    "there is no source: nothing is protected");
-	for (size_t i = 0; i < conf->volumes; i++)
-		plan_source(c, conf, &conf->volume[i]);
+	for (size_t i = 0; i < conf->sources; i++)
+		plan_source(c, conf, &conf->source[i]);
 }

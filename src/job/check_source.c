@@ -1,11 +1,10 @@
 /*
- * What the configuration says of a source, held against the host: is it there, may we read it, do
- * its patterns mean what they look like, are its hooks there. What of ours lies in it is
- * ground.c's.
+ * What the configuration says of a source, held against what it names. Of a volume: is it there, may
+ * we read it, do its patterns mean what they look like, are its hooks there; what of ours lies in it
+ * is ground.c's. A kind with more to look at has a file of its own and a row here.
  */
 #include "job/check_source.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "job/check_pg.h"
 #include "source/exclude.h"
 
 /* A hook is a command line; where its first word is a path, that can be looked at. */
@@ -59,13 +59,14 @@ excludes(struct check *c, const char *what, const struct conf_volume *v)
 	text_list_done(&list);
 }
 
-void
-check_source_volume(struct check *c, const struct conf_volume *v)
+static void
+volume(struct check *c, struct session *s, const struct conf_source *source)
 {
-	char what[100];
+	const struct conf_volume *v = source->volume;
+	const char *what = source->name;
 	struct stat st;
 
-	snprintf(what, sizeof(what), "vol.%s", v->name);
+	(void)s;
 	if (stat(v->path, &st) == -1)
 		check_add(c, CHECK_FAIL, what, "mount what belongs there, or mend path",
 		    "path '%s': %m", v->path);
@@ -81,4 +82,24 @@ check_source_volume(struct check *c, const struct conf_volume *v)
 	excludes(c, what, v);
 	hook(c, what, "before", v->before);
 	hook(c, what, "after", v->after);
+}
+
+static const struct {
+	enum conf_kind kind;
+	void (*check)(struct check *c, struct session *s, const struct conf_source *source);
+} kinds[] = {
+	{ CONF_KIND_VOLUME, volume },
+	{ CONF_KIND_POSTGRES, check_pg },
+};
+
+void
+check_source(struct check *c, struct session *s, const struct conf_source *source)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (kinds[i].kind != source->kind)
+			continue;
+		kinds[i].check(c, s, source);
+		return;
+	}
+	check_add(c, CHECK_UNKNOWN, source->name, NULL, "this ffdr cannot look at it");
 }

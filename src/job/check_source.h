@@ -2,8 +2,9 @@
 #define JOB_CHECK_SOURCE_H
 
 #include "job/check.h"
+#include "job/session.h"
 
-/* One volume of the configuration: its path, its patterns, its hooks. */
-void check_source_volume(struct check *c, const struct conf_volume *v);
+/* What the configuration says of one source, held against the host or server it names. */
+void check_source(struct check *c, struct session *s, const struct conf_source *source);
 
 #endif

@@ -210,14 +210,14 @@ check_source_device(struct check *c, const struct session *s, const struct tier 
 	dev_t other;
 
 	snprintf(what, sizeof(what), "tier %s", t->name);
-	for (size_t i = 0; i < s->conf->volumes; i++) {
-		const struct conf_volume *v = &s->conf->volume[i];
+	for (size_t i = 0; i < s->conf->sources; i++) {
+		const struct conf_source *source = &s->conf->source[i];
 
-		if (device(v->path, &other) == 0 && other == dev)
+		if (device(source->path, &other) == 0 && other == dev)
 			check_add(c, CHECK_WARN, what,
 			    "put the tier on another disk; more tiers help only if they are elsewhere",
-			    "lies on the same file system as vol.%s: one broken disk takes both",
-			    v->name);
+			    "lies on the same file system as %s: one broken disk takes both",
+			    source->name);
 	}
 }
 

@@ -12,13 +12,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "job/copy_plan.h"
+#include "job/expire.h"
 #include "job/inventory.h"
 #include "job/pick.h"
 #include "job/recall.h"
-
-#define DAY_NS (24 * LAYOUT_HOUR_NS)
-/* 1 January 1970 was a Thursday; a week of a tier begins on Monday. */
-#define MONDAY_NS (4 * DAY_NS)
+#include "job/wal_prove.h"
+#include "repo/record.h"
 
 struct round {
 	struct session *s;
@@ -27,26 +27,9 @@ struct round {
 	struct copy_report *report;
 	const char *id; /* being copied */
 	bool told;	/* that it waits */
+	struct tier *to;
+	struct wal_copy_report wal; /* of the snapshot being copied */
 };
-
-/* The number of the period that a time lies in. */
-static int64_t
-period_of(int64_t takes_ns, int64_t t)
-{
-	return (t - MONDAY_NS) / takes_ns;
-}
-
-bool
-copy_due(int64_t takes_ms, int64_t newest_there_ns, int64_t newest_ns, int64_t now_ns)
-{
-	int64_t takes_ns = takes_ms * CLOCK_MS;
-
-	if (newest_ns == 0 || newest_ns <= newest_there_ns)
-		return false;
-	if (takes_ns == 0 || newest_there_ns == 0)
-		return true;
-	return period_of(takes_ns, newest_there_ns) < period_of(takes_ns, now_ns);
-}
 
 const char *
 copy_word(enum copy_outcome o)
@@ -54,7 +37,7 @@ copy_word(enum copy_outcome o)
 	static const char *const word[] = {
 		[COPY_DONE] = "done",	    [COPY_THERE] = "there", [COPY_NOT_DUE] = "not-due",
 		[COPY_NOTHING] = "nothing", [COPY_WOULD] = "would", [COPY_AWAY] = "away",
-		[COPY_FAILED] = "failed",
+		[COPY_FAILED] = "failed",   [COPY_WAL] = "wal",
 	};
 
 	return word[o];
@@ -113,11 +96,58 @@ tell_replaced(struct round *r, const struct copy_line *l)
 	free(text);
 }
 
+/* A base backup is none without its WAL: that goes first, and is read back last of all. */
+static int
+settle(void *arg, const struct manifest *m, bool last, struct err *e)
+{
+	struct round *r = arg;
+	struct wal_place place = { 0 };
+	struct wal_prove_range range;
+	struct pg_facts f;
+	int got = pg_facts_read(m, &f, e);
+
+	if (got != 1)
+		return got;
+	if (wal_copy_base(r->s, m->source, &f, r->to, r->w, &r->wal, e) == -1)
+		return err_in(e, "the WAL of %s", r->id);
+	if (!last)
+		return 0;
+	place.sysid = f.sysid;
+	place.epoch = f.epoch;
+	snprintf(place.source, sizeof(place.source), "%s", m->source);
+	range = (struct wal_prove_range){ f.start_tli, f.stop_tli, f.start, f.stop };
+	if (wal_prove(r->s->repo, r->to, &place, f.segment_size, &range, e) == -1)
+		return err_in(e, "the WAL of %s", r->id);
+	return 0;
+}
+
+/* Who asks to stop does not wait until a slow tier has taken, or given, what was begun. */
+static int
+send_to(struct round *r, struct tier *from, struct tier *to, const char *name, struct copy_line *l)
+{
+	const struct pend_options po = {
+		.interrupted = stop, .progress = progress, .settle = settle, .arg = r,
+	};
+	int rc;
+
+	r->to = to;
+	r->wal = (struct wal_copy_report){ 0 };
+
+	store_stop_when(from->store, stop, r);
+	store_stop_when(to->store, stop, r);
+	rc = pend_copy(r->s->repo, from, to, name, &po, &l->pend, &l->why);
+	store_stop_when(from->store, NULL, NULL);
+	store_stop_when(to->store, NULL, NULL);
+	if (rc == -1 && l->why.kind == ERR_CANCELLED)
+		err_set(&l->why, ERR_CANCELLED, "the copy of %s to '%s' was interrupted: the same "
+			"command goes on", l->id, to->name);
+	return rc;
+}
+
 /* One snapshot to one tier: a line of the report. -1 only when somebody asked to stop. */
 static int
 copy_one(struct round *r, struct tier *from, struct tier *to, const char *name, struct err *e)
 {
-	const struct pend_options po = { .interrupted = stop, .progress = progress, .arg = r };
 	struct copy_report *rep = r->report;
 	struct layout_snap part = { 0 };
 	struct copy_line *l;
@@ -133,7 +163,8 @@ copy_one(struct round *r, struct tier *from, struct tier *to, const char *name, 
 	}
 	r->id = l->id;
 	r->told = false;
-	rc = pend_copy(r->s->repo, from, to, name, &po, &l->pend, &l->why);
+	rc = send_to(r, from, to, name, l);
+	l->wal = r->wal;
 	tell_replaced(r, l);
 	if (rc == 0) {
 		l->outcome = l->pend.already ? COPY_THERE : COPY_DONE;
@@ -203,31 +234,69 @@ newest_complete(struct round *r, const struct inventory *inv)
 	return inv->count;
 }
 
-static int64_t
-newest_there(struct session *s, const struct inventory *inv, const struct tier *t)
+/*
+ * Whether one is complete is only known from its manifest. What is not, or was given up there by a
+ * person, is out, and then another may be wanted in its place; one that cannot be read has its line.
+ */
+static bool
+can_be_had(struct round *r, struct tier *to, const struct inventory_item *it)
 {
-	for (size_t i = inv->count; i > 0; i--)
-		if (is_on(s, &inv->item[i - 1], t))
-			return inv->item[i - 1].part.time_ns;
-	return 0;
+	struct err why = { 0 };
+	struct copy_line *l;
+	int rc = complete(r->s, it, &why);
+
+	if (rc == -1 && why.kind != ERR_NOTFOUND) { /* else gone since it was listed */
+		l = add_line(r->report, it->part.source, to);
+		memcpy(l->id, it->part.id, sizeof(l->id));
+		l->why = why;
+		l->outcome = why.kind == ERR_REMOTE ? COPY_AWAY : COPY_FAILED;
+		r->report->away += l->outcome == COPY_AWAY;
+		r->report->failed += l->outcome == COPY_FAILED;
+	}
+	return rc == 1 && !record_let_go(r->s->repo, to, it->part.id);
 }
 
-/* A tier that takes all gets what it missed and would keep, the oldest first. */
-static int
-copy_all(struct round *r, struct tier *to, const struct inventory *inv, size_t newest,
-    struct err *e)
+/* What the tier takes, up to the newest complete one: marked in plan. How many. */
+static size_t
+plan_tier(struct round *r, struct tier *to, const struct inventory *inv, size_t newest,
+    struct copy_plan_item *plan)
 {
-	int64_t there = newest_there(r->s, inv, to), now = clock_real_ns();
-	struct err why = { 0 };
+	const struct copy_plan_rules rules = {
+		.now_ns = clock_real_ns(),
+		.takes_ns = to->takes_ms * CLOCK_MS,
+		.keep_ns = expire_keep_ns(r->s, inv->item[newest].part.source, to),
+	};
+	size_t wanted = 0;
 
 	for (size_t i = 0; i <= newest; i++) {
-		const struct inventory_item *it = &inv->item[i];
-		bool kept = to->keep_ms < 0 || it->part.time_ns >= now - to->keep_ms * CLOCK_MS;
+		plan[i].time_ns = inventory_time(&inv->item[i], rules.now_ns);
+		plan[i].there = is_on(r->s, &inv->item[i], to);
+	}
+	copy_plan(plan, newest + 1, &rules);
+	for (size_t i = newest + 1; i > 0; i--) {
+		struct copy_plan_item *p = &plan[i - 1];
 
-		if (it->part.time_ns <= there || (i != newest && !kept) ||
-		    complete(r->s, it, &why) != 1)
+		if (!p->wanted || p->complete)
 			continue;
-		if (copy_one(r, tier_with(r->s, it), to, it->name, e) == -1)
+		p->complete = can_be_had(r, to, &inv->item[i - 1]);
+		p->out = !p->complete;
+		if (p->out)
+			copy_plan(plan, newest + 1, &rules);
+	}
+	for (size_t i = 0; i <= newest; i++)
+		wanted += plan[i].wanted;
+	return wanted;
+}
+
+/* What it missed, the oldest first. */
+static int
+copy_planned(struct round *r, struct tier *to, const struct inventory *inv, size_t newest,
+    const struct copy_plan_item *plan, struct err *e)
+{
+	for (size_t i = 0; i <= newest; i++) {
+		const struct inventory_item *it = &inv->item[i];
+
+		if (plan[i].wanted && copy_one(r, tier_with(r->s, it), to, it->name, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -259,7 +328,10 @@ serve_tier(struct round *r, const char *source, struct tier *to, const struct in
     size_t newest, struct err *e)
 {
 	const struct inventory_item *it;
+	struct copy_plan_item *plan;
 	struct copy_line *l;
+	size_t wanted = 0;
+	int rc = 0;
 
 	if (to->store == NULL || to->why.kind == ERR_REMOTE) {
 		l = add_line(r->report, source, to);
@@ -273,18 +345,48 @@ serve_tier(struct round *r, const char *source, struct tier *to, const struct in
 		return 0;
 	}
 	it = &inv->item[newest];
-	if (is_on(r->s, it, to)) {
+	if (r->o->to != NULL && !is_on(r->s, it, to))
+		return copy_one(r, tier_with(r->s, it), to, it->name, e);
+	plan = xcalloc(inv->count, sizeof(*plan));
+	if (r->o->to == NULL)
+		wanted = plan_tier(r, to, inv, newest, plan);
+	if (wanted > 0)
+		rc = copy_planned(r, to, inv, newest, plan, e);
+	else if (is_on(r->s, it, to))
 		say_there(r, source, to, it);
-		return 0;
-	}
-	if (r->o->to == NULL && !copy_due(to->takes_ms, newest_there(r->s, inv, to),
-	    it->part.time_ns, clock_real_ns())) {
+	else
 		add_line(r->report, source, to)->outcome = COPY_NOT_DUE;
+	free(plan);
+	return rc;
+}
+
+/* A tier that receives the WAL and lacks some of it: a line only when there is something to tell. */
+static int
+serve_wal(struct round *r, const char *name, struct tier *to, struct err *e)
+{
+	const struct conf *c = r->s->conf;
+	const struct conf_source *source;
+	struct wal_copy_report sent = { 0 };
+	struct err why = { 0 };
+	struct copy_line *l;
+
+	if (r->o->dry_run || to->store == NULL || to->why.kind == ERR_REMOTE ||
+	    conf_find_source(c, name, &source, NULL) == -1 || !source->postgres ||
+	    !conf_wal_goes_to(c, source->postgres, conf_find_tier(c, to->name)))
 		return 0;
-	}
-	if (r->o->to == NULL && to->takes_ms == 0)
-		return copy_all(r, to, inv, newest, e);
-	return copy_one(r, tier_with(r->s, it), to, it->name, e);
+	if (wal_copy_between(r->s, source, to, r->w, &sent, &why) == 0 && sent.sent == 0)
+		return 0;
+	l = add_line(r->report, name, to);
+	l->wal = sent;
+	l->why = why;
+	l->outcome = why.kind == ERR_NONE ? COPY_WAL : why.kind == ERR_REMOTE ? COPY_AWAY : COPY_FAILED;
+	r->report->done += l->outcome == COPY_WAL;
+	r->report->away += l->outcome == COPY_AWAY;
+	r->report->failed += l->outcome == COPY_FAILED;
+	if (why.kind != ERR_CANCELLED)
+		return 0;
+	*e = why;
+	return -1;
 }
 
 static int
@@ -304,8 +406,11 @@ serve_source(struct round *r, const char *source, struct err *e)
 		n = session_source_tiers(r->s, source, to, r->s->tiers.count);
 	newest = newest_complete(r, &inv);
 	rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		rc = serve_tier(r, source, to[i], &inv, newest, e);
+		if (rc == 0)
+			rc = serve_wal(r, source, to[i], e);
+	}
 out:
 	inventory_done(&inv);
 	free(to);
@@ -332,12 +437,8 @@ serve_configured(struct round *r, struct err *e)
 	const struct conf *c = r->s->conf;
 	int rc = 0;
 
-	for (size_t i = 0; i < c->volumes && rc == 0; i++) {
-		char *source = xasprintf("vol.%s", c->volume[i].name);
-
-		rc = serve_source(r, source, e);
-		free(source);
-	}
+	for (size_t i = 0; i < c->sources && rc == 0; i++)
+		rc = serve_source(r, c->source[i].name, e);
 	return rc;
 }
 

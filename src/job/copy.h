@@ -2,13 +2,14 @@
 #define JOB_COPY_H
 
 #include "job/session.h"
+#include "job/wal_copy.h"
 #include "job/watch.h"
 #include "repo/pend.h"
 
 /*
- * Snapshots to other tiers: each tier but the one a snapshot was written to takes the newest
- * complete one of each source once a period (`takes`) has begun and none of it is there; `all`
- * takes every one that is newer than the newest there. Or one, now, where a person says.
+ * Snapshots to other tiers: of each source a tier takes the newest complete one of every period
+ * (`takes`) of which none is there, or all that are not there, as far back as it keeps
+ * (job/copy_plan.h). Or one, now, where a person says.
  */
 struct copy_options {
 	const char *to;	      /* NULL: each tier decides; a name: now, due or not */
@@ -25,6 +26,7 @@ enum copy_outcome {
 	COPY_NOT_DUE, /* the tier has one of this period */
 	COPY_NOTHING, /* no complete snapshot of the source anywhere */
 	COPY_WOULD,
+	COPY_WAL, /* no snapshot: WAL that was missing on a tier that receives it */
 	COPY_AWAY, /* the tier does not answer: `why` */
 	COPY_FAILED, /* `why` */
 };
@@ -36,6 +38,7 @@ struct copy_line {
 	const char *to;
 	enum copy_outcome outcome;
 	struct pend_report pend;
+	struct wal_copy_report wal; /* of a PostgreSQL server: what was brought of it */
 	struct err why;
 };
 struct copy_report {
@@ -51,13 +54,7 @@ struct copy_report {
 int copy_run(struct session *s, const struct copy_options *o, const struct watch *w,
     struct copy_report *ret, struct err *e);
 void copy_done(struct copy_report *r);
-/* A stable word: "done", "there", "not-due", "nothing", "would", "away", "failed". */
+/* A stable word: "done", "there", "not-due", "nothing", "would", "wal", "away", "failed". */
 const char *copy_word(enum copy_outcome o);
-
-/*
- * True when the tier takes the next snapshot: none of the period of now is there. Pure; 0 in
- * newest_ns: none.
- */
-bool copy_due(int64_t takes_ms, int64_t newest_there_ns, int64_t newest_ns, int64_t now_ns);
 
 #endif

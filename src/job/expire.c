@@ -17,8 +17,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/text.h"
-#include "job/inventory.h"
+#include "job/pick.h"
 #include "job/recall.h"
 #include "repo/manifest.h"
 #include "repo/record.h"
@@ -62,6 +61,14 @@ close_part(struct letting *l, const struct expire_part *part, struct err *e)
 
 	l->report->going += part->prune.going;
 	l->report->gone += part->prune.gone;
+	l->report->wal_going += part->wal.going;
+	l->report->wal_gone += part->wal.gone;
+	if (part->wal.not_judged.kind != ERR_NONE) {
+		text = xasprintf("the WAL of %s on '%s' was not judged: %s", part->source, part->tier,
+		    part->wal.not_judged.text);
+		l->w->event(l->w->arg, "warning", text);
+		free(text);
+	}
 	if (part->prune.holds.kind != ERR_NONE)
 		l->w->event(l->w->arg, "warning", part->prune.holds.text);
 	if (part->failed.kind == ERR_NONE)
@@ -77,15 +84,14 @@ close_part(struct letting *l, const struct expire_part *part, struct err *e)
 	return 0;
 }
 
-/* The source's own keep, else the tier's. */
-static int64_t
-keep_ns(const struct session *s, const char *source, const struct tier *t)
+int64_t
+expire_keep_ns(const struct session *s, const char *source, const struct tier *t)
 {
-	const struct conf_volume *v;
+	const struct conf_source *found;
 	int64_t ms = t->keep_ms;
 
-	if (conf_find_source(s->conf, source, &v, NULL) == 0 && v->keep != 0)
-		ms = v->keep;
+	if (conf_find_source(s->conf, source, &found, NULL) == 0 && found->keep != 0)
+		ms = found->keep;
 	return ms < 0 ? -1 : ms * CLOCK_MS;
 }
 
@@ -128,24 +134,59 @@ out:
 
 /* ---- by the rules ---- */
 
-static int
-let_go(struct letting *l, struct tier *t, const char *source, struct err *e)
+/* Only a database server has more than snapshots. */
+static bool
+has_wal(const char *source)
 {
-	struct expire_part *part = add_part(l, t, source);
+	const char *kind = conf_kind_word(CONF_KIND_POSTGRES);
+	const size_t n = strlen(kind);
+
+	return strncmp(source, kind, n) == 0 && source[n] == '.';
+}
+
+/* Snapshots, then the WAL that those left there do not need. `listed`: the tier has snapshots of it. */
+static void
+let_go_of(struct letting *l, struct tier *t, struct expire_part *part, bool listed)
+{
+	struct wal_expire *wal = has_wal(part->source) ? wal_expire_new(l->s, t, part->source) : NULL;
 	const struct prune_options po = {
-		.keep_ns = keep_ns(l->s, source, t),
+		.keep_ns = part->keep_ns,
 		.more_than_half = l->o->more_than_half,
 		.retire = l->o->retire != NULL,
 		.dry_run = l->o->dry_run,
 		.interrupted = stop,
 		.arg = l,
+		.seen = wal ? wal_expire_seen : NULL,
+		.roots = wal ? wal_expire_roots : NULL,
+		.own = wal,
 	};
+	const struct wal_expire_rules rules = {
+		.keep_ns = po.keep_ns,
+		.retire = po.retire,
+		.dry_run = po.dry_run,
+		.interrupted = stop,
+		.arg = l,
+	};
+	int rc = 0;
 
-	part->keep_ns = po.keep_ns;
-	if (!po.retire || po.dry_run ||
+	if (listed)
+		rc = prune_source(l->s->repo, t, part->source, &po, &part->prune, &part->failed);
+	if (rc == 0 && wal)
+		wal_expire_run(wal, listed ? &part->prune : NULL, &rules, &part->wal, &part->failed);
+	wal_expire_free(wal);
+}
+
+static int
+let_go(struct letting *l, struct tier *t, const char *source, struct err *e)
+{
+	struct expire_part *part = add_part(l, t, source);
+	const bool retire = l->o->retire != NULL;
+
+	part->keep_ns = expire_keep_ns(l->s, source, t);
+	if (!retire || l->o->dry_run ||
 	    write_down(l, t, RECORD_RETIRE, source, source, &part->failed) == 0)
-		prune_source(l->s->repo, t, source, &po, &part->prune, &part->failed);
-	if (po.retire && part->prune.gone > 0)
+		let_go_of(l, t, part, true);
+	if (retire && part->prune.gone > 0)
 		recall_forget(l->s, t, source, NULL, l->w);
 	return close_part(l, part, e);
 }
@@ -158,12 +199,12 @@ static int
 is_ours(struct letting *l, struct tier *t, const struct snapshot *newest,
     char host[EXPIRE_HOST_MAX], struct err *e)
 {
-	const struct conf_volume *v;
+	const struct conf_source *found;
 	char here[EXPIRE_HOST_MAX] = "";
 	struct manifest m;
 	int rc = -1;
 
-	if (conf_find_source(l->s->conf, newest->part.source, &v, NULL) == 0)
+	if (conf_find_source(l->s->conf, newest->part.source, &found, NULL) == 0)
 		return 1;
 	manifest_init(&m);
 	if (gethostname(here, sizeof(here) - 1) == -1)
@@ -207,6 +248,38 @@ wanted(const struct letting *l, const char *source)
 	return l->o->sources == 0;
 }
 
+static bool
+lists(const struct snapshot_list *list, const char *source)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->item[i].part.source, source) == 0)
+			return true;
+	return false;
+}
+
+/* Servers of ours whose WAL comes here, and no snapshot yet. */
+static int
+serve_wal(struct letting *l, struct tier *t, const struct snapshot_list *list, struct err *e)
+{
+	const struct conf *c = l->s->conf;
+	int rc = 0;
+
+	for (size_t i = 0; i < c->sources && rc == 0 && l->o->retire == NULL; i++) {
+		const struct conf_source *source = &c->source[i];
+		struct expire_part *part;
+
+		if (!source->postgres ||
+		    !conf_wal_goes_to(c, source->postgres, conf_find_tier(c, t->name)) ||
+		    lists(list, source->name) || !wanted(l, source->name))
+			continue;
+		part = add_part(l, t, source->name);
+		part->keep_ns = expire_keep_ns(l->s, source->name, t);
+		let_go_of(l, t, part, false);
+		rc = close_part(l, part, e);
+	}
+	return rc;
+}
+
 /* Every source that the tier holds and that is asked for; a listing is in order of sources. */
 static int
 serve_tier(struct letting *l, struct tier *t, struct err *e)
@@ -231,6 +304,8 @@ serve_tier(struct letting *l, struct tier *t, struct err *e)
 			continue;
 		rc = named ? let_go(l, t, source, e) : judge(l, t, &list.item[i], e);
 	}
+	if (rc == 0 && why.kind == ERR_NONE)
+		rc = serve_wal(l, t, &list, e);
 	snapshot_list_done(&list);
 	return rc;
 }
@@ -304,7 +379,7 @@ discard(struct letting *l, struct err *e)
 		p->prune.count = p->prune.room = p->prune.going = 1;
 		memcpy(it->name, name, sizeof(it->name));
 		it->part = part;
-		it->reason = EXPIRE_GO_RETIRED;
+		it->reason = EXPIRE_GO_DISCARDED;
 		it->gone = !l->o->dry_run;
 		p->prune.gone = it->gone;
 		close_part(l, p, e);
@@ -316,43 +391,16 @@ discard(struct letting *l, struct err *e)
 
 /* ---- the verb ---- */
 
-/* A source that no tier has is a slip of the pen. */
-static int
-refuse_unknown(const struct letting *l, struct err *e)
-{
-	const struct inventory_options io = { .tier = l->o->tier, .names_only = true };
-	struct inventory inv = { 0 };
-	const char **known, *near;
-	bool found = false;
-
-	if (inventory_read(l->s, &io, l->w, &inv, e) == -1)
-		return -1;
-	known = xcalloc(inv.count + 1, sizeof(*known));
-	for (size_t i = 0; i < inv.count; i++) {
-		known[i] = inv.item[i].part.source;
-		found |= strcmp(known[i], l->o->retire) == 0;
-	}
-	near = text_nearest(l->o->retire, known);
-	if (!found && near)
-		err_set(e, ERR_USAGE, "no tier has a snapshot of '%s', did you mean '%s'?",
-		    l->o->retire, near);
-	else if (!found)
-		err_set(e, ERR_USAGE, "no tier that answers has a snapshot of '%s'", l->o->retire);
-	free(known);
-	inventory_done(&inv);
-	return found ? 0 : -1;
-}
-
 static int
 refuse_configured(const struct letting *l, struct err *e)
 {
-	const struct conf_volume *v;
+	const struct conf_source *found;
 
 	if (!layout_source_valid(l->o->retire))
 		return err_set(e, ERR_USAGE, "'%s' is no full name of a source, expected one like "
 		    "vol.uploads", l->o->retire);
-	if (conf_find_source(l->s->conf, l->o->retire, &v, NULL) == -1)
-		return refuse_unknown(l, e);
+	if (conf_find_source(l->s->conf, l->o->retire, &found, NULL) == -1)
+		return pick_known(l->s, l->o->retire, l->o->tier, e);
 	err_set(e, ERR_REFUSED, "%s is configured, so it is not retired: all of its snapshots would go",
 	    l->o->retire);
 	return err_line(e, "fix", "take it out of the configuration first");
@@ -369,13 +417,14 @@ expire_run(struct session *s, const struct expire_options *o, const struct watch
 	for (size_t i = 0; i < s->tiers.count; i++)
 		ret->away += s->tiers.tier[i].store == NULL &&
 		    (o->tier == NULL || o->tier == &s->tiers.tier[i]);
-	if (o->discard != NULL)
-		return discard(&l, e);
 	if (o->retire != NULL && refuse_configured(&l, e) == -1)
 		return -1;
-	if (o->retire != NULL && (o->why == NULL || o->why[0] == '\0'))
-		return err_set(e, ERR_USAGE, "--retire lets go of everything of a source: --why 'TEXT', "
-		    "the reason for the record, must be given");
+	if ((o->retire != NULL || o->discard != NULL) && !o->dry_run &&
+	    (o->why == NULL || o->why[0] == '\0'))
+		return err_set(e, ERR_USAGE, "%s is for ever: --why 'TEXT', the reason for the record, "
+		    "must be given", o->retire != NULL ? "--retire" : "--discard");
+	if (o->discard != NULL)
+		return discard(&l, e);
 	if (wall_begin(s->repo, &(struct wall_options){ .trusted = o->clock_is_right,
 	    .look_only = o->dry_run }, e) == -1)
 		return -1;
@@ -391,8 +440,10 @@ expire_run(struct session *s, const struct expire_options *o, const struct watch
 void
 expire_done(struct expire_report *r)
 {
-	for (size_t i = 0; i < r->count; i++)
+	for (size_t i = 0; i < r->count; i++) {
 		prune_done(&r->part[i].prune);
+		wal_expire_done(&r->part[i].wal);
+	}
 	free(r->part);
 	memset(r, 0, sizeof(*r));
 }

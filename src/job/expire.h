@@ -2,6 +2,7 @@
 #define JOB_EXPIRE_H
 
 #include "job/session.h"
+#include "job/wal_expire.h"
 #include "job/watch.h"
 #include "repo/prune.h"
 
@@ -30,6 +31,7 @@ struct expire_part {
 	const char *tier;   /* name, borrowed from the session */
 	int64_t keep_ns;    /* what was applied; -1: forever */
 	struct prune_report prune; /* each snapshot with its reason */
+	struct wal_expire_report wal; /* of a PostgreSQL server: its WAL, by timeline and reason */
 	char host[EXPIRE_HOST_MAX]; /* not empty: it is that host's, and was left alone */
 	struct err failed;  /* kind ERR_NONE when it went well */
 };
@@ -37,6 +39,7 @@ struct expire_report {
 	struct expire_part *part;
 	size_t count, room;
 	size_t going, gone; /* snapshots; `going` is what a dry run would remove */
+	size_t wal_going, wal_gone; /* objects of WAL, likewise */
 	unsigned away;	    /* tiers that do not answer */
 	unsigned failed;    /* parts */
 };
@@ -50,5 +53,7 @@ struct expire_report {
 int expire_run(struct session *s, const struct expire_options *o, const struct watch *w,
     struct expire_report *ret, struct err *e);
 void expire_done(struct expire_report *r);
+/* How long that tier keeps it: the source's own keep, else the tier's; -1: forever. */
+int64_t expire_keep_ns(const struct session *s, const char *source, const struct tier *t);
 
 #endif

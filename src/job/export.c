@@ -56,6 +56,7 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	};
 	struct tar_report seen = { 0 };
 	struct opened opened;
+	struct err lost = { .kind = ERR_CORRUPT };
 	int64_t begun = clock_boot_ns();
 	int rc = -1;
 
@@ -70,9 +71,12 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	rc = tar_export(opened.reader, &to, &seen, e);
 	if (rc == -1)
 		lost_explain(s, &opened, w, e);
+	else if (seen.lost > 0)
+		warn(&x, lost_explain(s, &opened, w, &lost) ? lost.text : seen.lost_why.text);
 	ret->fallbacks = opened_fallbacks(&opened, w);
 	ret->entries = seen.entries;
 	ret->bytes = seen.bytes;
+	ret->lost = seen.lost;
 	ret->took_ns = clock_boot_ns() - begun;
 out:
 	opened_done(&opened);

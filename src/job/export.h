@@ -15,6 +15,7 @@ struct export_options {
 struct export_report {
 	char id[96];
 	uint64_t entries, bytes; /* of contents */
+	uint64_t lost; /* files that lack bytes, because no tier has them: zeros; each was told */
 	unsigned fallbacks;	 /* objects that another tier had to give; told as one warning */
 	int64_t took_ns;
 };

@@ -18,6 +18,58 @@
 
 #define GROUND_KEYS 4 /* kek, signing, escrow and its private half */
 
+/*
+ * Does `path` lie below that directory, or is it that one? Where `one_file_system`, what is mounted
+ * in between is not below.
+ */
+static bool
+lies_in(const char *path, const struct own *directory, bool one_file_system)
+{
+	struct stat st, above;
+	bool in = false;
+	int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1, up;
+
+	while (fd != -1 && fstat(fd, &st) == 0 && !(in = own_has(directory, &st))) {
+		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = up;
+		if (fd == -1 || fstat(fd, &above) == -1 ||
+		    (above.st_ino == st.st_ino && above.st_dev == st.st_dev) ||
+		    (one_file_system && above.st_dev != st.st_dev))
+			break;
+	}
+	if (fd != -1)
+		close(fd);
+	return in;
+}
+
+static bool
+lies_in_directory(const char *path, const char *directory)
+{
+	struct own one = { 0 };
+	bool in;
+
+	own_add(&one, directory);
+	in = lies_in(path, &one, false);
+	own_done(&one);
+	return in;
+}
+
+/* What is removed or counted in the one would be the other's. */
+static int
+nested(const struct conf_tier *in, const struct conf_tier *around, struct err *e)
+{
+	const char *dir = init_tier_dir(in->url), *other = init_tier_dir(around->url);
+
+	if (!dir || !other || !lies_in_directory(dir, other))
+		return 0;
+	err_set(e, ERR_CONFIG, "tier '%s' lies in tier '%s': what happens to one happens to both", in->name,
+	    around->name);
+	err_line(e, in->name, "%s", in->url);
+	err_line(e, around->name, "%s", around->url);
+	return err_line(e, "fix", "give each a directory of its own, on another disk");
+}
+
 int
 ground_tiers(const struct conf *c, struct err *e)
 {
@@ -40,6 +92,27 @@ ground_tiers(const struct conf *c, struct err *e)
 			return err_line(e, "fix", "give each a directory of its own, on another disk");
 		}
 		own_done(&one);
+	}
+	for (size_t i = 0; i < c->tiers; i++)
+		for (size_t k = 0; k < c->tiers; k++)
+			if (i != k && nested(&c->tier[i], &c->tier[k], e) == -1)
+				return -1;
+	return 0;
+}
+
+int
+ground_volume(const struct conf *c, const struct conf_source *s, struct err *e)
+{
+	for (size_t i = 0; i < c->tiers; i++) {
+		const char *dir = init_tier_dir(c->tier[i].url);
+
+		if (!dir || !lies_in_directory(s->path, dir))
+			continue;
+		err_set(e, ERR_CONFIG, "%s would hold earlier backups: its path lies in tier '%s'", s->name,
+		    c->tier[i].name);
+		err_line(e, "path", "%s", s->path);
+		err_line(e, c->tier[i].name, "%s", dir);
+		return err_line(e, "fix", "move the tier to another disk, or mend path of %s", s->name);
 	}
 	return 0;
 }
@@ -71,31 +144,6 @@ ground_own(const struct conf *c, struct own *ret)
 	}
 }
 
-/*
- * Does `path` lie below that directory, or is it that one? Where `one_file_system`, what is mounted
- * in between is not below.
- */
-static bool
-lies_in(const char *path, const struct own *directory, bool one_file_system)
-{
-	struct stat st, above;
-	bool in = false;
-	int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1, up;
-
-	while (fd != -1 && fstat(fd, &st) == 0 && !(in = own_has(directory, &st))) {
-		up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		close(fd);
-		fd = up;
-		if (fd == -1 || fstat(fd, &above) == -1 ||
-		    (above.st_ino == st.st_ino && above.st_dev == st.st_dev) ||
-		    (one_file_system && above.st_dev != st.st_dev))
-			break;
-	}
-	if (fd != -1)
-		close(fd);
-	return in;
-}
-
 /* The part of the path that is there; the caller frees. */
 static char *
 nearest(const char *path)
@@ -105,18 +153,6 @@ nearest(const char *path)
 	while (access(there, F_OK) == -1 && (slash = strrchr(there, '/')) != NULL)
 		slash[slash == there] = '\0';
 	return there;
-}
-
-static bool
-lies_in_directory(const char *path, const char *directory)
-{
-	struct own one = { 0 };
-	bool in;
-
-	own_add(&one, directory);
-	in = lies_in(path, &one, false);
-	own_done(&one);
-	return in;
 }
 
 /* Is what lies below the root under that name left out, by its own name or by one above? */
@@ -229,9 +265,29 @@ check_own_in(struct check *c, const char *key, const char *dir, const struct con
 		    "%s, '%s', lies in it: backups leave it out, and restores do not touch it", key, dir);
 }
 
+/* What lies among a server's files is copied with them, or removed by it. */
+static void
+check_server(struct check *c, const struct conf *conf, const struct conf_source *s)
+{
+	for (size_t i = 0; i < conf->tiers; i++) {
+		const char *dir = init_tier_dir(conf->tier[i].url);
+
+		if (dir && lies_in_directory(dir, s->path))
+			check_add(c, CHECK_FAIL, s->name, "move the tier, best to another disk",
+			    "tier '%s', '%s', lies in the data directory '%s'", conf->tier[i].name, dir,
+			    s->path);
+	}
+	if (lies_in_directory(conf->state, s->path))
+		check_add(c, CHECK_FAIL, s->name, "move state in [ffdr] out of it",
+		    "state, '%s', lies in the data directory '%s'", conf->state, s->path);
+}
+
 void
 ground_check(struct check *c, const struct conf *conf)
 {
+	for (size_t i = 0; i < conf->sources; i++)
+		if (conf->source[i].postgres && conf->source[i].path)
+			check_server(c, conf, &conf->source[i]);
 	for (size_t i = 0; i < conf->volumes; i++) {
 		const struct conf_volume *v = &conf->volume[i];
 		struct own volume = { 0 };

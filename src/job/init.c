@@ -123,10 +123,14 @@ init_make_key(const struct conf *c, enum init_key which, const char *ref, struct
 	struct buf bytes;
 	int made;
 
-	if (!path)
-		return err_set(e, ERR_CONFIG, "'%s' is nothing that can be made, expected "
-					      "credential:NAME or file:PATH", ref);
 	buf_init(&bytes, SECRET_MAX);
+	/* Not a file of ours: who asks for it may hear why it is not there. */
+	if (!path && secret_get(ref, c->credentials, &bytes, e) == 0)
+		err_set(e, ERR_CONFIG, "'%s' is nothing that can be made, expected credential:NAME or "
+		    "file:PATH", ref);
+	secret_done(&bytes);
+	if (!path)
+		return -1;
 	/* All room at once: growing would leave a copy of a key in freed memory. */
 	buf_reserve(&bytes, SECRET_MAX);
 	if (which == INIT_KEK) {
@@ -188,6 +192,8 @@ make_tier(const struct conf_tier *t, struct init_report *r, struct err *e)
 	/* Only the last level: a missing parent is a disk that is not mounted, or a slip. */
 	if (mkdir(dir, 0700) == -1) {
 		err_sys(e, "%s: make directory '%s'", what, dir);
+		if (e->kind == ERR_NOTFOUND)
+			e->kind = ERR_CONFIG; /* a name of the configuration, not of the command line */
 		if (errno == ENOENT)
 			err_line(e, "fix", "mount the disk that belongs there, or mkdir -p the "
 					   "directory above it");

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/expire.h"
 #include "repo/manifest.h"
 #include "repo/snapshot.h"
 
@@ -24,6 +25,13 @@ inventory_done(struct inventory *inv)
 {
 	free(inv->item);
 	memset(inv, 0, sizeof(*inv));
+}
+
+int64_t
+inventory_time(const struct inventory_item *it, int64_t now_ns)
+{
+	return expire_time(&(struct expire_item){ .time_ns = it->part.time_ns,
+	    .stored_ns = it->stored_ns }, now_ns);
 }
 
 static int
@@ -52,16 +60,31 @@ add(struct inventory *inv, const struct snapshot_list *list, size_t tier)
 			memset(have, 0, sizeof(*have));
 			memcpy(have->name, list->item[i].name, sizeof(have->name));
 			have->part = list->item[i].part;
+			have->stored_ns = list->item[i].stored_ns;
 		}
+		if (list->item[i].stored_ns < have->stored_ns)
+			have->stored_ns = list->item[i].stored_ns;
 		have->on |= UINT64_C(1) << tier;
 	}
 	if (inv->count > before)
 		qsort(inv->item, inv->count, sizeof(*inv->item), by_name);
 }
 
+static void
+warn_strange(const struct tier *t, const struct snapshot_list *l, const struct watch *w)
+{
+	char *text = xasprintf("'%s' on '%s' is no name of a snapshot, and was left alone\n"
+			       "  fix       move it elsewhere: until then nothing expires and nothing "
+			       "is collected there", l->first_strange, t->name);
+
+	w->event(w->arg, "warning", text);
+	free(text);
+}
+
 /* What one tier lists; a tier that fails now is away, like one that failed before. */
 static int
-list_tier(struct tier *t, size_t number, const struct inventory_options *o, struct inventory *inv)
+list_tier(struct tier *t, size_t number, const struct inventory_options *o, const struct watch *w,
+    struct inventory *inv)
 {
 	struct snapshot_list list;
 	struct err e = { 0 };
@@ -69,11 +92,13 @@ list_tier(struct tier *t, size_t number, const struct inventory_options *o, stru
 
 	for (size_t i = 0; rc == 0 && i < (o->sources > 0 ? o->sources : 1); i++) {
 		memset(&list, 0, sizeof(list));
-		rc = snapshot_list(t->store, o->sources > 0 ? o->source[i] : NULL, &list, &e);
+		rc = snapshot_list_known(t->store, o->sources > 0 ? o->source[i] : NULL, &list, &e);
 		if (rc == 0)
 			add(inv, &list, number);
 		else
 			t->why = e;
+		if (rc == 0 && list.strange > 0)
+			warn_strange(t, &list, w);
 		snapshot_list_done(&list);
 	}
 	return rc;
@@ -193,7 +218,7 @@ inventory_read(struct session *s, const struct inventory_options *o, const struc
 
 		if (o->tier && o->tier != t)
 			continue;
-		if (!t->store || list_tier(t, i, o, ret) == -1)
+		if (!t->store || list_tier(t, i, o, w, ret) == -1)
 			ret->mute |= UINT64_C(1) << i;
 		else
 			asked++;
@@ -207,6 +232,32 @@ inventory_read(struct session *s, const struct inventory_options *o, const struc
 	if (!o->names_only)
 		facts(s, o, w, ret);
 	return 0;
+}
+
+static int
+hold_seen(void *arg, const struct store_entry *entry, struct err *e)
+{
+	(void)entry;
+	*(bool *)arg = true;
+	return err_set(e, ERR_CANCELLED, "one is enough");
+}
+
+int
+inventory_holds(struct session *s, struct record_holds *ret, struct err *e)
+{
+	bool any = false;
+
+	*ret = (struct record_holds){ 0 };
+	for (size_t i = 0; i < s->tiers.count && !any; i++)
+		if (s->tiers.tier[i].store && store_list(s->tiers.tier[i].store, "rec/hold/", NULL,
+		    hold_seen, &any, e) == -1 && !any)
+			return err_in(e, "tier '%s'", s->tiers.tier[i].name);
+	err_clear(e);
+	if (!any)
+		return 0;
+	if (!s->repo && session_open_repo(s, SESSION_READ, e) == -1)
+		return -1;
+	return record_holds(s->repo, NULL, ret, e);
 }
 
 uint64_t

@@ -6,6 +6,7 @@
 #include "job/watch.h"
 #include "repo/catalog.h"
 #include "repo/layout.h"
+#include "repo/record.h"
 
 /*
  * What lies where: a row for each snapshot that any reachable tier lists. Facts come from this
@@ -16,6 +17,7 @@ struct inventory_item {
 	char name[LAYOUT_NAME];
 	struct layout_snap part;
 	uint64_t on; /* bit i: session.tiers.tier[i] has it */
+	int64_t stored_ns; /* the earliest on any of them */
 	bool known;
 	struct catalog_facts facts;
 };
@@ -40,6 +42,14 @@ struct inventory_options {
 int inventory_read(struct session *s, const struct inventory_options *o, const struct watch *w,
     struct inventory *ret, struct err *e);
 void inventory_done(struct inventory *inv);
+/* The time that it is judged by: expire_time() of its name and of when it was stored. */
+int64_t inventory_time(const struct inventory_item *it, int64_t now_ns);
+
+/*
+ * What is held, by the records on the tiers that answer. Where there are none, no key is needed to
+ * know it; else the repository of the session is opened now. record_holds_done() in any case.
+ */
+int inventory_holds(struct session *s, struct record_holds *ret, struct err *e);
 
 /* Where the catalog of this configuration lies. Caller frees. */
 char *inventory_catalog(const struct session *s);

@@ -196,6 +196,8 @@ key_rotate_signing(struct session *s, const char *ref, bool *made, uint8_t pub[S
 		return -1;
 	memcpy(pub, sign_key_public(key), SIGN_PUB);
 	rc = repo_rotate_signer(s->repo, key, e);
+	if (rc == -1 && e->kind == ERR_EXISTS)
+		err_line(e, "fix", "signing = %s in [keys] makes it the one that signs", ref);
 	sign_key_free(key);
 	return rc;
 }

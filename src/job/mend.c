@@ -1,7 +1,7 @@
 /*
- * The good copy is fetched and judged before anything is touched, so that the tier is without the
- * object only between two requests. A crash there leaves it missing, which the next verification
- * finds.
+ * The good copy is fetched and judged before anything is touched, the bad one is kept below bad/,
+ * and then the one takes the other's place in a single step. So a crash leaves the bad one or the
+ * good one, never neither: a manifest that is missing would be missed by nobody.
  */
 #include "job/mend.h"
 
@@ -56,6 +56,39 @@ fetch(struct session *s, struct tier *t, const char *name, struct buf *out, stru
 	return rc;
 }
 
+/* No tier has it. A key object that was never made can be; else e stays what it was. */
+static int
+make(struct session *s, struct tier *t, const char *name, struct err *e)
+{
+	struct store_stat st;
+	struct err none = { 0 };
+
+	if (strncmp(name, "key/", strlen("key/")) != 0 || repo_spread(s->repo, t, &none) != 1 ||
+	    store_stat(t->store, name, &st, &none) != 1)
+		return -1;
+	err_clear(e);
+	return 0;
+}
+
+static int
+put_in_place(struct store *s, const char *name, const struct buf *good, struct err *e)
+{
+	char kept[ASIDE_NAME];
+	struct err why = { 0 };
+	int rc;
+
+	if (aside_keep(s, name, kept, e) == -1)
+		return -1;
+	rc = store_put(s, name, good->data, good->len, STORE_REPLACE, &why);
+	/* What has the name is no object, so nothing is lost with it: it makes way first. */
+	if (rc == -1 && why.kind == ERR_CORRUPT)
+		rc = store_del(s, name, e) == -1 ? -1 :
+		    store_put(s, name, good->data, good->len, STORE_NEW, e);
+	else if (rc == -1)
+		*e = why;
+	return rc == -1 ? -1 : 0;
+}
+
 int
 mend_object(struct session *s, struct tier *t, const char *name, struct err *e)
 {
@@ -63,11 +96,11 @@ mend_object(struct session *s, struct tier *t, const char *name, struct err *e)
 	int rc = -1;
 
 	buf_init(&good, STORE_OBJECT_MAX);
-	if (fetch(s, t, name, &good, e) == -1 || aside_object(t->store, name, e) == -1)
+	if (fetch(s, t, name, &good, e) == -1) {
+		rc = make(s, t, name, e);
 		goto out;
-	if (store_put(t->store, name, good.data, good.len, STORE_NEW, e) == -1)
-		goto out;
-	rc = 0;
+	}
+	rc = put_in_place(t->store, name, &good, e);
 out:
 	buf_done(&good);
 	return rc;

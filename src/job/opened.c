@@ -32,8 +32,16 @@ opened_new(struct session *s, const struct opened_options *o, struct opened *ret
 
 	memset(ret, 0, sizeof(*ret));
 	ret->path = xcalloc(o->paths + 1, sizeof(*ret->path));
-	for (; ret->paths < o->paths; ret->paths++)
+	for (; ret->paths < o->paths; ret->paths++) {
+		if (o->path[ret->paths][0] == '\0') {
+			err_set(e, ERR_USAGE,
+			    "--path is empty, expected a file or directory of the "
+			    "snapshot");
+			return err_line(
+			    e, "fix", "without --path all of it is taken; '/' is all, too");
+		}
 		ret->path[ret->paths] = clean_path(o->path[ret->paths]);
+	}
 	if (o->tier && session_tier(s, o->tier, &po.tier, e) == -1)
 		return -1;
 	if (pick_snapshot(s, &po, name, &ret->first, e) == -1)
@@ -57,15 +65,26 @@ unsigned
 opened_fallbacks(const struct opened *o, const struct watch *w)
 {
 	const char *last;
-	unsigned count = packs_fallbacks(reader_packs(o->reader), &last);
+	unsigned asides, count = packs_fallbacks(reader_packs(o->reader), &asides, &last);
 	char *text;
 
-	if (count == 0)
-		return 0;
-	text = xasprintf("%u objects were missing or damaged where they were looked for first and "
-			 "came from another tier; the last: %s\n  fix       `ffdr verify --repair %s`",
-	    count, last, o->part.source);
-	w->event(w->arg, "warning", text);
-	free(text);
-	return count;
+	if (count > asides) {
+		text = xasprintf("%u object%s missing or damaged where looked for first came from "
+				 "another tier\n  last      %s\n  fix       `ffdr verify --repair "
+				 "%s`",
+		    count - asides, count - asides == 1 ? "" : "s", last, o->part.source);
+		w->event(w->arg, "warning", text);
+		free(text);
+	}
+	if (asides > 0) {
+		text = xasprintf("%u object%s that no tier has whole came, as far as it opens, "
+				 "from what "
+				 "was set aside as bad\n  last      %s\n  fix       `ffdr backup "
+				 "%s` stores anew what the "
+				 "source still has",
+		    asides, asides == 1 ? "" : "s", last, o->part.source);
+		w->event(w->arg, "warning", text);
+		free(text);
+	}
+	return count - asides;
 }

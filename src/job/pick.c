@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "job/inventory.h"
 #include "repo/catalog.h"
@@ -23,16 +24,51 @@
 int
 pick_source(const struct session *s, const char *text, char out[64], struct err *e)
 {
-	const struct conf_volume *v;
+	const struct conf_source *found;
 
 	if (layout_source_valid(text)) {
 		snprintf(out, 64, "%s", text);
 		return 0;
 	}
-	if (conf_find_source(s->conf, text, &v, e) == -1)
+	if (conf_find_source(s->conf, text, &found, e) == -1)
 		return -1;
-	snprintf(out, 64, "vol.%s", v->name);
+	snprintf(out, 64, "%s", found->name);
 	return 0;
+}
+
+int
+pick_known(struct session *s, const char *source, struct tier *tier, struct err *e)
+{
+	const struct inventory_options io = { .tier = tier, .names_only = true };
+	const size_t configured = s->conf->sources;
+	const struct conf_source *ours;
+	struct inventory inv = { 0 };
+	const char **known, *near;
+	bool found = false;
+
+	if (conf_find_source(s->conf, source, &ours, NULL) == 0)
+		return 0;
+	if (inventory_read(s, &io, &watch_none, &inv, e) == -1)
+		return -1;
+	known = xcalloc(configured + inv.count + 1, sizeof(*known));
+	for (size_t i = 0; i < configured; i++)
+		known[i] = s->conf->source[i].name;
+	for (size_t i = 0; i < inv.count; i++) {
+		known[configured + i] = inv.item[i].part.source;
+		found |= strcmp(known[configured + i], source) == 0;
+	}
+	near = text_nearest(source, known);
+	if (!found && near)
+		err_set(e, ERR_USAGE, "there is no source '%s', did you mean '%s'?", source, near);
+	else if (!found)
+		err_set(e, ERR_USAGE, "there is no source '%s': it is not in the configuration, and no "
+		    "tier that answers has a snapshot of it", source);
+	for (size_t i = 0; i < s->tiers.count && !found; i++)
+		if (inv.mute >> i & 1)
+			err_line(e, "away", "%s", s->tiers.tier[i].name);
+	free(known);
+	inventory_done(&inv);
+	return found ? 0 : -1;
 }
 
 /* The source in front of a '/' may be short as well; what is no source is left to the resolver. */
@@ -55,7 +91,7 @@ full_text(const struct session *s, const char *text)
 static int
 nowhere(const struct session *s, const struct pick_options *o, const char *text, struct err *e)
 {
-	const struct conf_volume *volume;
+	const struct conf_source *found;
 	char *source = xstrndup(text, strcspn(text, "/"));
 	struct buf asked;
 
@@ -72,7 +108,7 @@ nowhere(const struct session *s, const struct pick_options *o, const char *text,
 		if (!s->tiers.tier[i].store)
 			err_line(e, "away", "%s", s->tiers.tier[i].name);
 	}
-	if (layout_source_valid(source) && conf_find_source(s->conf, source, &volume, NULL) == -1)
+	if (layout_source_valid(source) && conf_find_source(s->conf, source, &found, NULL) == -1)
 		err_line(e, "note", "no source '%s' is configured", source);
 	err_line(e, "fix", "`ffdr list` shows all there are");
 	buf_done(&asked);
@@ -166,6 +202,44 @@ nearest(struct session *s, const struct inventory *inv, const char *name)
 	return NULL;
 }
 
+/* One tier was named, and of what may be meant another has a newer one. */
+static void
+warn_elsewhere(struct session *s, const struct pick_options *o, const char *text, const char *name)
+{
+	const struct inventory_options io = { .names_only = true };
+	const struct inventory_item *best = NULL;
+	struct inventory inv = { 0 };
+	struct layout_snap picked;
+	struct snapshot_list l;
+	const char *rest = strchr(text, '/');
+	char *has, *warning;
+
+	/* Who names one means that one; who looks at what a tier has is not told what it lacks. */
+	if (!o->tier || !o->watch || o->partial || (rest && strcmp(rest, "/latest") != 0) ||
+	    layout_snap_parse(name, &picked) == -1 ||
+	    inventory_read(s, &io, &watch_none, &inv, NULL) == -1)
+		return;
+	l = as_list(&inv);
+	for (size_t i = 0; i < inv.count; i++) {
+		const struct layout_snap *part = &inv.item[i].part;
+
+		if (strcmp(part->source, picked.source) == 0 && part->time_ns > picked.time_ns &&
+		    (o->at_ns == 0 || part->time_ns <= o->at_ns) && snapshot_fits(&l, text, part))
+			best = &inv.item[i];
+	}
+	if (best) {
+		has = inventory_tiers(s, best->on);
+		warning = xasprintf("%s is newer, and is not on '%s', which was asked for\n"
+				    "  possible  %s has it: leave --tier out", best->part.id,
+		    o->tier->name, has);
+		o->watch->event(o->watch->arg, "warning", warning);
+		free(warning);
+		free(has);
+	}
+	snapshot_list_done(&l);
+	inventory_done(&inv);
+}
+
 static int
 resolve(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
     struct tier **ret, struct err *e)
@@ -186,6 +260,7 @@ resolve(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
 		goto out;
 	*ret = nearest(s, &inv, name);
 	warn_newer(s, o, text, name, &inv, &l);
+	warn_elsewhere(s, o, text, name);
 	rc = 0;
 out:
 	snapshot_list_done(&l);
@@ -220,11 +295,34 @@ nothing_so_old(const char *source, const struct inventory *inv, int64_t at_ns, s
 
 	if (inv->count == 0)
 		return err_set(e, ERR_NOTFOUND, "there is no snapshot of %s", source);
-	err_set(e, ERR_REFUSED, "no snapshot of %s is as old as %s", source, units_time(at_ns, at));
+	err_set(e, ERR_NOTFOUND, "no snapshot of %s is as old as %s", source, units_time(at_ns, at));
 	err_line(e, "checked", "%zu snapshots on all tiers that answer", inv->count);
 	err_line(e, "possible", "%s .. %s", units_time(inv->item[0].part.time_ns, from),
 	    units_time(inv->item[inv->count - 1].part.time_ns, to));
 	return err_line(e, "fix", "`ffdr list %s` shows them; --at with a later time", source);
+}
+
+/*
+ * The last one up to that time, and before `below` where that is given. One whose name lies in the
+ * future, because some clock did, is of the time at which it was stored.
+ */
+static const struct inventory_item *
+latest(const struct inventory *inv, int64_t at_ns, const struct inventory_item *below)
+{
+	const int64_t now = clock_real_ns();
+	const int64_t less = below ? inventory_time(below, now) : INT64_MAX;
+	const struct inventory_item *best = NULL;
+
+	for (size_t i = 0; i < inv->count; i++) {
+		const struct inventory_item *it = &inv->item[i];
+		int64_t t = inventory_time(it, now);
+
+		if (t > at_ns || t > less || (below && t == less && it >= below))
+			continue;
+		if (!best || t >= inventory_time(best, now))
+			best = it;
+	}
+	return best;
 }
 
 static int
@@ -235,6 +333,7 @@ newest_until(struct session *s, const struct pick_options *o, char name[LAYOUT_N
 	const char *const sources[] = { source };
 	const struct inventory_options io = { .source = sources, .sources = 1, .tier = o->tier,
 		.names_only = true };
+	const struct inventory_item *it = NULL;
 	struct inventory inv = { 0 };
 	struct snapshot_list l;
 	int is = 0, rc = -1;
@@ -243,16 +342,15 @@ newest_until(struct session *s, const struct pick_options *o, char name[LAYOUT_N
 		return -1;
 	if (inventory_read(s, &io, o->watch ? o->watch : &watch_none, &inv, e) == -1)
 		return -1;
-	for (size_t i = inv.count; i > 0 && is == 0; i--) {
-		if (inv.item[i - 1].part.time_ns > o->at_ns)
-			continue;
-		is = complete(s, &inv.item[i - 1], ret, e);
+	while (is == 0 && (it = latest(&inv, o->at_ns, it)) != NULL) {
+		is = complete(s, it, ret, e);
 		if (is == 1)
-			snprintf(name, LAYOUT_NAME, "%s", inv.item[i - 1].name);
+			snprintf(name, LAYOUT_NAME, "%s", it->name);
 	}
 	if (is == 1) {
 		l = as_list(&inv);
 		warn_newer(s, o, NULL, name, &inv, &l);
+		warn_elsewhere(s, o, source, name);
 		snapshot_list_done(&l);
 		rc = 0;
 	} else if (is == 0) {
@@ -267,6 +365,14 @@ pick_snapshot(struct session *s, const struct pick_options *o, char name[LAYOUT_
     struct tier **ret_tier, struct err *e)
 {
 	*ret_tier = NULL;
+	if (o->text[0] == '\0') {
+		err_set(e, ERR_USAGE, "no snapshot is named: the word is empty");
+		return err_line(e, "fix", "SOURCE or SNAPSHOT as `ffdr list` shows them, or latest");
+	}
+	if (o->at_ns != 0 && strchr(o->text, '/')) {
+		err_set(e, ERR_USAGE, "--at goes with a source, and '%s' is a snapshot", o->text);
+		return err_line(e, "fix", "one of the two: SOURCE with --at, or SNAPSHOT without");
+	}
 	if (o->at_ns != 0)
 		return newest_until(s, o, name, ret_tier, e);
 	return resolve(s, o, name, ret_tier, e);

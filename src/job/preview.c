@@ -153,6 +153,8 @@ unread(struct side_by_side *s, const struct entry *en, const struct walk_entry *
 	const bool longer = there && there->looked && S_ISREG(there->st.st_mode) &&
 	    (uint64_t)there->st.st_size > en->size;
 
+	if (en->note & ENTRY_ELSEWHERE) /* what is in it is not the snapshot's */
+		settle(s, en->path, en->pathlen);
 	if (!(en->note & ENTRY_UNREADABLE) ||
 	    (en->type == ENTRY_FILE && en->size > 0 && !longer))
 		return false;

@@ -37,7 +37,7 @@ let_go(const struct recalling *r, const char *id)
 
 	if (!r->s->repo && session_open_repo(r->s, SESSION_READ, &why) == -1)
 		return false;
-	return r->t->store && record_let_go(r->s->repo, r->t->store, id);
+	return r->t->store && record_let_go(r->s->repo, r->t, id);
 }
 
 static void

@@ -10,16 +10,21 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "job/lock.h"
+#include "job/restore_kind.h"
 #include "repo/layout.h"
 #include "repo/record.h"
 
-#define REHEARSE_KIND "verified" /* records of this kind, like those of `verify` */
+#define CLEAR_TRIES 20
+#define CLEAR_PAUSE_NS (100 * CLOCK_MS)
 #define REHEARSE_RECORD 512	 /* three short lines */
 
-/* One of each source at a time: a second run of it waits for nobody and starts anew. */
+/* One of each source at a time: what a run that died has left, the next one removes. */
 static char *
 place(const struct session *s, const char *what)
 {
@@ -30,6 +35,19 @@ place(const struct session *s, const char *what)
 			*p = '_';
 	}
 	return path;
+}
+
+/* Two at once would remove each other's files. Where there is no `state`, nobody is kept out. */
+static int
+lock(const struct session *s, const char *name, int *fd, struct err *e)
+{
+	struct err why = { 0 };
+
+	*fd = lock_take(s->conf->state, "rehearsal", name, &why);
+	if (*fd != -1 || why.kind != ERR_BUSY)
+		return 0;
+	*e = why;
+	return -1;
 }
 
 static int
@@ -44,9 +62,10 @@ compare(struct session *s, const struct restore_options *first, const struct res
 	again.delta = true;
 	rc = restore_run(s, &again, w, &seen, e);
 	if (rc == 0 && (seen.written > 0 || seen.removed > 0 || seen.files != made->files))
-		rc = err_set(e, ERR_CORRUPT, "what was restored of %s is not what was read back: %llu "
-					     "bytes differ, %llu names are too many", made->id,
-		    (unsigned long long)seen.written, (unsigned long long)seen.removed);
+		rc = err_set(e, ERR_CORRUPT,
+		    "what was restored of %s is not what was read back: %llu "
+		    "bytes differ, %llu names are too many",
+		    made->id, (unsigned long long)seen.written, (unsigned long long)seen.removed);
 	restore_report_done(&seen);
 	return rc;
 }
@@ -67,8 +86,10 @@ note(struct session *s, const struct restore_report *made, const struct watch *w
 		return;
 	buf_init(&text, REHEARSE_RECORD);
 	if (store_clock(t->store, &now, &why) == 0) {
-		buf_addf(&text, "snapshot %s\nlevel %d\ntier %s\n", made->id, REHEARSE_LEVEL, t->name);
-		rc = record_put(s->repo, t->store, REHEARSE_KIND, made->source, now, &text, name, &why);
+		buf_addf(
+		    &text, "snapshot %s\nlevel %d\ntier %s\n", made->id, REHEARSE_LEVEL, t->name);
+		rc = record_put(
+		    s->repo, t->store, RECORD_VERIFIED, made->source, now, &text, name, &why);
 	}
 	if (rc == -1) {
 		warning = xasprintf("what was proved of %s cannot be noted on '%s': %s", made->id,
@@ -77,6 +98,20 @@ note(struct session *s, const struct restore_report *made, const struct watch *w
 		free(warning);
 	}
 	buf_done(&text);
+}
+
+/* What a server started may write there for a moment after it was ended. */
+static void
+clear(const char *dir, const struct watch *w)
+{
+	struct err why = { 0 };
+
+	for (int i = 0; i < CLEAR_TRIES; i++) {
+		if (file_remove_tree(AT_FDCWD, dir, &why) != -1)
+			return;
+		clock_sleep_ns(CLEAR_PAUSE_NS);
+	}
+	w->event(w->arg, "warning", why.text);
 }
 
 int
@@ -91,18 +126,28 @@ rehearse_run(struct session *s, const struct rehearse_options *o, const struct w
 		.trusted = true,
 		.no_sync = true,
 	};
-	struct err gone = { 0 };
-	int rc = -1;
+	const struct restore_kind *kind = restore_kind_of(s, o->what);
+	int fd = -1, rc = -1;
 
 	memset(ret, 0, sizeof(*ret));
-	if (file_make_dirs(AT_FDCWD, s->conf->scratch, 0700, e) == -1 ||
+	if (lock(s, strrchr(dir, '/') + 1, &fd, e) == -1) {
+		free(dir);
+		return -1;
+	}
+	/* Nobody may look around there, but the user of a restored server has to come to its own.
+	 */
+	if (file_make_dirs(AT_FDCWD, s->conf->scratch, 0711, e) == -1 ||
 	    file_remove_tree(AT_FDCWD, dir, e) == -1)
 		goto out;
+	if (kind->prove) {
+		rc = kind->prove(s, o, dir, w, ret, e);
+		goto out;
+	}
 	if (restore_run(s, &ro, w, ret, e) == -1)
 		goto out;
 	if (ret->lost > 0) {
-		err_set(e, ERR_CORRUPT, "%llu files of %s lack bytes", (unsigned long long)ret->lost,
-		    ret->id);
+		err_set(e, ERR_CORRUPT, "%llu files of %s lack bytes",
+		    (unsigned long long)ret->lost, ret->id);
 		goto out;
 	}
 	if (compare(s, &ro, ret, w, e) == -1)
@@ -110,8 +155,9 @@ rehearse_run(struct session *s, const struct rehearse_options *o, const struct w
 	note(s, ret, w);
 	rc = 0;
 out:
-	if (file_remove_tree(AT_FDCWD, dir, &gone) == -1)
-		w->event(w->arg, "warning", gone.text);
+	clear(dir, w);
+	if (fd != -1)
+		close(fd);
 	free(dir);
 	return rc;
 }

@@ -8,9 +8,14 @@
 /*
  * A snapshot becomes a directory again. What may be written into: job/target.h.
  */
+struct restore_report;
 struct restore_options {
 	const char *what; /* source or snapshot, as pick_snapshot() takes it */
-	int64_t at_ns;	  /* the newest until then; 0: the newest, or the one named */
+	/*
+	 * A volume: the newest until this TIME. A database: the place in its log, TIME, LSN, xid:N,
+	 * name:NAME or latest. NULL: the newest, or the snapshot that was named.
+	 */
+	const char *at;
 	const char *tier; /* read from this one first; NULL: the nearest that lists it */
 	const char *to;
 	const char *const *path; /* only these and what is below; none: everything */
@@ -20,6 +25,39 @@ struct restore_options {
 	bool dry_run; /* look and count, change nothing */
 	bool no_sync; /* do not wait until everything is on disk */
 	bool trusted; /* the directory is the caller's own: it is not judged */
+
+	/* Databases only. */
+	bool before;	    /* stop in front of what `at` names, not behind it */
+	const char *action; /* when it is reached: "promote", "pause", "shutdown"; NULL: promote */
+	const char *const *tablespace; /* OID=DIR or NAME=DIR */
+	size_t tablespaces;
+	/* Asked when all is decided and nothing is written yet: -1 ends it. NULL: nobody. */
+	int (*ready)(void *arg, const struct restore_report *r, struct err *e);
+	void *ready_arg;
+	const char *tablespaces_below; /* all of them here, by number; NULL: where they were */
+	bool standby;	    /* follows the archive for ever */
+	bool adopt;	    /* is the database from now on: a new epoch */
+	const char *owner;  /* whose the files become, when run as root; NULL: whose they were */
+};
+
+/* What one kind of source has to say of its restore: lines for people, facts for programs. */
+struct restore_line {
+	char label[12];
+	char *text;
+};
+struct restore_fact {
+	const char *key; /* a literal */
+	bool number;
+	char *value;
+};
+/* Databases: how the server will be, when it has been started. */
+struct restore_database {
+	unsigned major;	     /* 15; 0: this is none */
+	uint64_t end;	     /* behind the last record that is replayed; 0: not known before */
+	uint32_t timeline;   /* that is followed */
+	uint64_t start, frontier; /* the WAL from here is asked for; the newest there is */
+	bool checksums;	     /* its pages have them */
+	uint32_t uid, gid;   /* whose the files are */
 };
 
 struct restore_report {
@@ -38,6 +76,12 @@ struct restore_report {
 	/* objects that the first tier did not have whole; told as one warning */
 	unsigned fallbacks;
 	int64_t took_ns;
+
+	struct restore_database database;
+	struct restore_line *line;
+	size_t lines, line_room;
+	struct restore_fact *fact;
+	size_t facts, fact_room;
 };
 
 /*

@@ -174,6 +174,27 @@ out:
 	return rc;
 }
 
+static void
+only_public(struct err *e)
+{
+	err_set(e, ERR_KEY, "that is only the public half");
+	err_line(e, "fix", "this host may read and restore; to back up it needs the private key of the "
+	    "repository");
+}
+
+/* Everybody may read it, and it is no secret: what is wrong is another matter than its mode. */
+static bool
+public_half(const struct conf *c, const char *ref)
+{
+	struct sign_key *key = NULL;
+	bool public = false;
+
+	if (session_signer(c, ref, false, &key, NULL) == 0)
+		public = !sign_key_is_private(key);
+	sign_key_free(key);
+	return public;
+}
+
 int
 session_signer(const struct conf *c, const char *ref, bool private, struct sign_key **ret,
     struct err *e)
@@ -185,12 +206,14 @@ session_signer(const struct conf *c, const char *ref, bool private, struct sign_
 	buf_init(&pem, SECRET_MAX);
 	got = private ? secret_get(ref, c->credentials, &pem, e) :
 			secret_get_public(ref, c->credentials, &pem, e);
+	if (got == -1 && private && public_half(c, ref)) {
+		only_public(e);
+		goto out;
+	}
 	if (got == -1 || sign_key_parse(buf_str(&pem), pem.len, &key, e) == -1)
 		goto out;
 	if (private && !sign_key_is_private(key)) {
-		err_set(e, ERR_KEY, "that is only the public half");
-		err_line(e, "fix", "this host may read and restore; to back up it needs the private "
-				   "key of the repository");
+		only_public(e);
 		goto out;
 	}
 	*ret = key;
@@ -211,8 +234,11 @@ session_escrow(struct session *s, struct err *e)
 
 	if (!ref || s->escrow_pem.len > 0)
 		return 0;
-	if (secret_get_public(ref, s->conf->credentials, &s->escrow_pem, e) == -1)
-		return err_in(e, "[keys] escrow = %s", ref);
+	if (secret_get_public(ref, s->conf->credentials, &s->escrow_pem, e) == -1) {
+		err_in(e, "[keys] escrow = %s", ref);
+		return err_line(e, "fix", "from the private half: openssl pkey -in PRIVATE.pem -pubout "
+		    "-out PUBLIC.pem; or an empty `escrow =`, for none");
+	}
 	return 0;
 }
 
@@ -244,13 +270,14 @@ session_repo_options(struct session *s, enum session_need need, struct repo_opti
 	struct sign_key *sign = NULL;
 	struct err why = { 0 };
 	bool pinned = false;
+	int escrow;
 
 	if (s->kek.secret.len == 0 && session_kek(c, c->kek, &s->kek, e) == -1)
 		return -1;
 	/*
 	 * Only a new epoch needs it; who makes one has called session_escrow() and heard why not.
 	 */
-	session_escrow(s, NULL);
+	escrow = session_escrow(s, NULL);
 	if (session_signer(c, c->signing, need == SESSION_WRITE, &sign, &why) == -1 &&
 	    need == SESSION_WRITE) {
 		*e = why;
@@ -266,6 +293,7 @@ session_repo_options(struct session *s, enum session_need need, struct repo_opti
 		.pack_size = c->pack_size,
 		.kek = &s->kek,
 		.escrow_pem = s->escrow_pem.len > 0 ? buf_str(&s->escrow_pem) : NULL,
+		.escrow_unread = escrow == -1,
 		.sign = sign,
 		.pin_path = pinned ? *pin_path : NULL,
 	};
@@ -475,12 +503,12 @@ size_t
 session_source_tiers(struct session *s, const char *source, struct tier **ret, size_t cap)
 {
 	const struct conf_tier **found = xcalloc(cap, sizeof(*found));
-	const struct conf_volume *volume = NULL;
+	const struct conf_source *from = NULL;
 	struct err none = { 0 };
 	size_t n = 0, count;
 
-	if (conf_find_source(s->conf, source, &volume, &none) == 0) {
-		count = conf_source_tiers(s->conf, volume->tiers, found, cap);
+	if (conf_find_source(s->conf, source, &from, &none) == 0) {
+		count = conf_source_tiers(s->conf, from->tiers, found, cap);
 		for (size_t i = 0; i < count && n < cap; i++)
 			ret[n++] = tier_find(&s->tiers, found[i]->name);
 	} else {

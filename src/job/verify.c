@@ -17,14 +17,14 @@
 #include "job/mend.h"
 #include "job/pick.h"
 #include "job/recall.h"
+#include "job/verify_list.h"
+#include "job/verify_plan.h"
 #include "repo/packset.h"
-#include "repo/prove.h"
 #include "repo/record.h"
 #include "repo/repo_audit.h"
 #include "repo/snapshot.h"
 #include "store/aside.h"
 
-#define RECORD_KIND "verified"
 #define RECORD_TEXT 4096
 
 struct listed {
@@ -40,6 +40,7 @@ struct proof {
 	const struct watch *w;
 	struct verify_report *report;
 	int64_t end_ns; /* boot time of the budget's end; 0: none */
+	uint64_t total; /* bytes of the run, all tiers; 0: not known */
 	struct listed *listed; /* packs, in order of hash */
 	size_t packs, pack_room;
 	struct packset good, bad; /* looked at in this run */
@@ -60,14 +61,6 @@ struct todo_list {
 	enum scrub_level level;
 };
 
-static bool
-stop(void *arg)
-{
-	const struct proof *p = arg;
-
-	return p->w->stop(p->w->arg);
-}
-
 static int
 interrupted(const struct proof *p, struct err *e)
 {
@@ -77,6 +70,18 @@ interrupted(const struct proof *p, struct err *e)
 }
 
 /* ---- findings ---- */
+
+/* What is wrong with it, for a line that has named it. */
+static const char *
+without_name(const char *text, const char *object)
+{
+	size_t n = strlen(object);
+
+	if (text[0] != '\'' || strncmp(text + 1, object, n) != 0 || text[n + 1] != '\'')
+		return text;
+	text += n + 2;
+	return text + strspn(text, ": ");
+}
 
 /*
  * Something is wrong with that object: noted, told, and mended when another tier's copy would help.
@@ -101,7 +106,7 @@ find(struct proof *p, const char *object, bool copy_helps, const struct err *why
 		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
 	rep->broken += !f->repaired;
 	text = xasprintf("'%s' on '%s'%s%s%s: %s%s", object, p->t->name, p->id[0] ? " (" : "", p->id,
-	    p->id[0] ? ")" : "", why->text, f->repaired ? "; repaired" : "");
+	    p->id[0] ? ")" : "", without_name(why->text, object), f->repaired ? "; repaired" : "");
 	p->w->event(p->w->arg, f->repaired ? "repaired" : "warning", text);
 	free(text);
 	return f->repaired;
@@ -126,12 +131,12 @@ set_aside(struct proof *p, const struct manifest_pack *mp)
 		return;
 	err_clear(&why);
 	layout_pack(mp->sha, name);
-	f->aside = aside_object(p->t->store, name, &why) == 0;
+	f->aside = aside_object(p->t->store, name, aside, &why) == 0;
 	p->report->aside += f->aside;
 	text = f->aside ? xasprintf("'%s' on '%s': no tier that answers has a good copy; set aside as "
 	    "'%s', so that the next backup stores what the source still has", name, p->t->name,
-	    aside_name(name, aside)) : xasprintf("'%s' on '%s' could not be set aside: %s", name,
-	    p->t->name, why.text);
+	    aside[0] != '\0' ? aside : ASIDE_PREFIX) : xasprintf("'%s' on '%s' could not be set aside: "
+	    "%s", name, p->t->name, why.text);
 	p->w->event(p->w->arg, "warning", text);
 	free(text);
 }
@@ -175,7 +180,8 @@ check_pack(struct proof *p, const struct manifest_pack *mp, struct err *e)
 	if (rc == 0 && p->o->level > SCRUB_LISTED) {
 		rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, &why);
 		p->report->bytes += mp->size;
-		p->w->progress(p->w->arg, "verifying", p->report->bytes, 0);
+		p->w->progress(p->w->arg, "verifying", p->report->bytes,
+		    p->report->bytes <= p->total ? p->total : 0);
 	}
 	p->report->packs++;
 	if (rc == -1 && why.kind == ERR_REMOTE) {
@@ -192,9 +198,9 @@ check_pack(struct proof *p, const struct manifest_pack *mp, struct err *e)
 	return rc == 0;
 }
 
-/* What was proved is proved, whether or not the tier takes the note of it; said once a tier. */
+/* What was seen was seen, whether or not the tier takes the note of it; said once a tier. */
 static void
-write_down(struct proof *p, const struct snapshot *snap)
+write_down(struct proof *p, const struct snapshot *snap, const char *kind)
 {
 	const struct sign_key *sign = p->s->repo->keys->sign;
 	struct err why = { 0 };
@@ -208,7 +214,7 @@ write_down(struct proof *p, const struct snapshot *snap)
 	if (store_clock(p->t->store, &now, &why) == 0) {
 		buf_addf(&text, "snapshot %s\nlevel %d\ntier %s\n", snap->part.id,
 		    (int)p->o->level, p->t->name);
-		if (record_put(p->s->repo, p->t->store, RECORD_KIND, snap->part.source, now, &text,
+		if (record_put(p->s->repo, p->t->store, kind, snap->part.source, now, &text,
 		    name, &why) != -1)
 			err_clear(&why);
 	}
@@ -261,10 +267,9 @@ check_packs(struct proof *p, const struct manifest *m, struct err *e)
 static int
 check_contents(struct proof *p, const struct snapshot *snap, struct err *e)
 {
-	const struct prove_options po = { .interrupted = stop, .arg = p };
 	struct err why = { 0 };
 
-	if (prove_contents(p->s->repo, p->t, snap->name, &po, &why) == 0)
+	if (verify_list(p->s, p->t, snap->name, p->w, &why) == 0)
 		return 1;
 	if (why.kind == ERR_CANCELLED || why.kind == ERR_REMOTE) {
 		*e = why;
@@ -295,26 +300,13 @@ check_snapshot(struct proof *p, const struct snapshot *snap, struct err *e)
 		return rc == -1 ? -1 : 0;
 	p->report->snapshots++;
 	p->report->good += rc == 1;
-	if (rc != 1)
-		return 0;
-	recall_put(p->s, p->t, snap->part.id, sequence, p->w);
-	write_down(p, snap);
+	if (rc == 1)
+		recall_put(p->s, p->t, snap->part.id, sequence, p->w);
+	write_down(p, snap, rc == 1 ? RECORD_VERIFIED : RECORD_BROKEN);
 	return 0;
 }
 
 /* ---- which, and in which order ---- */
-
-static bool
-wanted(const struct verify_options *o, const struct snapshot *snap, char (*named)[LAYOUT_NAME])
-{
-	for (size_t i = 0; i < o->snapshots; i++)
-		if (strcmp(named[i], snap->name) == 0)
-			return true;
-	for (size_t i = 0; i < o->sources; i++)
-		if (strcmp(o->source[i], snap->part.source) == 0)
-			return true;
-	return o->snapshots == 0 && o->sources == 0;
-}
 
 static int
 proof_seen(void *arg, const char *id, int level, int64_t time_ns)
@@ -340,17 +332,31 @@ by_need(const void *a, const void *b)
 	return strcmp(x->snap->name, y->snap->name);
 }
 
+/* It cannot be proved, and nothing expires while it is there. */
+static void
+tell_strange(struct proof *p, const struct snapshot_list *l)
+{
+	struct err why = { 0 };
+
+	if (l->strange == 0)
+		return;
+	err_set(&why, ERR_CORRUPT, "is no name of a snapshot");
+	p->id = "";
+	find(p, l->first_strange, false, &why);
+}
+
 static int
 make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, struct err *e)
 {
 	const char *source = "";
 
 	l->level = p->o->level;
-	if (snapshot_list(p->t->store, NULL, &l->list, e) == -1)
+	if (snapshot_list_known(p->t->store, NULL, &l->list, e) == -1)
 		return -1;
+	tell_strange(p, &l->list);
 	l->item = xcalloc(l->list.count + 1, sizeof(*l->item));
 	for (size_t i = 0; i < l->list.count; i++)
-		if (wanted(p->o, &l->list.item[i], named))
+		if (verify_plan_wants(p->o, &l->list.item[i], named))
 			l->item[l->count++].snap = &l->list.item[i];
 	for (size_t i = 0; i < l->count; i++) {
 		if (strcmp(source, l->item[i].snap->part.source) == 0)
@@ -434,7 +440,7 @@ check_pend(struct proof *p, const char *name, char (*named)[LAYOUT_NAME], struct
 	int rc;
 
 	layout_pend_snap(name, snap.name);
-	if (layout_snap_parse(snap.name, &snap.part) == -1 || !wanted(p->o, &snap, named))
+	if (layout_snap_parse(snap.name, &snap.part) == -1 || !verify_plan_wants(p->o, &snap, named))
 		return 0;
 	p->id = snap.part.id;
 	manifest_init(&m);
@@ -491,7 +497,7 @@ check_tier(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 		goto out;
 	rc = 0;
 	for (size_t i = 0; i < l.count && rc == 0; i++) {
-		if (p->end_ns != 0 && clock_boot_ns() >= p->end_ns) {
+		if (i > 0 && p->end_ns != 0 && clock_boot_ns() >= p->end_ns) {
 			p->report->left += l.count - i;
 			break;
 		}
@@ -542,14 +548,18 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 	int64_t end_ns = o->limit_ms > 0 ? clock_boot_ns() + o->limit_ms * CLOCK_MS : 0;
 	char(*named)[LAYOUT_NAME] = NULL;
 	struct err why = { 0 };
+	uint64_t total = 0;
 	size_t asked = 0;
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
 	rc = resolve(s, o, &named, e);
+	if (rc == 0 && w->person && o->level > SCRUB_LISTED)
+		total = verify_plan_bytes(s, o, named, w);
 	for (size_t i = 0; i < s->tiers.count && rc == 0; i++) {
 		struct tier *t = &s->tiers.tier[i];
-		struct proof p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .end_ns = end_ns };
+		struct proof p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .end_ns = end_ns,
+			.total = total };
 
 		if (o->tier != NULL && o->tier != t)
 			continue;

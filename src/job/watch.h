@@ -6,8 +6,8 @@
 
 /*
  * How a job tells what it is doing, and is asked to stop. cmd/ makes one from the terminal,
- * --events or nothing; a job calls it, from its own thread only, and knows no more. All functions
- * are set.
+ * --events or nothing; a job calls it, from its own thread only (stop: from any), and knows no
+ * more. All functions are set.
  */
 struct watch {
 	/* done of total (0: not known), in bytes; what: "reading", "restoring" ...: a literal. */

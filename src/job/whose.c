@@ -79,12 +79,14 @@ void
 whose_check(struct check *c, struct session *s)
 {
 	struct tier **tier = xcalloc(s->tiers.count + 1, sizeof(*tier));
-	char source[LAYOUT_NAME];
 
-	for (size_t i = 0; s->repo && i < s->conf->volumes; i++) {
+	for (size_t i = 0; s->repo && i < s->conf->sources; i++) {
+		const char *source = s->conf->source[i].name;
 		size_t n;
 
-		snprintf(source, sizeof(source), "vol.%s", s->conf->volume[i].name);
+		/* A volume belongs to its host; a server is backed up from any. */
+		if (s->conf->source[i].kind != CONF_KIND_VOLUME)
+			continue;
 		n = session_source_tiers(s, source, tier, s->tiers.count);
 		for (size_t k = 0; k < n; k++)
 			if (tier[k]->store)

@@ -111,19 +111,39 @@ close_chunk(struct chunks *c, struct err *e)
 	return 0;
 }
 
+static void
+begin_entry(struct chunks *c, const char *path, size_t pathlen)
+{
+	if (c->chunk.len > 0)
+		return;
+	buf_reset(&c->first);
+	text_escape(path, pathlen, &c->first);
+}
+
+static int
+end_entry(struct chunks *c, const char *path, size_t pathlen, struct err *e)
+{
+	if (c->chunk.over)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "'%.*s': its line in the file list would be over 4 MiB long", (int)pathlen,
+		    path);
+	return list_cut_after(path, pathlen, c->chunk.len) ? close_chunk(c, e) : 0;
+}
+
 int
 chunks_add(struct chunks *c, const struct entry *en, struct err *e)
 {
-	if (c->chunk.len == 0) {
-		buf_reset(&c->first);
-		text_escape(en->path, en->pathlen, &c->first);
-	}
+	begin_entry(c, en->path, en->pathlen);
 	list_encode(en, &c->chunk);
-	if (c->chunk.over)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "'%.*s': its line in the file list would be over 4 MiB long", (int)en->pathlen,
-		    en->path);
-	return list_cut_after(en->path, en->pathlen, c->chunk.len) ? close_chunk(c, e) : 0;
+	return end_entry(c, en->path, en->pathlen, e);
+}
+
+int
+chunks_add_lines(struct chunks *c, const struct sorter_line *l, struct err *e)
+{
+	begin_entry(c, l->path, l->pathlen);
+	buf_add(&c->chunk, l->text, l->len);
+	return end_entry(c, l->path, l->pathlen, e);
 }
 
 int

@@ -117,7 +117,9 @@ add_need(struct contents *c, uint32_t pack, uint32_t grains)
 static struct tally *
 tally_at(struct contents *c, size_t mask, uint32_t key)
 {
-	size_t i = (key * UINT32_C(2654435761)) & mask;
+	uint32_t mixed = key * UINT32_C(2654435761);
+	/* The pack is in the upper half of the key, and only few frames of each are in use. */
+	size_t i = (mixed ^ mixed >> 15) & mask;
 
 	while (c->tally[i].count > 0 && c->tally[i].key != key)
 		i = (i + 1) & mask;

@@ -6,6 +6,9 @@
  *
  * A grain never straddles two slabs: a slab whose rest is too small for the grain that begins is
  * sent as it is.
+ *
+ * A stretch that a worker loads is a piece, too, with room kept for it and for its ids: how many
+ * grains it became is known only when the slab is back.
  */
 #include "repo/cut.h"
 
@@ -19,10 +22,12 @@
 #define SLAB (1u << 20)
 /* Bounds what many empty files can pile up in one slab. */
 #define SLAB_PIECES 2048
+/* Bounds how many small files are held open by those who load them. */
+#define SLAB_STRETCHES 8
 /* Slabs under way per worker: one being hashed, one waiting, one coming back. */
 #define SLABS_OUT 3
 
-enum piece_kind { PIECE_GRAIN, PIECE_ZEROS, PIECE_END };
+enum piece_kind { PIECE_GRAIN, PIECE_ZEROS, PIECE_STRETCH, PIECE_END };
 
 struct piece {
 	enum piece_kind kind;
@@ -30,6 +35,17 @@ struct piece {
 	uint32_t off, len;
 	uint64_t zeros;
 	uint8_t id[GRAIN_ID_LEN];
+	unsigned stretch; /* which of its slab */
+};
+
+/* What a worker loads: len bytes of the piece, of which it gets `bytes`, and `have` count. */
+struct stretch {
+	struct cut_loader by;
+	uint64_t at; /* in the entry */
+	size_t grain_size;
+	size_t first_id; /* of its grains, in the slab's */
+	size_t bytes, have;
+	struct err *err; /* why it could not be loaded; NULL */
 };
 
 struct slab {
@@ -38,6 +54,10 @@ struct slab {
 	size_t used;
 	struct piece piece[SLAB_PIECES];
 	size_t pieces;
+	struct stretch stretch[SLAB_STRETCHES];
+	unsigned stretches;
+	uint8_t (*id)[GRAIN_ID_LEN]; /* of what is loaded */
+	size_t ids, id_room;
 };
 
 struct cut {
@@ -52,6 +72,9 @@ struct cut {
 	size_t grain_size;
 	uint64_t expected;
 	size_t begun; /* bytes of the grain that is being filled, at the slab's end */
+	uint64_t at;  /* bytes of the entry that went in, or are announced */
+	bool whole;   /* a load ended within a grain: nothing more may come */
+	struct cut_loaded got; /* of the entry that comes out */
 	bool failed;
 	struct err err;
 };
@@ -62,23 +85,71 @@ is_zero(const uint8_t *p, size_t n)
 	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
-/* In a worker. */
+/* ---- in workers ---- */
+
 static void
-hash_slab(void *task)
+hash_grain(const struct slab *s, const uint8_t *data, size_t n, uint8_t id[GRAIN_ID_LEN])
+{
+	if (is_zero(data, n))
+		memset(id, 0, GRAIN_ID_LEN);
+	else
+		digest_id(s->key, data, n, id);
+}
+
+/* Fills the room of the stretch: how many bytes of it count, or -1. */
+static ssize_t
+fill_stretch(struct stretch *t, uint8_t *data, size_t n, struct err *e)
+{
+	ssize_t got = n > 0 ? t->by.load(t->by.arg, t->at, data, n, e) : 0;
+
+	if (got < 0)
+		return -1;
+	t->bytes = (size_t)got;
+	if (t->bytes > n)
+		return err_set(e, ERR_BUG, "a loader brought %zu bytes where %zu were asked for",
+		    t->bytes, n);
+	if (!t->by.pad)
+		return got;
+	memset(data + t->bytes, 0, n - t->bytes);
+	return (ssize_t)n;
+}
+
+static void
+load_stretch(struct slab *s, const struct piece *p)
+{
+	struct stretch *t = &s->stretch[p->stretch];
+	uint8_t *data = s->data + p->off;
+	struct err why = {0};
+	ssize_t have = fill_stretch(t, data, p->len, &why);
+
+	if (have == -1) {
+		t->err = xmemdup(&why, sizeof(why));
+		return;
+	}
+	t->have = (size_t)have;
+	for (size_t off = 0, i = t->first_id; off < t->have; off += t->grain_size, i++) {
+		size_t n = t->have - off < t->grain_size ? t->have - off : t->grain_size;
+
+		hash_grain(s, data + off, n, s->id[i]);
+	}
+}
+
+static void
+work_slab(void *task)
 {
 	struct slab *s = task;
 
 	for (size_t i = 0; i < s->pieces; i++) {
 		struct piece *p = &s->piece[i];
 
-		if (p->kind != PIECE_GRAIN)
-			continue;
-		if (is_zero(s->data + p->off, p->len))
-			memset(p->id, 0, sizeof(p->id));
-		else
-			digest_id(s->key, s->data + p->off, p->len, p->id);
+		if (p->kind == PIECE_GRAIN)
+			hash_grain(s, s->data + p->off, p->len, p->id);
+		else if (p->kind == PIECE_STRETCH)
+			load_stretch(s, p);
 	}
 }
+
+/* ---- slabs ---- */
 
 struct cut *
 cut_new(const struct digest_idkey *key, const struct cut_target *target, unsigned workers)
@@ -99,8 +170,21 @@ slab_free(struct slab *s)
 {
 	if (!s)
 		return;
+	for (unsigned i = 0; i < s->stretches; i++)
+		free(s->stretch[i].err);
+	free(s->id);
 	free(s->data);
 	free(s);
+}
+
+/* Empty, for others. */
+static void
+slab_reset(struct slab *s)
+{
+	for (unsigned i = 0; i < s->stretches; i++)
+		free(s->stretch[i].err);
+	s->used = s->pieces = s->ids = 0;
+	s->stretches = 0;
 }
 
 /* Drops the entries whose end was not delivered. */
@@ -136,29 +220,57 @@ slab_new(struct cut *c)
 {
 	struct slab *s;
 
-	if (c->spares > 0) {
-		s = c->spare[--c->spares];
-		s->used = s->pieces = 0;
-		return s;
-	}
-	s = xmalloc(sizeof(*s));
+	if (c->spares > 0)
+		return c->spare[--c->spares];
+	s = xcalloc(1, sizeof(*s));
 	s->key = c->key;
 	s->data = xmalloc(SLAB);
-	s->used = s->pieces = 0;
 	return s;
 }
 
+/* ---- what comes out ---- */
+
 static int
-deliver(struct cut *c, struct piece *p, const uint8_t *data, struct err *e)
+deliver_stretch(struct cut *c, const struct slab *s, const struct piece *p, struct err *e)
+{
+	const struct stretch *t = &s->stretch[p->stretch];
+	struct cut_grain g = {.data = s->data + p->off};
+	size_t i = t->first_id;
+
+	if (t->err) {
+		*e = *t->err;
+		return -1;
+	}
+	for (size_t left = t->have; left > 0; left -= g.len, g.data += g.len) {
+		g.len = (uint32_t)(left < t->grain_size ? left : t->grain_size);
+		memcpy(g.id, s->id[i++], sizeof(g.id));
+		if (c->target.grain(c->target.arg, p->entry, &g, e) == -1)
+			return -1;
+	}
+	c->got.bytes += t->bytes;
+	c->got.padded += t->have - t->bytes;
+	c->got.cut_short = t->have < p->len;
+	return 0;
+}
+
+static int
+deliver(struct cut *c, const struct slab *s, const struct piece *p, struct err *e)
 {
 	struct cut_grain g = {.len = p->len};
+	struct cut_loaded got = c->got;
 
-	if (p->kind == PIECE_END)
-		return c->target.end(c->target.arg, p->entry, e);
+	if (p->kind == PIECE_END) {
+		c->got = (struct cut_loaded){0};
+		return c->target.end(c->target.arg, p->entry, &got, e);
+	}
+	if (got.cut_short)
+		return 0;
+	if (p->kind == PIECE_STRETCH)
+		return deliver_stretch(c, s, p, e);
 	if (p->kind == PIECE_ZEROS)
 		g.zeros = p->zeros;
 	else
-		g.data = data + p->off;
+		g.data = s->data + p->off;
 	memcpy(g.id, p->id, sizeof(g.id));
 	return c->target.grain(c->target.arg, p->entry, &g, e);
 }
@@ -171,10 +283,11 @@ take_slab(struct cut *c, struct slab *s)
 		struct piece *p = &s->piece[i];
 
 		if (!c->failed)
-			c->failed = deliver(c, p, s->data, &c->err) == -1;
+			c->failed = deliver(c, s, p, &c->err) == -1;
 		else if (p->kind == PIECE_END)
 			c->target.drop(c->target.arg, p->entry);
 	}
+	slab_reset(s);
 	if (c->spares < ARRAY_LEN(c->spare))
 		c->spare[c->spares++] = s;
 	else
@@ -190,6 +303,18 @@ failed(const struct cut *c, struct err *e)
 	return -1;
 }
 
+/* May bytes go in? */
+static int
+ready(const struct cut *c, struct err *e)
+{
+	if (c->whole && !c->failed)
+		return err_set(e, ERR_BUG,
+		    "bytes came for a file after a load that did not end with a grain");
+	return failed(c, e);
+}
+
+/* ---- what goes in ---- */
+
 /* Sends what is complete; a grain that is being filled moves to the next slab. */
 static void
 send_slab(struct cut *c)
@@ -203,7 +328,7 @@ send_slab(struct cut *c)
 	c->slab = next;
 	if (pool_full(c->pool))
 		take_slab(c, pool_take(c->pool));
-	pool_submit(c->pool, hash_slab, s);
+	pool_submit(c->pool, work_slab, s);
 	while ((done = pool_take_ready(c->pool)))
 		take_slab(c, done);
 }
@@ -232,6 +357,8 @@ cut_begin(struct cut *c, void *entry, uint8_t grain_log2, uint64_t expected)
 	c->grain_size = (size_t)1 << grain_log2;
 	c->expected = expected;
 	c->begun = 0;
+	c->at = 0;
+	c->whole = false;
 }
 
 uint8_t *
@@ -239,7 +366,7 @@ cut_space(struct cut *c, size_t *room, struct err *e)
 {
 	size_t want = c->grain_size;
 
-	if (failed(c, e) == -1)
+	if (ready(c, e) == -1)
 		return NULL;
 	if (c->expected > 0 && c->expected < want)
 		want = c->expected;
@@ -272,6 +399,7 @@ int
 cut_filled(struct cut *c, size_t n, struct err *e)
 {
 	c->begun += n;
+	c->at += n;
 	c->expected -= n < c->expected ? n : c->expected;
 	while (c->begun >= c->grain_size)
 		close_grain(c, c->grain_size);
@@ -302,6 +430,8 @@ cut_zeros(struct cut *c, uint64_t n, struct err *e)
 {
 	uint64_t lead = c->begun > 0 ? c->grain_size - c->begun : 0;
 
+	if (ready(c, e) == -1)
+		return -1;
 	if (lead > n)
 		lead = n;
 	if (fill_zeros(c, lead, e) == -1)
@@ -313,8 +443,51 @@ cut_zeros(struct cut *c, uint64_t n, struct err *e)
 		p->zeros = n / c->grain_size;
 		p->len = (uint32_t)c->grain_size;
 		n -= p->zeros * c->grain_size;
+		c->at += p->zeros * c->grain_size;
 	}
 	return fill_zeros(c, n, e);
+}
+
+/* Room for a stretch of n bytes, and for its ids, in the slab at hand or a new one. */
+static void
+add_stretch(struct cut *c, size_t n, const struct cut_loader *l)
+{
+	struct slab *s = c->slab;
+	struct stretch *t;
+	struct piece *p;
+
+	if (s && (s->used + n > SLAB || s->pieces == SLAB_PIECES ||
+		     s->stretches == SLAB_STRETCHES))
+		send_slab(c);
+	p = add_piece(c, PIECE_STRETCH);
+	s = c->slab;
+	p->off = (uint32_t)s->used;
+	p->len = (uint32_t)n;
+	p->stretch = s->stretches++;
+	t = &s->stretch[p->stretch];
+	*t = (struct stretch){
+	    .by = *l, .at = c->at, .grain_size = c->grain_size, .first_id = s->ids};
+	s->used += n;
+	s->ids += (n + c->grain_size - 1) / c->grain_size;
+	s->id = mem_grow(s->id, &s->id_room, s->ids + 1, sizeof(*s->id));
+	c->at += n;
+}
+
+int
+cut_load(struct cut *c, uint64_t n, const struct cut_loader *l, struct err *e)
+{
+	if (ready(c, e) == -1)
+		return -1;
+	if (c->begun > 0)
+		return err_set(e, ERR_BUG, "a load began within a grain");
+	do {
+		size_t part = n < SLAB ? (size_t)n : SLAB;
+
+		add_stretch(c, part, l);
+		n -= part;
+	} while (n > 0 && !c->failed);
+	c->whole = c->at % c->grain_size != 0;
+	return failed(c, e);
 }
 
 int

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "filter/digest.h"
@@ -20,11 +21,18 @@ struct cut_grain {
 	uint8_t id[GRAIN_ID_LEN]; /* all zero: the grain is zero */
 };
 
+/* What was loaded of an entry (cut_load). */
+struct cut_loaded {
+	uint64_t bytes;	 /* by load, but for those that were dropped */
+	uint64_t padded; /* zeros put behind them */
+	bool cut_short;	 /* it ended before what was announced, and was not padded */
+};
+
 struct cut_target {
 	/* The next grain, or stretch of zero grains, of this entry. */
 	int (*grain)(void *arg, void *entry, const struct cut_grain *g, struct err *e);
 	/* All of the entry has been seen: it is the target's from here on. */
-	int (*end)(void *arg, void *entry, struct err *e);
+	int (*end)(void *arg, void *entry, const struct cut_loaded *got, struct err *e);
 	/* An entry whose end will never come, because the cut is freed. */
 	void (*drop)(void *arg, void *entry);
 	void *arg;
@@ -42,6 +50,17 @@ uint8_t *cut_space(struct cut *c, size_t *room, struct err *e);
 int cut_filled(struct cut *c, size_t n, struct err *e);
 /* The next n bytes are zero. */
 int cut_zeros(struct cut *c, uint64_t n, struct err *e);
+/*
+ * The next n bytes are brought by workers, in stretches of up to a MiB: load(arg, offset in the
+ * entry, ...) from several threads, see writer_load(). Begins at a grain's boundary; when it ends
+ * elsewhere only cut_end may follow.
+ */
+struct cut_loader {
+	ssize_t (*load)(void *arg, uint64_t off, void *buf, size_t n, struct err *e);
+	void *arg;
+	bool pad; /* zeros in place of what load did not get; else the entry ends there */
+};
+int cut_load(struct cut *c, uint64_t n, const struct cut_loader *l, struct err *e);
 int cut_end(struct cut *c, struct err *e);
 /* Everything that went in has come out when this returns. */
 int cut_flush(struct cut *c, struct err *e);

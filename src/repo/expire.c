@@ -37,6 +37,15 @@ expire_time(const struct expire_item *it, int64_t now_ns)
 	return it->stored_ns <= now_ns + LAYOUT_SKEW_NS ? it->stored_ns : FUTURE;
 }
 
+/* When the state was that it holds. */
+static int64_t
+state_time(const struct expire_item *it, int64_t now_ns)
+{
+	int64_t t = expire_time(it, now_ns);
+
+	return t != FUTURE && it->ready_ns > t ? it->ready_ns : t;
+}
+
 /* Where the window starts, and which is the state then: the newest one that is not younger. */
 static void
 mark_window(const struct expire_item *item, size_t n, const struct expire_rules *rules,
@@ -49,7 +58,7 @@ mark_window(const struct expire_item *item, size_t n, const struct expire_rules 
 	end_ns = expire_time(&item[m->newest], rules->now_ns);
 	m->window_ns = (end_ns < rules->now_ns ? end_ns : rules->now_ns) - rules->keep_ns;
 	for (size_t i = 0; i < n; i++) {
-		t = expire_time(&item[i], rules->now_ns);
+		t = state_time(&item[i], rules->now_ns);
 		if (!item[i].partial && t <= m->window_ns && t >= edge_ns) {
 			m->edge = i;
 			edge_ns = t;
@@ -82,6 +91,12 @@ mark(const struct expire_item *item, size_t n, const struct expire_rules *rules)
 	return m;
 }
 
+int64_t
+expire_window(const struct expire_item *item, size_t n, const struct expire_rules *rules)
+{
+	return mark(item, n, rules).window_ns;
+}
+
 static enum expire_reason
 judge(const struct expire_item *it, size_t i, size_t n, const struct marks *m,
     const struct expire_rules *rules)
@@ -101,10 +116,12 @@ judge(const struct expire_item *it, size_t i, size_t n, const struct marks *m,
 								EXPIRE_KEEP_PARENT;
 	if (i == m->verified)
 		return EXPIRE_KEEP_VERIFIED;
-	if (t >= m->window_ns)
+	if (state_time(it, rules->now_ns) >= m->window_ns)
 		return EXPIRE_KEEP_WINDOW;
 	if (i == m->edge)
 		return EXPIRE_KEEP_EDGE;
+	if (it->root)
+		return EXPIRE_KEEP_ROOT;
 	if (m->settled == NONE || i >= m->settled)
 		return EXPIRE_KEEP_PARENT;
 	return EXPIRE_GO_AGE;
@@ -113,7 +130,8 @@ judge(const struct expire_item *it, size_t i, size_t n, const struct marks *m,
 bool
 expire_goes(enum expire_reason r)
 {
-	return r == EXPIRE_GO_AGE || r == EXPIRE_GO_PARTIAL || r == EXPIRE_GO_RETIRED;
+	return r == EXPIRE_GO_AGE || r == EXPIRE_GO_PARTIAL || r == EXPIRE_GO_RETIRED ||
+	    r == EXPIRE_GO_DISCARDED;
 }
 
 size_t
@@ -141,6 +159,7 @@ expire_reason_text(enum expire_reason r)
 		[EXPIRE_KEEP_NEWEST] = "the newest is never removed",
 		[EXPIRE_KEEP_WINDOW] = "younger than keep",
 		[EXPIRE_KEEP_EDGE] = "the state at the start of keep",
+		[EXPIRE_KEEP_ROOT] = "a timeline of keep grows out of it",
 		[EXPIRE_KEEP_VERIFIED] = "the last one verified",
 		[EXPIRE_KEEP_HELD] = "held",
 		[EXPIRE_KEEP_PARENT] = "a running backup may rest on it",
@@ -149,6 +168,7 @@ expire_reason_text(enum expire_reason r)
 		[EXPIRE_GO_AGE] = "older than keep",
 		[EXPIRE_GO_PARTIAL] = "partial, replaced by a complete one",
 		[EXPIRE_GO_RETIRED] = "its source is retired",
+		[EXPIRE_GO_DISCARDED] = "it cannot be read, and is given up",
 	};
 
 	_Static_assert(ARRAY_LEN(text) == EXPIRE_REASONS, "a text for each reason");

@@ -13,6 +13,7 @@ enum expire_reason {
 	EXPIRE_KEEP_NEWEST,   /* the newest, or the newest complete one */
 	EXPIRE_KEEP_WINDOW,   /* inside keep */
 	EXPIRE_KEEP_EDGE,     /* the newest complete one up to the window's start */
+	EXPIRE_KEEP_ROOT, /* something else of the window rests on it */
 	EXPIRE_KEEP_VERIFIED, /* the last one verified */
 	EXPIRE_KEEP_HELD,
 	EXPIRE_KEEP_PARENT, /* a run may have it as parent: no newer one is older than W + 1 h */
@@ -21,13 +22,20 @@ enum expire_reason {
 	EXPIRE_GO_AGE,
 	EXPIRE_GO_PARTIAL, /* a partial one that a newer complete one has replaced */
 	EXPIRE_GO_RETIRED,
+	EXPIRE_GO_DISCARDED, /* nobody can read it, and a person gave it up */
 	EXPIRE_REASONS
 };
 
 struct expire_item {
 	int64_t time_ns;   /* of the snapshot (its name) */
 	int64_t stored_ns; /* of the manifest, by the store */
+	/*
+	 * When the state was that it holds, where that is not time_ns (0): by this it is in the window
+	 * or before it.
+	 */
+	int64_t ready_ns;
 	bool partial, held, verified;
+	bool root; /* a restore to a time of the window needs it: of its kind of source to tell */
 	enum expire_reason reason; /* the answer */
 };
 struct expire_rules {
@@ -42,6 +50,8 @@ struct expire_rules {
  * of now, the time it was stored; when that does too, INT64_MAX: nobody knows.
  */
 int64_t expire_time(const struct expire_item *it, int64_t now_ns);
+/* Where the window of these items starts; INT64_MIN: nothing is older than it. */
+int64_t expire_window(const struct expire_item *item, size_t n, const struct expire_rules *rules);
 /*
  * Items oldest first, in the order of their names: "newer" is that order here as in the choice of a
  * parent. Returns how many go. At most half of the complete ones do, the oldest first; partial ones

@@ -119,6 +119,7 @@ fetch_add(struct fetch *f, uint64_t file, const struct reader_run *run, uint64_t
 	    .frame = run->frame,
 	    .first = run->first,
 	    .count = run->count,
+	    .raw = (uint32_t)raw_bytes,
 	    .file = file,
 	    .offset = run->offset};
 	uint8_t sha[DIGEST_LEN];
@@ -161,6 +162,8 @@ write_row(struct frame_task *t, const struct plan_row *w, const struct object_gr
 			    w->first + i, w->frame);
 		n += grain[i].len;
 	}
+	if (w->raw != 0 && n != w->raw)
+		return err_set(e, ERR_CORRUPT, "%zu bytes lie where the list has %u", n, w->raw);
 	t->written += n;
 	t->refused = t->target->write(t->target->arg, w->file, w->offset, raw, n, e) == -1;
 	return t->refused ? -1 : 0;
@@ -250,9 +253,10 @@ second_choice(struct fetch *f, struct frame_task *t)
 	struct err first = t->err;
 	char name[LAYOUT_NAME];
 	struct buf bytes;
+	unsigned choice;
 
 	buf_init(&bytes, OBJECT_RAW_MAX * 2);
-	for (unsigned choice = 1; !t->restored && t->err.kind == ERR_CORRUPT; choice++) {
+	for (choice = 1; !t->restored && t->err.kind == ERR_CORRUPT; choice++) {
 		struct err why = {0};
 		int got = packs_bytes(packs, t->stretch->pack->sha, fr->off, fr->len, choice, &bytes,
 		    &why);
@@ -264,7 +268,7 @@ second_choice(struct fetch *f, struct frame_task *t)
 		restore_frame(t);
 	}
 	if (t->restored)
-		packs_count_fallback(packs, &first);
+		packs_count_fallback(packs, choice - 1, &first);
 	else
 		err_in(&t->err, "%s", layout_pack(t->stretch->pack->sha, name));
 	buf_done(&bytes);
@@ -316,7 +320,7 @@ reread(struct fetch *f, struct stretch *s)
 		int got = packs_bytes(packs, s->pack->sha, s->off, s->len, choice, &s->bytes, &why);
 
 		if (got == 1) {
-			packs_count_fallback(packs, &first);
+			packs_count_fallback(packs, choice, &first);
 			return 0;
 		}
 		if (got == 0)
@@ -429,7 +433,7 @@ find_index(struct fetch *f, struct source_pack *p, const struct plan_row *w, siz
 	     choice++) {
 		if (got == 1 && check_rows(&p->object->index, w, n, &why) == 0) {
 			if (choice > 0)
-				packs_count_fallback(packs, &first);
+				packs_count_fallback(packs, choice, &first);
 			return 0;
 		}
 		if (got == 1) {

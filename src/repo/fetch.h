@@ -34,7 +34,10 @@ struct fetch_target {
 struct fetch *fetch_new(struct reader *r, const char *spill_dir, unsigned workers);
 /* Another bound for the plan than FETCH_PLAN_MAX, from now on; at least one stretch is kept. */
 void fetch_bound(struct fetch *f, size_t bytes);
-/* raw_bytes: how long the stretch is, for fetch_wanted(). */
+/*
+ * raw_bytes: how long the stretch is by the size of its file; grains that have another length are
+ * not its contents. 0: not known, and then any will do.
+ */
 int fetch_add(struct fetch *f, uint64_t file, const struct reader_run *run, uint64_t raw_bytes,
     struct err *e);
 uint64_t fetch_wanted(const struct fetch *f); /* raw bytes added so far */

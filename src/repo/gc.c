@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/gc_aside.h"
 #include "repo/manifest.h"
 #include "repo/packset.h"
 #include "repo/pend.h"
@@ -290,6 +291,18 @@ settle_lists(struct collection *c, struct err *e)
 }
 
 static int
+sweep_aside(struct collection *c, struct err *e)
+{
+	const struct gc_aside_options o = {
+		.named = &c->named, .now_ns = c->now_ns, .dry_run = c->o->dry_run,
+		.interrupted = c->o->interrupted, .arg = c->o->arg,
+	};
+
+	return c->report->stopped[0] != '\0' ? 0 :
+	    gc_aside_sweep(c->r, c->t, &o, &c->report->aside, e);
+}
+
+static int
 refuse_held(const struct collection *c, struct err *e)
 {
 	struct record_holds holds = { 0 };
@@ -331,7 +344,7 @@ gc_collect(struct repo *r, struct tier *t, const struct gc_options *o, struct gc
 		goto out;
 	if (store_list(t->store, "pack/", NULL, pack_seen, &c, e) == -1)
 		goto out;
-	if (sweep(&c, e) == -1 || settle_lists(&c, e) == -1)
+	if (sweep(&c, e) == -1 || settle_lists(&c, e) == -1 || sweep_aside(&c, e) == -1)
 		goto out;
 	rc = 0;
 out:

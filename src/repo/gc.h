@@ -15,6 +15,7 @@ struct gc_report {
 	size_t deleted;
 	uint64_t deleted_bytes, candidate_bytes;
 	size_t pends_dropped;
+	size_t aside; /* objects below bad/ that went (repo/gc_aside.h) */
 	char stopped[256]; /* why it stopped early, "" when it did not */
 };
 struct gc_options {

@@ -7,7 +7,9 @@
  *
  * What would surprise: a clock that is set right looks like one that is set wrong. So a person is
  * asked then, too. And the newest thing stored that was seen while the clock was believed is
- * remembered: another host's manifest from the future must not stop this one at each boot.
+ * remembered: another host's manifest from the future must not stop this one at each boot. Where
+ * nothing is remembered (the disk was replaced, and perhaps the battery with it) what is stored
+ * stands for the last run.
  */
 #include "repo/hostclock.h"
 
@@ -57,6 +59,8 @@ hostclock_judge(const struct hostclock *was, const struct hostclock *now)
 		return HOSTCLOCK_AWAY;
 	if (now->newest_ns > known_ns && now->real_ns < now->newest_ns - LAYOUT_SKEW_NS)
 		return HOSTCLOCK_PAST;
+	if (was == NULL && now->newest_ns > 0 && now->real_ns > now->newest_ns + HOSTCLOCK_OFF_NS)
+		return HOSTCLOCK_LATE;
 	return HOSTCLOCK_RIGHT;
 }
 
@@ -133,7 +137,8 @@ refuse(enum hostclock_verdict v, const struct hostclock *was, const struct hostc
     struct err *e)
 {
 	char a[UNITS_TEXT], b[UNITS_TEXT];
-	int64_t apart = v == HOSTCLOCK_SET ? drift(was, now) : v == HOSTCLOCK_PAST ?
+	bool stored = v == HOSTCLOCK_PAST || v == HOSTCLOCK_LATE;
+	int64_t apart = v == HOSTCLOCK_SET ? drift(was, now) : stored ?
 	    now->real_ns - now->newest_ns : now->real_ns - was->real_ns;
 
 	units_duration((apart < 0 ? -apart : apart) / CLOCK_MS, a);
@@ -143,8 +148,9 @@ refuse(enum hostclock_verdict v, const struct hostclock *was, const struct hostc
 	else
 		err_set(e, ERR_REFUSED, "the clock of this host is %s %s, so no age can be trusted and "
 		    "nothing is removed", a, v == HOSTCLOCK_BACK ? "behind the last run" :
-		    v == HOSTCLOCK_AWAY ? "ahead of the last run" : "behind what is stored");
-	if (v == HOSTCLOCK_PAST)
+		    v == HOSTCLOCK_AWAY ? "ahead of the last run" : v == HOSTCLOCK_PAST ?
+		    "behind what is stored" : "ahead of what is stored, and remembers no last run");
+	if (stored)
 		err_line(e, "checked", "this host %s, the newest manifest %s", units_time(now->real_ns, a),
 		    units_time(now->newest_ns, b));
 	else
@@ -171,23 +177,46 @@ hostclock_check(const char *path, int64_t newest_ns, struct err *e)
 	return v == HOSTCLOCK_RIGHT ? 0 : refuse(v, &was, &now, e);
 }
 
+bool
+hostclock_remembered(const char *path)
+{
+	struct hostclock was;
+
+	return recall(path, &was, NULL) == 1;
+}
+
+static int
+write_down(const char *path, const struct hostclock *c, struct err *e)
+{
+	char real[UNITS_TEXT], newest[UNITS_TEXT], boot[TEXT_HEX(HOSTCLOCK_BOOT)];
+	struct buf text;
+	int rc;
+
+	buf_init(&text, CLOCK_TEXT);
+	buf_addf(&text, "%s 1\nreal %s\nboot %s\nuptime-ns %lld\nnewest %s\n", FIRST_LINE,
+	    units_time(c->real_ns, real), text_hex(c->boot, HOSTCLOCK_BOOT, boot),
+	    (long long)c->boot_ns, units_time(c->newest_ns, newest));
+	rc = file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, e);
+	buf_done(&text);
+	return rc == -1 ? err_in(e, "remember the clock") : 0;
+}
+
+int
+hostclock_doubt(const char *path, int64_t newest_ns, struct err *e)
+{
+	const struct hostclock then = { .real_ns = newest_ns, .newest_ns = newest_ns + CLOCK_S - 1 };
+
+	return write_down(path, &then, e);
+}
+
 int
 hostclock_remember(const char *path, int64_t newest_ns, struct err *e)
 {
 	struct hostclock was = { 0 }, now;
-	char real[UNITS_TEXT], newest[UNITS_TEXT], boot[TEXT_HEX(HOSTCLOCK_BOOT)];
-	struct buf text;
-	int rc;
 
 	if (newest_ns == 0)
 		recall(path, &was, NULL);
 	/* To the second above: what was seen now must not look newer when it is seen again. */
 	look(newest_ns == 0 ? was.newest_ns : newest_ns + CLOCK_S - 1, &now);
-	buf_init(&text, CLOCK_TEXT);
-	buf_addf(&text, "%s 1\nreal %s\nboot %s\nuptime-ns %lld\nnewest %s\n", FIRST_LINE,
-	    units_time(now.real_ns, real), text_hex(now.boot, HOSTCLOCK_BOOT, boot),
-	    (long long)now.boot_ns, units_time(now.newest_ns, newest));
-	rc = file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, e);
-	buf_done(&text);
-	return rc == -1 ? err_in(e, "remember the clock") : 0;
+	return write_down(path, &now, e);
 }

@@ -1,6 +1,7 @@
 #ifndef REPO_HOSTCLOCK_H
 #define REPO_HOSTCLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -28,6 +29,7 @@ enum hostclock_verdict {
 	HOSTCLOCK_BACK, /* another boot: earlier than the last run */
 	HOSTCLOCK_AWAY, /* another boot: later than the last run by more than HOSTCLOCK_OFF_NS */
 	HOSTCLOCK_PAST, /* another boot, or nothing remembered: earlier than what is stored */
+	HOSTCLOCK_LATE, /* nothing remembered: later than what is stored by more than that */
 };
 /* Pure. `was` is NULL where nothing is remembered. LAYOUT_SKEW_NS is tolerated. */
 enum hostclock_verdict hostclock_judge(const struct hostclock *was, const struct hostclock *now);
@@ -37,6 +39,13 @@ enum hostclock_verdict hostclock_judge(const struct hostclock *was, const struct
  * newest_ns 0: what is stored is not asked. ERR_CORRUPT when the file is.
  */
 int hostclock_check(const char *path, int64_t newest_ns, struct err *e);
+/* Is there a memory that can be read? */
+bool hostclock_remembered(const char *path);
+/*
+ * A first memory for a host whose clock contradicts what is stored: as if the last run had been when
+ * that was. What is stored under this clock from now on must not speak for it.
+ */
+int hostclock_doubt(const char *path, int64_t newest_ns, struct err *e);
 /* This time is right: checked, or said by a person. newest_ns 0: what is remembered of it stays. */
 int hostclock_remember(const char *path, int64_t newest_ns, struct err *e);
 

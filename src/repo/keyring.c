@@ -98,10 +98,15 @@ keyring_find(const struct keyring *k, const uint8_t epoch[LAYOUT_EPOCH])
 const struct keyring_epoch *
 keyring_current(const struct keyring *k)
 {
-	for (size_t i = k->epochs; i > 0; i--)
+	const struct keyring_epoch *whole = NULL;
+
+	for (size_t i = k->epochs; i > 0; i--) {
 		if (k->epoch[i - 1].everywhere)
 			return &k->epoch[i - 1];
-	return k->epochs == 0 ? NULL : &k->epoch[k->epochs - 1];
+		if (whole == NULL && k->epoch[i - 1].whole)
+			whole = &k->epoch[i - 1];
+	}
+	return whole != NULL || k->epochs == 0 ? whole : &k->epoch[k->epochs - 1];
 }
 
 const struct keyring_signer *
@@ -213,7 +218,7 @@ keyring_set_everywhere(struct keyring *k, const uint8_t epoch[LAYOUT_EPOCH])
 	struct keyring_epoch *ep = find_epoch(k, epoch);
 
 	if (ep != NULL)
-		ep->everywhere = true;
+		ep->whole = ep->everywhere = true;
 }
 
 /* ---- recipients ---- */

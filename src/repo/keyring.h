@@ -22,7 +22,8 @@ struct keyring_epoch {
 	uint8_t data[32];
 	uint8_t salt[32]; /* HKDF(data key, "ffdr/salt") */
 	int64_t created_ns;
-	bool everywhere; /* its key objects are on every tier that answers: may seal */
+	bool whole;	 /* some tier has a key object of it for each who shall open it */
+	bool everywhere; /* and so has every tier that answers: may seal */
 };
 
 struct keyring_signer {
@@ -58,7 +59,10 @@ void keyring_free(struct keyring *k); /* wipes */
 void keyring_add_signer(struct keyring *k, const uint8_t pub[SIGN_PUB], int64_t from_ns);
 const struct keyring_epoch *keyring_find(const struct keyring *k,
     const uint8_t epoch[LAYOUT_EPOCH]); /* NULL: unknown */
-/* The one that seals: the newest that is everywhere, else the newest; NULL when there is none. */
+/*
+ * The one that seals: the newest that is everywhere, else the newest that is whole, else the newest;
+ * NULL when there is none.
+ */
 const struct keyring_epoch *keyring_current(const struct keyring *k);
 const struct keyring_signer *keyring_signer(const struct keyring *k, const uint8_t id[SIGN_ID]);
 /* Signs with the repository's key; ERR_KEY when this host has only the public half. */

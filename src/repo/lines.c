@@ -140,6 +140,53 @@ lines_take_word(struct lines *l, const char *key, const char *want, struct err *
 }
 
 int
+lines_take_text(struct lines *l, const char *key, char *out, size_t room, struct err *e)
+{
+	struct buf word, plain;
+	int rc;
+
+	buf_init(&word, room * strlen("\\xHH"));
+	buf_init(&plain, room - 1);
+	rc = lines_take(l, key, &word, e);
+	if (rc == 0 && (text_unescape(buf_str(&word), word.len, &plain) == -1 || plain.over ||
+	    memchr(buf_str(&plain), '\0', plain.len) != NULL))
+		rc = bad_value(l, key, &word, "an escaped text of its length", e);
+	if (rc == 0)
+		memcpy(out, buf_str(&plain), plain.len + 1);
+	buf_done(&word);
+	buf_done(&plain);
+	return rc;
+}
+
+void
+lines_add_text(struct buf *text, const char *key, const char *value)
+{
+	buf_adds(text, key);
+	buf_addc(text, ' ');
+	text_escape(value, strlen(value), text);
+	buf_addc(text, '\n');
+}
+
+int
+lines_take_lsn(struct lines *l, const char *key, uint64_t *ret, struct err *e)
+{
+	uint8_t bytes[8];
+
+	if (lines_take_hex(l, key, bytes, sizeof(bytes), e) == -1)
+		return -1;
+	*ret = 0;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		*ret = *ret << 8 | bytes[i];
+	return 0;
+}
+
+void
+lines_add_lsn(struct buf *text, const char *key, uint64_t lsn)
+{
+	buf_addf(text, "%s %016llx\n", key, (unsigned long long)lsn);
+}
+
+int
 lines_end(const struct lines *l, struct err *e)
 {
 	if (l->at == l->end)

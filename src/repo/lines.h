@@ -35,6 +35,12 @@ int lines_take_number(struct lines *l, const char *key, uint64_t most, uint64_t 
     struct err *e);
 int lines_take_time(struct lines *l, const char *key, int64_t *ret_ns, struct err *e);
 int lines_take_word(struct lines *l, const char *key, const char *want, struct err *e);
+/* Words of people: escaped in the text, out (room bytes) gets the string. */
+int lines_take_text(struct lines *l, const char *key, char *out, size_t room, struct err *e);
+void lines_add_text(struct buf *text, const char *key, const char *value);
+/* An LSN, in 16 digits as in names. */
+int lines_take_lsn(struct lines *l, const char *key, uint64_t *ret, struct err *e);
+void lines_add_lsn(struct buf *text, const char *key, uint64_t lsn);
 /* ERR_CORRUPT unless all was read. */
 int lines_end(const struct lines *l, struct err *e);
 /* Where the next line starts, as an offset into the text. */

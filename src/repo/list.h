@@ -55,7 +55,11 @@ struct entry_xattr {
 enum entry_note {
 	ENTRY_CHANGED = 1, /* changed, grew or shrank under us: contents are of several moments */
 	ENTRY_UNREADABLE = 2, /* could not be read, or not to its end; size is what was */
+	ENTRY_NO_ATTRS = 4, /* attributes could not be read: those listed may not be all */
+	/* directory: another file system, which was not entered; what is in it is not known */
+	ENTRY_ELSEWHERE = 8,
 };
+#define ENTRY_NOTES 15 /* all of them */
 
 struct entry {
 	enum entry_type type;

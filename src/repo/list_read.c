@@ -243,7 +243,7 @@ common_of(struct scan *s, struct entry *en)
 	eat(s, ':');
 	en->ino = number(s, UINT64_MAX);
 	eat(s, ' ');
-	en->note = (unsigned)number(s, 255);
+	en->note = (unsigned)number(s, ENTRY_NOTES);
 	eat(s, ' ');
 }
 
@@ -277,8 +277,10 @@ entry_of(struct scan *s, struct list_reader *r)
 	default:
 		s->bad = true;
 	}
-	if (s->bad)
+	if (s->bad || ((en->note & ENTRY_ELSEWHERE) != 0 && en->type != ENTRY_DIR)) {
+		s->bad = true;
 		return;
+	}
 	en->path = word_of(s, &r->scratch, &en->pathlen);
 	if (s->p != s->end || en->pathlen == 0)
 		s->bad = true;

@@ -178,7 +178,7 @@ newest_remember(const char *dir, const struct tier *t, const char *id, uint64_t 
 		rc = 0;
 		goto out;
 	}
-	if (snapshot_list(t->store, source, &list, e) == -1)
+	if (snapshot_list_known(t->store, source, &list, e) == -1)
 		goto out;
 	if (taken(&m, &list, id))
 		m.missed = m.newest;
@@ -238,7 +238,7 @@ newest_check(const char *dir, const struct tier_set *all, const struct tier *t,
 		rc = rc == 0 ? 1 : -1;
 		goto out;
 	}
-	if (snapshot_list(t->store, source, &list, e) == -1) {
+	if (snapshot_list_known(t->store, source, &list, e) == -1) {
 		rc = -1;
 		goto out;
 	}

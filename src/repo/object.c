@@ -264,10 +264,9 @@ make_header(struct object_builder *b, const struct keyring *k, const struct keyr
 /* Every frame in place, the hash running behind. */
 static void
 encrypt(struct object_builder *b, const struct keyring_epoch *ep, size_t index_off,
-    uint8_t sha[DIGEST_LEN])
+    struct digest *d)
 {
 	uint8_t aad[AAD_LEN], key[SEAL_KEY];
-	struct digest *d = digest_new();
 	struct seal *s;
 
 	memcpy(aad, b->bytes.data, OBJECT_HEADER);
@@ -281,8 +280,6 @@ encrypt(struct object_builder *b, const struct keyring_epoch *ep, size_t index_o
 		seal_frame(s, (uint64_t)(p - b->bytes.data), aad, sizeof(aad), p, plain);
 		digest_add(d, p, plain + SEAL_TAG);
 	}
-	digest_end(d, sha);
-	digest_free(d);
 	seal_free(s);
 	key_wipe(key, sizeof(key));
 }
@@ -292,7 +289,9 @@ object_seal(struct object_builder *b, const struct keyring *k, const char *name,
     uint8_t sha[LAYOUT_SHA], struct err *e)
 {
 	const struct keyring_epoch *ep = keyring_current(k);
-	size_t index_off = b->bytes.len;
+	size_t index_off = b->bytes.len, before;
+	struct digest *d;
+	int rc = 0;
 
 	if (ep == NULL)
 		return err_set(e, ERR_KEY, "no data key to seal with");
@@ -307,13 +306,18 @@ object_seal(struct object_builder *b, const struct keyring *k, const char *name,
 	    check_name(b, name, e) == -1)
 		return -1;
 	make_header(b, k, ep, index_off);
-	encrypt(b, ep, index_off, sha);
-	if (b->type == OBJECT_PACK)
-		return 0;
-	if (object_trailer_add(&b->bytes, b->type, k, name, sha, e) == -1)
-		return -1;
-	digest_sha256(b->bytes.data, b->bytes.len, sha);
-	return 0;
+	d = digest_new();
+	encrypt(b, ep, index_off, d);
+	digest_peek(d, sha);
+	before = b->bytes.len;
+	if (b->type != OBJECT_PACK)
+		rc = object_trailer_add(&b->bytes, b->type, k, name, sha, e);
+	if (rc == 0) {
+		digest_add(d, b->bytes.data + before, b->bytes.len - before);
+		digest_end(d, sha);
+	}
+	digest_free(d);
+	return rc;
 }
 
 /* ---- reading ---- */

@@ -120,6 +120,13 @@ int object_check_ids(const struct object *o, size_t frame, const uint8_t *raw,
  */
 int object_read_signed(const struct buf *bytes, enum object_type type, const char *name,
     const struct keyring *k, enum frame_kind kind, struct buf *text, struct err *e);
+/* The same for frames of several kinds: what has the kind of a part is appended to its raw. */
+struct object_part {
+	enum frame_kind kind;
+	struct buf *raw;
+};
+int object_read_parts(const struct buf *bytes, enum object_type type, const char *name,
+    const struct keyring *k, const struct object_part *part, size_t parts, struct err *e);
 /* The part that needs no key: header sane, total = n, trailer hash (M W R). For scrubbing. */
 int object_check_plain(const void *bytes, size_t n, struct err *e);
 

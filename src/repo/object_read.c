@@ -57,23 +57,24 @@ check_own_name(const struct object *o, const struct buf *bytes, const struct key
 
 static int
 read_opened(const struct object *o, const struct buf *bytes, const struct keyring *k,
-    const char *own, enum frame_kind kind, struct buf *text, struct err *e)
+    const char *own, const struct object_part *part, size_t parts, struct err *e)
 {
 	if (check_own_name(o, bytes, k, own, e) == -1)
 		return -1;
 	for (size_t i = 1; i < o->index.frames; i++)
-		if (o->index.frame[i].kind == kind && read_frame(o, bytes, k, i, text, e) == -1)
-			return -1;
+		for (size_t p = 0; p < parts; p++)
+			if (o->index.frame[i].kind == part[p].kind &&
+			    read_frame(o, bytes, k, i, part[p].raw, e) == -1)
+				return -1;
 	return 0;
 }
 
 int
-object_read_signed(const struct buf *bytes, enum object_type type, const char *name,
-    const struct keyring *k, enum frame_kind kind, struct buf *text, struct err *e)
+object_read_parts(const struct buf *bytes, enum object_type type, const char *name,
+    const struct keyring *k, const struct object_part *part, size_t parts, struct err *e)
 {
 	char room[LAYOUT_NAME];
 	const char *own = own_name(name, room);
-	size_t start = text->len;
 	struct object_header h;
 	struct object *o = NULL;
 	int rc = -1;
@@ -92,10 +93,21 @@ object_read_signed(const struct buf *bytes, enum object_type type, const char *n
 		goto out;
 	if (object_open(&h, bytes->data + h.index_off, object_index_len(&h), k, &o, e) == -1)
 		goto out;
-	rc = read_opened(o, bytes, k, own, kind, text, e);
+	rc = read_opened(o, bytes, k, own, part, parts, e);
 out:
+	object_free(o);
+	return rc;
+}
+
+int
+object_read_signed(const struct buf *bytes, enum object_type type, const char *name,
+    const struct keyring *k, enum frame_kind kind, struct buf *text, struct err *e)
+{
+	const struct object_part part = { .kind = kind, .raw = text };
+	size_t start = text->len;
+	int rc = object_read_parts(bytes, type, name, k, &part, 1, e);
+
 	if (rc == -1)
 		text->len = start;
-	object_free(o);
 	return rc;
 }

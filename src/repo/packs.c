@@ -49,6 +49,7 @@ struct packs {
 	uint64_t clock;
 	struct buf scratch;
 	unsigned fallbacks;
+	unsigned asides; /* of those, served by what was set aside */
 	struct err last;
 	bool lost; /* lost_sha is on no tier */
 	uint8_t lost_sha[LAYOUT_SHA];
@@ -87,17 +88,11 @@ packs_free(struct packs *p)
 }
 
 unsigned
-packs_fallbacks(const struct packs *p, const char **text)
+packs_fallbacks(const struct packs *p, unsigned *asides, const char **text)
 {
+	*asides = p->asides;
 	*text = p->last.text;
 	return p->fallbacks;
-}
-
-void
-packs_count_fallback(struct packs *p, const struct err *why)
-{
-	p->fallbacks++;
-	p->last = *why;
 }
 
 /* The choice-th tier: the first one, then the others in order; only open ones. Counts down. */
@@ -116,7 +111,18 @@ choose_tier(const struct packs *p, unsigned *choice)
 	return NULL;
 }
 
-/* Once round the tiers, and once more for what was set aside there: then `name` is that name. */
+void
+packs_count_fallback(struct packs *p, unsigned choice, const struct err *why)
+{
+	p->fallbacks++;
+	p->asides += choose_tier(p, &choice) == NULL;
+	p->last = *why;
+}
+
+/*
+ * Once round the tiers, then again for each that may have been set aside there: then `name` is that
+ * name.
+ */
 static struct tier *
 choose(const struct packs *p, const uint8_t *sha, unsigned choice, char name[ASIDE_NAME])
 {
@@ -125,10 +131,11 @@ choose(const struct packs *p, const uint8_t *sha, unsigned choice, char name[ASI
 
 	snprintf(name, ASIDE_NAME, "%s", layout_pack(sha, plain));
 	t = choose_tier(p, &choice);
-	if (t)
-		return t;
-	aside_name(plain, name);
-	return choose_tier(p, &choice);
+	for (unsigned n = 0; n < ASIDE_READ && !t; n++) {
+		aside_name(plain, n, name);
+		t = choose_tier(p, &choice);
+	}
+	return t;
 }
 
 /* For errors of a copy: where it lies. Returns -1. */
@@ -208,7 +215,7 @@ from_any(struct packs *p, const uint8_t *sha, read_fn *read, void *arg, unsigned
 
 		if (got == 1) {
 			if (worst.kind != ERR_NONE)
-				packs_count_fallback(p, &worst);
+				packs_count_fallback(p, choice, &worst);
 			*ret_choice = choice;
 			return 0;
 		}
@@ -301,7 +308,7 @@ packs_other(struct packs *p, const uint8_t sha[LAYOUT_SHA], const struct err *wh
 		got = read_index(p, sha, choice, &o, &no);
 		if (got != 1)
 			continue;
-		packs_count_fallback(p, why);
+		packs_count_fallback(p, choice, why);
 		object_free(k->object);
 		k->object = o;
 		k->choice = choice;

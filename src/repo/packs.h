@@ -44,11 +44,11 @@ int packs_frame(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint16_t frame,
 int packs_bytes(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint64_t off, size_t len,
     unsigned choice, struct buf *out, struct err *e);
 /*
- * How often a tier's copy was missing or bad and another one served; text: the last such (may be
- * "").
+ * How often a tier's copy was missing or bad and another one served; asides: of these, by one that
+ * had been set aside as bad; text: the last such (may be "").
  */
-unsigned packs_fallbacks(const struct packs *p, const char **text);
-void packs_count_fallback(struct packs *p, const struct err *why);
+unsigned packs_fallbacks(const struct packs *p, unsigned *asides, const char **text);
+void packs_count_fallback(struct packs *p, unsigned choice, const struct err *why);
 
 /*
  * Every tier that answers was asked for that pack and has it not: ERR_CORRUPT, which says so, for a

@@ -5,7 +5,8 @@
  *
  * Looking up by path is a merge: both sides come in path order. A file that is not found so may
  * have been renamed or rotated; for that the parent's list is read once more and its inodes are
- * kept in an array, 16 bytes a file.
+ * kept in an array, 16 bytes a file. Where paths come in any order there is an index of paths
+ * instead. Both name a place in a chunk of the list, and the reader keeps the chunks used last.
  */
 #include "repo/parent.h"
 
@@ -13,10 +14,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/pathindex.h"
 
 /* 32 MiB of inodes; files beyond it are found by path only. */
 #define INODES_MAX (2u << 20)
-#define NO_CHUNK UINT32_MAX
 
 struct inode {
 	uint64_t ino;
@@ -32,12 +33,12 @@ struct parent {
 	const struct entry *at; /* the merge stands here; NULL: at the end, or not begun */
 	bool begun;
 
-	struct inode *inode; /* sorted; NULL: not made yet */
+	bool any_order;
+	bool indexed;		 /* one of these is made */
+	struct pathindex *paths; /* with any_order */
+	struct inode *inode;	 /* else; sorted */
 	size_t inodes;
-	bool indexed;
-	struct list_reader found; /* an entry found by inode */
-	struct buf found_text;	  /* the chunk it is in */
-	uint32_t found_chunk;	  /* its number, NO_CHUNK */
+	struct list_reader found; /* an entry found by them */
 	struct err lost;
 };
 
@@ -103,9 +104,8 @@ parent_new(const struct parent_options *o)
 	struct parent *p = xcalloc(1, sizeof(*p));
 
 	p->reader = o->reader;
-	p->found_chunk = NO_CHUNK;
+	p->any_order = o->any_order;
 	list_reader_init(&p->found);
-	buf_init(&p->found_text, OBJECT_RAW_MAX);
 	if (p->reader) {
 		judge_packs(p, reader_manifest(p->reader), o);
 		index_chunks(p, reader_manifest(p->reader));
@@ -122,8 +122,8 @@ parent_free(struct parent *p)
 	free(p->keepable);
 	free(p->chunk);
 	free(p->inode);
+	pathindex_free(p->paths);
 	list_reader_done(&p->found);
-	buf_done(&p->found_text);
 	free(p);
 }
 
@@ -187,7 +187,7 @@ parent_chunk(const struct parent *p, const uint8_t id[GRAIN_ID_LEN])
 										   NULL;
 }
 
-/* ---- by inode ---- */
+/* ---- by an index ---- */
 
 static int
 by_inode(const void *a, const void *b)
@@ -197,7 +197,20 @@ by_inode(const void *a, const void *b)
 	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-/* Adds the files of one chunk. */
+static void
+index_entry(struct parent *p, const struct entry *en, uint32_t chunk, uint32_t off, size_t *room)
+{
+	if (p->any_order) {
+		pathindex_add(p->paths, en->path, en->pathlen, chunk, off);
+		return;
+	}
+	if (en->type != ENTRY_FILE || en->size == 0 || p->inodes == INODES_MAX)
+		return;
+	p->inode = mem_grow(p->inode, room, p->inodes + 1, sizeof(*p->inode));
+	p->inode[p->inodes++] = (struct inode){en->ino, chunk, off};
+}
+
+/* Adds the entries of one chunk. */
 static int
 index_chunk(struct parent *p, uint32_t chunk, size_t *room, struct err *e)
 {
@@ -217,22 +230,21 @@ index_chunk(struct parent *p, uint32_t chunk, size_t *room, struct err *e)
 		got = list_next(&l, &en, e);
 		if (got != 1)
 			break;
-		if (en->type != ENTRY_FILE || en->size == 0 || p->inodes == INODES_MAX)
-			continue;
-		p->inode = mem_grow(p->inode, room, p->inodes + 1, sizeof(*p->inode));
-		p->inode[p->inodes++] = (struct inode){en->ino, chunk, off};
+		index_entry(p, en, chunk, off, room);
 	}
 out:
 	list_reader_done(&l);
 	return got;
 }
 
-/* A chunk that cannot be read is left out. */
+/* Reads the whole list once. A chunk that cannot be read is left out. */
 static int
-index_inodes(struct parent *p, struct err *e)
+index_list(struct parent *p, struct err *e)
 {
 	size_t room = 0;
 
+	if (p->any_order)
+		p->paths = pathindex_new(reader_manifest(p->reader)->entries);
 	for (size_t i = 0; i < reader_chunks(p->reader); i++) {
 		struct err why = {0};
 
@@ -245,48 +257,56 @@ index_inodes(struct parent *p, struct err *e)
 	return 0;
 }
 
-/*
- * A renamed directory is looked up file by file in the order of its chunk: so that is copied once.
- */
+/* The entry there: 1, 0 it is lost, -1. It does not need the chunk any more. */
 static int
-take_chunk(struct parent *p, uint32_t chunk, struct err *e)
+entry_at(struct parent *p, uint32_t chunk, uint32_t off, const struct entry **ret, struct err *e)
 {
+	struct err why = {0};
 	const char *text;
 	size_t n;
 
-	if (p->found_chunk == chunk)
-		return 0;
-	p->found_chunk = NO_CHUNK;
-	if (reader_chunk(p->reader, chunk, &text, &n, e) == -1)
-		return -1;
-	buf_reset(&p->found_text);
-	buf_add(&p->found_text, text, n);
-	if (buf_check(&p->found_text, "file list", e) == -1)
-		return -1;
-	p->found_chunk = chunk;
-	return 0;
+	if (reader_chunk(p->reader, chunk, &text, &n, &why) == -1)
+		return lose(p, &why, e);
+	list_reader_set(&p->found, text + off, n - off);
+	return list_next(&p->found, ret, &why) == 1 ? 1 : lose(p, &why, e);
 }
 
 static int
 find_inode(struct parent *p, const struct entry *meta, const struct entry **ret, struct err *e)
 {
 	struct inode key = {.ino = meta->ino}, *hit;
-	struct err why = {0};
+	int got;
 
-	if (!p->indexed && index_inodes(p, e) == -1)
+	if (!p->indexed && index_list(p, e) == -1)
 		return -1;
 	hit = p->inodes > 0 ? bsearch(&key, p->inode, p->inodes, sizeof(key), by_inode) : NULL;
 	if (!hit)
 		return 0;
-	if (take_chunk(p, hit->chunk, &why) == -1)
-		return lose(p, &why, e);
-	list_reader_set(&p->found, p->found_text.data + hit->off, p->found_text.len - hit->off);
-	if (list_next(&p->found, ret, &why) != 1)
-		return lose(p, &why, e);
-	return (*ret)->dev == meta->dev ? 1 : 0;
+	got = entry_at(p, hit->chunk, hit->off, ret, e);
+	return got != 1 ? got : (*ret)->dev == meta->dev;
 }
 
-/* ---- by path ---- */
+static int
+find_path(struct parent *p, const struct entry *meta, const struct entry **ret, struct err *e)
+{
+	struct pathindex_walk walk;
+
+	if (!p->indexed && index_list(p, e) == -1)
+		return -1;
+	walk = pathindex_look(p->paths, meta->path, meta->pathlen);
+	while (pathindex_next(p->paths, &walk)) {
+		int got = entry_at(p, walk.chunk, walk.off, ret, e);
+
+		if (got == -1)
+			return -1;
+		if (got == 1 && (*ret)->pathlen == meta->pathlen &&
+		    memcmp((*ret)->path, meta->path, meta->pathlen) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* ---- by merging ---- */
 
 /* Moves the merge on to this path or behind it. */
 static int
@@ -313,6 +333,8 @@ parent_find(struct parent *p, const struct entry *meta, const struct entry **ret
 {
 	if (!p->reader)
 		return 0;
+	if (p->any_order)
+		return find_path(p, meta, ret, e);
 	if (walk_to(p, meta, e) == -1)
 		return -1;
 	if (p->at && list_path_order(p->at->path, p->at->pathlen, meta->path, meta->pathlen) == 0) {

@@ -24,6 +24,7 @@ struct parent_options {
 	const bool *there; /* by place in its table: is the pack on the tier? NULL: all are */
 	int64_t now_ns, horizon_ns;
 	bool renew; /* this run reads everything, so what is getting old is stored again */
+	bool any_order; /* of the paths that will be looked up */
 };
 struct parent *parent_new(const struct parent_options *o);
 void parent_free(struct parent *p); /* not the reader */
@@ -39,8 +40,8 @@ bool parent_reusable(const struct parent *p, uint32_t pack);
 bool parent_keepable(const struct parent *p, uint32_t pack);
 
 /*
- * The entry at that path, else (for files) one with that inode: 1, 0, -1. Paths come in path order.
- * The entry lives until the next call.
+ * The entry at that path: 1, 0, -1. Paths come in path order, and then a file that is not found so
+ * is looked for by its inode; with any_order by path alone. The entry lives until the next call.
  */
 int parent_find(struct parent *p, const struct entry *meta, const struct entry **ret,
     struct err *e);

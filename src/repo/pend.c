@@ -6,7 +6,8 @@
  * is on no list is in no danger from one that has not seen us. What is on a list is doubtful, also
  * when we have just sent it (a collection under way may delete the new one for the old one), unless
  * the newest manifest of the source there names it. Only a copy that counts on something doubtful
- * waits, and only until its pend/ object is PEND_SETTLE_NS old.
+ * waits, and only until its pend/ object is PEND_SETTLE_NS old. On a tier whose times come from
+ * whoever writes, another host's pend/ object says nothing of its age: it is as old as we know it.
  *
  * The pend/ object dies after PEND_LIFE_NS, so a long copy puts another one in time. It never
  * removes the one before it until the end: a listing under way would miss both.
@@ -19,8 +20,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "filter/digest.h"
 #include "repo/snapshot.h"
 #include "repo/tomb.h"
+#include "store/aside.h"
 #include "store/copy.h"
 
 /* Another pend/ object well before the old one dies, and none taken over that is older. */
@@ -35,6 +38,7 @@ struct want {
 	uint64_t size;
 	bool there; /* in the last listing, or sent since */
 	bool safe;  /* the newest manifest of the source there names it */
+	bool read;  /* its bytes came back from there with their hash */
 };
 
 struct copying {
@@ -50,6 +54,7 @@ struct copying {
 	char pend[LAYOUT_NAME]; /* "" when we have none */
 	/* the store's time since when a pend/ object of this snapshot is there */
 	int64_t since_ns;
+	int64_t seen_ns;	/* boot time since when we know of it */
 	int64_t held_ns;	/* boot time when we last saw or put one ... */
 	int64_t age_ns;		/* ... of that age */
 	/* there was a time without one: what we know of the target is void */
@@ -151,6 +156,15 @@ put_pend(struct copying *c, struct err *e)
 	return 0;
 }
 
+static int
+begin_pend(struct copying *c, struct err *e)
+{
+	int rc = put_pend(c, e);
+
+	c->seen_ns = c->held_ns;
+	return rc;
+}
+
 /* Goes on with what an earlier copy of this snapshot left, or begins. */
 static int
 hold(struct copying *c, struct err *e)
@@ -161,13 +175,13 @@ hold(struct copying *c, struct err *e)
 	c->pend[0] = '\0';
 	c->since_ns = 0;
 	c->lost = false;
-	c->held_ns = clock_boot_ns();
 	for (size_t i = 0; i < c->m.packs; i++)
 		c->want[i].safe = false;
 	if (store_clock(c->to->store, &h.now_ns, e) == -1 ||
 	    store_list(c->to->store, pend_prefix(c, prefix), NULL, hold_seen, &h, e) == -1)
 		return -1;
-	return c->pend[0] != '\0' ? 0 : put_pend(c, e);
+	c->seen_ns = c->held_ns = clock_boot_ns();
+	return c->pend[0] != '\0' ? 0 : begin_pend(c, e);
 }
 
 static int
@@ -239,6 +253,8 @@ there_seen(void *arg, const struct store_entry *entry, struct err *e)
 	/* Of another size it is as good as missing: sending sets it aside. */
 	if (w != NULL && entry->size == w->size)
 		w->there = true;
+	else if (w != NULL)
+		w->read = false;
 	return 0;
 }
 
@@ -250,12 +266,63 @@ list_packs(struct copying *c, struct err *e)
 	return store_list(c->to->store, "pack/", NULL, there_seen, c, e);
 }
 
+/* 1 it has its hash there, or a collection has taken it since; 0 it has another; -1. */
+static int
+read_back(struct copying *c, struct want *w, struct err *e)
+{
+	char name[LAYOUT_NAME];
+	struct err why = { 0 };
+	uint8_t sha[DIGEST_LEN];
+
+	buf_reset(&c->scratch);
+	if (store_get(c->to->store, layout_pack(w->sha, name), &c->scratch, &why) == -1) {
+		w->there = w->read = false;
+		if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT)
+			return why.kind == ERR_NOTFOUND;
+		*e = why;
+		return err_in(e, "read %s back from '%s'", name, c->to->name);
+	}
+	digest_sha256(c->scratch.data, c->scratch.len, sha);
+	w->there = w->read = digest_equal(sha, w->sha, DIGEST_LEN);
+	return w->read;
+}
+
+/*
+ * What lies there and is named by no manifest that we know of was put by a copy that was cut short,
+ * or by nobody knows whom. What has not its hash makes way.
+ */
+static int
+prove_there(struct copying *c, struct err *e)
+{
+	char name[LAYOUT_NAME];
+	int rc;
+
+	for (size_t i = 0; i < c->m.packs; i++) {
+		struct want *w = &c->want[i];
+
+		if (!w->there || w->safe || w->read)
+			continue;
+		if (interrupted(c, e) == -1)
+			return -1;
+		rc = read_back(c, w, e);
+		if (rc == -1)
+			return -1;
+		if (rc == 1)
+			continue;
+		if (aside_object(c->to->store, layout_pack(w->sha, name), NULL, e) == -1)
+			return err_in(e, "set the damaged one aside");
+		c->report->replaced++;
+	}
+	return 0;
+}
+
 /* From the tier that was named, else from any other: it is the same object. */
 static int
 send_pack(struct copying *c, struct want *w, struct err *e)
 {
 	char name[LAYOUT_NAME];
-	int rc;
+	struct store_stat st;
+	int rc, got;
 
 	layout_pack(w->sha, name);
 	rc = copy_object(c->from->store, c->to->store, name, w->sha, &c->scratch, e);
@@ -268,10 +335,19 @@ send_pack(struct copying *c, struct want *w, struct err *e)
 			continue;
 		rc = copy_object(t->store, c->to->store, name, w->sha, &c->scratch, &other);
 	}
-	if (rc == -1)
+	if (rc == -1) {
+		/* A manifest names it, so it is no name that a person gave; unless that went, too. */
+		if (e->kind == ERR_NOTFOUND && store_stat(c->from->store, c->snap, &st, NULL) == 1)
+			e->kind = ERR_CORRUPT;
 		return err_in(e, "%s to '%s'", name, c->to->name);
+	}
 	err_clear(e); /* of a tier that had no good one */
-	w->there = true;
+	got = read_back(c, w, e);
+	if (got == 0)
+		return err_set(e, ERR_CORRUPT, "%s does not come back from '%s' as it was sent", name,
+		    c->to->name);
+	if (got == -1)
+		return -1;
 	if (rc > 0) {
 		c->report->replaced += rc == 2;
 		c->report->sent++;
@@ -364,6 +440,9 @@ unsettled(struct copying *c, int64_t *ret_ns, struct err *e)
 {
 	int64_t now;
 
+	*ret_ns = c->seen_ns + PEND_SETTLE_NS - clock_boot_ns();
+	if (c->to->store->ops->times_by_writer)
+		return 0;
 	if (store_clock(c->to->store, &now, e) == -1)
 		return -1;
 	*ret_ns = c->since_ns + PEND_SETTLE_NS - now;
@@ -403,6 +482,7 @@ fill(struct copying *c, struct err *e)
 
 	for (int round = 0; round < ROUNDS_MOST; round++) {
 		if (unsettled(c, &left, e) == -1 || list_packs(c, e) == -1 ||
+		    learn_safe(c, e) == -1 || prove_there(c, e) == -1 ||
 		    send_missing(c, &missing, e) == -1)
 			return -1;
 		if (first == SIZE_MAX) {
@@ -446,6 +526,12 @@ is_there(struct copying *c, struct err *e)
 	return err_line(e, "fix", "`ffdr verify --repair --tier %s`", c->to->name);
 }
 
+static int
+settle_own(struct copying *c, bool last, struct err *e)
+{
+	return c->o->settle == NULL ? 0 : c->o->settle(c->o->arg, &c->m, last, e);
+}
+
 /* 1 the snapshot is there, 0 our hold was lost: once more from the beginning. */
 static int
 attempt(struct copying *c, struct err *e)
@@ -457,7 +543,8 @@ attempt(struct copying *c, struct err *e)
 		c->report->already = rc == 1;
 		return rc;
 	}
-	if (hold(c, e) == -1 || fill(c, e) == -1)
+	if (hold(c, e) == -1 || settle_own(c, false, e) == -1 || fill(c, e) == -1 ||
+	    settle_own(c, true, e) == -1)
 		return -1;
 	rc = c->lost ? 0 : alive(c, c->pend, e);
 	if (rc != 1)

@@ -18,7 +18,7 @@
 #define PEND_SETTLE_NS (65 * LAYOUT_HOUR_NS / 60)
 
 struct pend_report {
-	size_t sent, there; /* packs */
+	size_t sent, there; /* packs; all were read back, or are named by the newest one there */
 	size_t replaced; /* of `sent`: a damaged one had the name, and was set aside */
 	uint64_t sent_bytes;
 	uint64_t sequence; /* of the snapshot */
@@ -33,6 +33,12 @@ struct pend_options {
 	 * be NULL.
 	 */
 	void (*progress)(void *arg, bool waiting, uint64_t done, uint64_t of);
+	/*
+	 * What a snapshot of its kind cannot exist without, besides packs: to be brought to the target
+	 * once the pend/ object is there, and again, with `last`, right before the manifest is put, and
+	 * then proved to be there. May be NULL.
+	 */
+	int (*settle)(void *arg, const struct manifest *m, bool last, struct err *e);
 	void *arg;
 };
 /*

@@ -16,6 +16,7 @@ struct plan_row {
 	uint32_t pack;
 	uint16_t frame, first;
 	uint32_t count;
+	uint32_t raw; /* bytes of these grains, 0: any */
 	uint8_t check[PLAN_CHECK]; /* first bytes of sha256 over the ids of its grains */
 	uint64_t file, offset;
 };

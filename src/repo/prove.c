@@ -20,8 +20,29 @@
 struct proving {
 	struct reader *reader;
 	const struct keyring *keys;
+	const struct prove_options *o;
+	const struct entry *en;
 	bool stored; /* the file has a run: so it is not all zero */
 };
+
+/* Of the grains from g on: each as long as its place in the file asks for. */
+static int
+check_lengths(const struct proving *p, const struct reader_run *run, const struct object_grain *g,
+    struct err *e)
+{
+	const uint64_t grain = UINT64_C(1) << p->en->grain_log2, size = p->en->size;
+	uint64_t at = run->offset, want;
+
+	for (uint32_t i = 0; i < run->count; i++, at += grain) {
+		if (at >= size)
+			return err_set(e, ERR_CORRUPT, "its map goes beyond its size");
+		want = size - at < grain ? size - at : grain;
+		if (g[i].len != want)
+			return err_set(e, ERR_CORRUPT, "%u bytes lie at %llu, where its size asks for "
+			    "%llu", g[i].len, (unsigned long long)at, (unsigned long long)want);
+	}
+	return 0;
+}
 
 static int
 check_run(void *arg, const struct reader_run *run, struct err *e)
@@ -48,7 +69,7 @@ check_run(void *arg, const struct reader_run *run, struct err *e)
 			return err_set(e, ERR_CORRUPT, "grain %u of frame %u of pack %u has another id",
 			    run->first + i, run->frame, run->pack);
 	p->stored = true;
-	return 0;
+	return check_lengths(p, run, &o->index.grain[f->first_grain + run->first], e);
 }
 
 /* The id of a file of several maps is made of their digests, which reader_map() has checked. */
@@ -77,7 +98,10 @@ check_entry(struct proving *p, const struct entry *en, struct err *e)
 {
 	struct buf path;
 
+	if (p->o->entry != NULL && p->o->entry(p->o->arg, en, e) == -1)
+		return -1; /* which names it: it may be no path at all */
 	p->stored = false;
+	p->en = en;
 	if (en->type != ENTRY_FILE ||
 	    (reader_runs(p->reader, en, check_run, p, e) == 0 && check_file_id(p, en, e) == 0))
 		return 0;
@@ -94,7 +118,7 @@ prove_contents(const struct repo *r, struct tier *t, const char *snap,
 {
 	struct tier_set only = { .tier = t, .count = 1 };
 	struct repo one = *r;
-	struct proving p = { .keys = r->keys };
+	struct proving p = { .keys = r->keys, .o = o };
 	const struct entry *en;
 	int rc;
 

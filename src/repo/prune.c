@@ -29,6 +29,7 @@ struct pruning {
 	struct prune_report *report;
 	struct expire_item *item; /* beside report->item */
 	size_t item_room;
+	struct record_holds holds;
 };
 
 static int
@@ -51,6 +52,8 @@ look(struct pruning *p, const struct snapshot *s, bool *partial, struct err *e)
 	manifest_init(&m);
 	if (manifest_get(p->t->store, s->name, p->r->keys, &m, &why) == 0) {
 		*partial = m.partial;
+		if (p->o->seen && p->o->seen(p->o->own, p->report->count, &m, e) == -1)
+			rc = -1;
 	} else if (why.kind == ERR_NOTFOUND) {
 		rc = 0;
 	} else {
@@ -99,19 +102,22 @@ out:
 	return rc;
 }
 
+static bool
+is_held(const struct pruning *p, const struct prune_item *it)
+{
+	return record_held(&p->holds, "*") || record_held(&p->holds, it->part.id);
+}
+
 /* A record that could not be brought (a full tier) counts all the same, so it is only told. */
 static int
 gather_holds(struct pruning *p, struct err *e)
 {
-	struct record_holds holds;
-	int rc = record_holds(p->r, p->t, &holds, e);
+	int rc = record_holds(p->r, p->t, &p->holds, e);
 
 	if (rc == 0 && !p->o->dry_run)
-		record_holds_bring(p->r, p->t, &holds, &p->report->holds);
+		record_holds_bring(p->r, p->t, &p->holds, &p->report->holds);
 	for (size_t i = 0; i < p->report->count; i++)
-		p->item[i].held = record_held(&holds, "*") ||
-		    record_held(&holds, p->report->item[i].part.id);
-	record_holds_done(&holds);
+		p->item[i].held = is_held(p, &p->report->item[i]);
 	return rc;
 }
 
@@ -139,11 +145,28 @@ gather(struct pruning *p, struct err *e)
 	return record_verified(p->r, p->t->store, p->source, verified_seen, p, e) == -1 ? -1 : 0;
 }
 
+/*
+ * A run may last for an hour, and who holds something meanwhile was told that it stays: so the
+ * records are listed again before each removal. 1 it may go, 0 it is held by now, -1.
+ */
+static int
+still_goes(struct pruning *p, struct prune_item *it, struct err *e)
+{
+	if (record_holds_again(p->r, p->t, &p->holds, e) == -1)
+		return -1;
+	if (!is_held(p, it))
+		return 1;
+	it->reason = EXPIRE_KEEP_HELD;
+	p->report->going--;
+	return 0;
+}
+
 static int
 remove_going(struct pruning *p, int64_t begin_ns, struct err *e)
 {
 	for (size_t i = 0; i < p->report->count; i++) {
 		struct prune_item *it = &p->report->item[i];
+		int goes;
 
 		if (!expire_goes(it->reason))
 			continue;
@@ -152,7 +175,10 @@ remove_going(struct pruning *p, int64_t begin_ns, struct err *e)
 		if (clock_boot_ns() - begin_ns > PLAN_NS)
 			return err_set(e, ERR_REMOTE, "expiry of %s on '%s' took over an hour: run it "
 			    "again to go on", p->source, p->t->name);
-		if (store_del(p->t->store, it->name, e) == -1)
+		goes = still_goes(p, it, e);
+		if (goes == 0)
+			continue;
+		if (goes == -1 || store_del(p->t->store, it->name, e) == -1)
 			return -1;
 		it->gone = true;
 		p->report->gone++;
@@ -177,11 +203,16 @@ prune_source(struct repo *r, struct tier *t, const char *source, const struct pr
 	memset(ret, 0, sizeof(*ret));
 	if (wall_now(r, t, &rules.now_ns, e) == -1 || gather(&p, e) == -1)
 		goto out;
+	ret->now_ns = rules.now_ns;
+	ret->window_ns = expire_window(p.item, ret->count, &rules);
+	if (o->roots && o->roots(o->own, p.item, ret->count, ret->window_ns, e) == -1)
+		goto out;
 	ret->going = expire_plan(p.item, ret->count, &rules);
 	for (size_t i = 0; i < ret->count; i++)
 		ret->item[i].reason = p.item[i].reason;
 	rc = o->dry_run ? 0 : remove_going(&p, begin_ns, e);
 out:
+	record_holds_done(&p.holds);
 	free(p.item);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #define REPO_PRUNE_H
 
 #include "repo/expire.h"
+#include "repo/manifest.h"
 #include "repo/repo.h"
 
 /*
@@ -16,6 +17,14 @@ struct prune_options {
 	bool dry_run;
 	bool (*interrupted)(void *arg); /* asked between objects; may be NULL */
 	void *arg;
+	/*
+	 * A kind of source whose snapshots are not all there is: told of each manifest that counts, by
+	 * its place in the report, then where the window starts; it may set `ready_ns` and `root` of
+	 * the items. Both NULL: there is no more to it.
+	 */
+	int (*seen)(void *own, size_t i, const struct manifest *m, struct err *e);
+	int (*roots)(void *own, struct expire_item *item, size_t n, int64_t window_ns, struct err *e);
+	void *own;
 };
 struct prune_item {
 	char name[LAYOUT_NAME];
@@ -28,6 +37,7 @@ struct prune_report {
 	size_t count, room;
 	size_t going; /* by the plan */
 	size_t gone;
+	int64_t now_ns, window_ns; /* what was judged by: the tier's clock, and where the window starts */
 	/* kind ERR_NONE, or why records of holds could not be brought to this tier */
 	struct err holds;
 };

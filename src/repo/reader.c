@@ -81,13 +81,21 @@ reader_open(struct repo *repo, struct tier *first, const char *snap, struct read
     struct err *e)
 {
 	struct reader *r = xcalloc(1, sizeof(*r));
+	struct err why = {0};
 
-	if (get_manifest(repo, first, snap, &r->manifest, e) == -1) {
+	if (get_manifest(repo, first, snap, &r->manifest, &why) == -1) {
+		if (e)
+			*e = why;
 		free(r);
 		return -1;
 	}
 	r->repo = repo;
 	r->packs = packs_new(repo, first);
+	/* Another tier's served: nobody would hear that this one is damaged. */
+	if (why.kind != ERR_NONE && why.kind != ERR_NOTFOUND) {
+		err_in(&why, "tier '%s': %s", first ? first->name : "", snap);
+		packs_count_fallback(r->packs, 0, &why);
+	}
 	place_init(&r->walk);
 	place_init(&r->search);
 	map_init(&r->map);

@@ -111,6 +111,7 @@ add_name(void *arg, const struct store_entry *entry, struct err *e)
 	if (layout_snap_parse(entry->name, &part) == -1)
 		return err_set(e, ERR_CORRUPT, "'%s' is no name of a record", entry->name);
 	l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
+	memset(l->name[l->count], 0, sizeof(*l->name)); /* so that equal names are equal bytes */
 	memcpy(l->name[l->count++], entry->name, strlen(entry->name) + 1);
 	return 0;
 }
@@ -147,7 +148,7 @@ each(const struct repo *r, struct store *s, const char *prefix, record_seen *see
 /* ---- holds ---- */
 
 struct hold {
-	char id[96];
+	struct record_hold is;
 	const char *name; /* of its record: the later of two in one second */
 	int64_t time_ns;
 	bool on;
@@ -166,14 +167,16 @@ see_hold(struct hold_table *t, const char *name, const struct buf *text, struct 
 	size_t i;
 
 	if (layout_snap_parse(name, &part) == -1 ||
-	    record_value(text, "snapshot", h.id, sizeof(h.id)) != 1 ||
+	    record_value(text, "snapshot", h.is.id, sizeof(h.is.id)) != 1 ||
 	    record_value(text, "state", state, sizeof(state)) != 1 ||
 	    (strcmp(state, "on") != 0 && strcmp(state, "off") != 0))
 		return err_set(e, ERR_CORRUPT,
 		    "record '%s': expected 'snapshot ID' and 'state on' or 'state off'", name);
+	record_value(text, "by", h.is.by, sizeof(h.is.by));
+	record_value(text, "why", h.is.why, sizeof(h.is.why));
 	h.time_ns = part.time_ns;
 	h.on = strcmp(state, "on") == 0;
-	for (i = 0; i < t->count && strcmp(t->item[i].id, h.id) != 0; i++)
+	for (i = 0; i < t->count && strcmp(t->item[i].is.id, h.is.id) != 0; i++)
 		;
 	if (i == t->count) {
 		t->item = mem_grow(t->item, &t->room, t->count + 1, sizeof(*t->item));
@@ -260,35 +263,73 @@ get_hold(const struct repo *r, struct tier *t, const char *name, struct buf *byt
 	return tier_get(r->tiers, t, name, bytes, judge_record, &j, NULL, e);
 }
 
+static void
+digest_names(const struct names *l, uint8_t out[DIGEST_LEN])
+{
+	digest_sha256(l->name, l->count * sizeof(*l->name), out);
+}
+
+/* What the listed records say; the first `own` of them lie on the tier that is asked. */
+static int
+read_holds(const struct repo *r, struct tier *t, const struct names *l, size_t own,
+    struct record_holds *ret, struct err *e)
+{
+	struct hold_table table = { 0 };
+	struct buf bytes, text;
+	int rc = 0;
+
+	*ret = (struct record_holds){ 0 };
+	digest_names(l, ret->names);
+	buf_init(&bytes, RECORD_LIST_MAX + AROUND);
+	buf_init(&text, RECORD_MAX);
+	for (size_t i = 0; i < l->count && rc == 0; i++) {
+		rc = get_hold(r, t, l->name[i], &bytes, &text, e);
+		if (rc == 0)
+			rc = see_hold(&table, l->name[i], &text, e);
+	}
+	ret->hold = xcalloc(table.count + 1, sizeof(*ret->hold));
+	for (size_t i = 0; i < table.count && rc == 0; i++)
+		if (table.item[i].on)
+			ret->hold[ret->count++] = table.item[i].is;
+	ret->missing = xcalloc(l->count - own + 1, sizeof(*ret->missing));
+	for (size_t i = own; i < l->count && rc == 0; i++)
+		memcpy(ret->missing[ret->missings++], l->name[i], LAYOUT_NAME);
+	free(table.item);
+	buf_done(&bytes);
+	buf_done(&text);
+	return rc;
+}
+
 int
 record_holds(const struct repo *r, struct tier *t, struct record_holds *ret, struct err *e)
 {
-	struct hold_table table = { 0 };
 	struct names l = { 0 };
-	struct buf bytes, text;
 	size_t own;
 	int rc;
 
 	*ret = (struct record_holds){ 0 };
-	buf_init(&bytes, RECORD_LIST_MAX + AROUND);
-	buf_init(&text, RECORD_MAX);
 	rc = list_holds(r, t, &l, &own, e);
-	for (size_t i = 0; i < l.count && rc == 0; i++) {
-		rc = get_hold(r, t, l.name[i], &bytes, &text, e);
-		if (rc == 0)
-			rc = see_hold(&table, l.name[i], &text, e);
-	}
-	ret->id = xcalloc(table.count + 1, sizeof(*ret->id));
-	for (size_t i = 0; i < table.count && rc == 0; i++)
-		if (table.item[i].on)
-			memcpy(ret->id[ret->count++], table.item[i].id, sizeof(*ret->id));
-	ret->missing = xcalloc(l.count - own + 1, sizeof(*ret->missing));
-	for (size_t i = own; i < l.count && rc == 0; i++)
-		memcpy(ret->missing[ret->missings++], l.name[i], LAYOUT_NAME);
-	free(table.item);
+	if (rc == 0)
+		rc = read_holds(r, t, &l, own, ret, e);
 	free(l.name);
-	buf_done(&bytes);
-	buf_done(&text);
+	return rc;
+}
+
+int
+record_holds_again(const struct repo *r, struct tier *t, struct record_holds *h, struct err *e)
+{
+	uint8_t names[DIGEST_LEN];
+	struct names l = { 0 };
+	size_t own;
+	int rc;
+
+	rc = list_holds(r, t, &l, &own, e);
+	digest_names(&l, names);
+	if (rc == 0 && memcmp(names, h->names, sizeof(names)) != 0) {
+		record_holds_done(h);
+		rc = read_holds(r, t, &l, own, h, e) == -1 ? -1 : 1;
+	}
+	free(l.name);
 	return rc;
 }
 
@@ -315,18 +356,18 @@ record_holds_bring(const struct repo *r, struct tier *t, const struct record_hol
 void
 record_holds_done(struct record_holds *h)
 {
-	free(h->id);
+	free(h->hold);
 	free(h->missing);
 	*h = (struct record_holds){ 0 };
 }
 
-bool
+const struct record_hold *
 record_held(const struct record_holds *h, const char *id)
 {
 	for (size_t i = 0; i < h->count; i++)
-		if (strcmp(h->id[i], id) == 0)
-			return true;
-	return false;
+		if (strcmp(h->hold[i].id, id) == 0)
+			return &h->hold[i];
+	return NULL;
 }
 
 /* ---- proofs ---- */
@@ -358,16 +399,32 @@ record_verified(const struct repo *r, struct store *s, const char *source,
 	struct proofs p = { .seen = seen, .arg = arg };
 	char prefix[LAYOUT_NAME];
 
-	snprintf(prefix, sizeof(prefix), "rec/verified/%s/", source);
+	snprintf(prefix, sizeof(prefix), "rec/" RECORD_VERIFIED "/%s/", source);
+	return each(r, s, prefix, see_proof, &p, e);
+}
+
+int
+record_broken(const struct repo *r, struct store *s, const char *source,
+    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e)
+{
+	struct proofs p = { .seen = seen, .arg = arg };
+	char prefix[LAYOUT_NAME];
+
+	snprintf(prefix, sizeof(prefix), "rec/" RECORD_BROKEN "/%s/", source);
 	return each(r, s, prefix, see_proof, &p, e);
 }
 
 /* ---- what was let go of ---- */
 
+/*
+ * Does it say so of this tier? The objects of all tiers have the same names, so a record can be
+ * carried to another one, where nobody let go of anything.
+ */
 static bool
-says_gone(const struct repo *r, struct store *s, const char *name, const struct layout_snap *snap)
+says_gone(const struct repo *r, const struct tier *t, const char *name,
+    const struct layout_snap *snap)
 {
-	char what[32], object[LAYOUT_NAME], full[LAYOUT_NAME];
+	char what[32], tier[256], object[LAYOUT_NAME], full[LAYOUT_NAME];
 	struct layout_snap part;
 	struct buf text;
 	bool gone = false;
@@ -377,8 +434,9 @@ says_gone(const struct repo *r, struct store *s, const char *name, const struct 
 	 * An earlier end of the source says nothing of what came after it, or in the same second.
 	 */
 	if (layout_snap_parse(name, &part) == -1 || part.time_ns <= snap->time_ns ||
-	    record_get(r, s, name, &text, NULL) == -1 ||
+	    record_get(r, t->store, name, &text, NULL) == -1 ||
 	    record_value(&text, "what", what, sizeof(what)) != 1 ||
+	    record_value(&text, "tier", tier, sizeof(tier)) != 1 || strcmp(tier, t->name) != 0 ||
 	    record_value(&text, "object", object, sizeof(object)) != 1)
 		goto out;
 	snprintf(full, sizeof(full), "snap/%s", snap->id);
@@ -390,7 +448,7 @@ out:
 }
 
 bool
-record_let_go(const struct repo *r, struct store *s, const char *id)
+record_let_go(const struct repo *r, const struct tier *t, const char *id)
 {
 	char name[LAYOUT_NAME], prefix[LAYOUT_NAME];
 	struct layout_snap snap;
@@ -401,9 +459,9 @@ record_let_go(const struct repo *r, struct store *s, const char *id)
 	if (layout_snap_parse(name, &snap) == -1)
 		return false;
 	snprintf(prefix, sizeof(prefix), "rec/" RECORD_RUN "/%s/", snap.source);
-	if (store_list(s, prefix, NULL, skip_strange, &l, NULL) == 0)
+	if (store_list(t->store, prefix, NULL, skip_strange, &l, NULL) == 0)
 		for (size_t i = l.count; i > 0 && !gone; i--)
-			gone = says_gone(r, s, l.name[i - 1], &snap);
+			gone = says_gone(r, t, l.name[i - 1], &snap);
 	free(l.name);
 	return gone;
 }

@@ -29,19 +29,28 @@ int record_value(const struct buf *text, const char *key, char *out, size_t room
  * "by", "why"; of the records on all tiers that answer the newest about a snapshot counts. One that
  * no tier has readable is an error: it may be a hold.
  */
+struct record_hold {
+	char id[96];
+	char by[320]; /* who said so; "" where the record does not tell */
+	char why[1024];
+};
 struct record_holds {
-	char (*id)[96];
+	struct record_hold *hold;
 	size_t count;
 	char (*missing)[LAYOUT_NAME]; /* records that other tiers have and t has not */
 	size_t missings;
+	uint8_t names[DIGEST_LEN]; /* of all records that were read */
 };
 /* t must answer; NULL: those that do. record_holds_done() in any case. */
 int record_holds(const struct repo *r, struct tier *t, struct record_holds *ret, struct err *e);
 void record_holds_done(struct record_holds *h);
+/* Once more: 1 a record has come or gone and all were read anew, 0 *h is still what it is, -1. */
+int record_holds_again(const struct repo *r, struct tier *t, struct record_holds *h, struct err *e);
 /* Brings what is missing there to t, byte for byte. How many, or -1. */
 int record_holds_bring(const struct repo *r, struct tier *t, const struct record_holds *h,
     struct err *e);
-bool record_held(const struct record_holds *h, const char *id);
+/* NULL: that one is not held. */
+const struct record_hold *record_held(const struct record_holds *h, const char *id);
 
 /*
  * What a person let go of past the rules is written down before it is gone: as rec/run, by these
@@ -51,17 +60,22 @@ bool record_held(const struct record_holds *h, const char *id);
 #define RECORD_RETIRE "expire --retire"	  /* object SOURCE */
 #define RECORD_DISCARD "expire --discard" /* object snap/ID */
 /*
- * Did somebody who may sign write down on this store that this snapshot is let go of, alone or with
- * all of its source, later than it was made? What cannot be read says no.
+ * Did somebody who may sign write down on this tier, of this tier, that this snapshot is let go of
+ * there, alone or with all of its source, later than it was made? What cannot be read says no.
  */
-bool record_let_go(const struct repo *r, struct store *s, const char *id);
+bool record_let_go(const struct repo *r, const struct tier *t, const char *id);
 
+#define RECORD_VERIFIED "verified" /* the tier was seen to hold that snapshot whole */
+#define RECORD_BROKEN "broken"	   /* and not to */
 /*
  * Calls back for each rec/verified of a source on this store, oldest first: which snapshot was
  * proved, at what level, when. seen ends it by -1. A record that cannot be read is an error, for
  * the last proof may not be lost.
  */
 int record_verified(const struct repo *r, struct store *s, const char *source,
+    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e);
+/* The same of rec/broken: which one was found bad or incomplete, by looking at what level, when. */
+int record_broken(const struct repo *r, struct store *s, const char *source,
     int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e);
 
 #endif

@@ -21,6 +21,7 @@ repo_free(struct repo *r)
 		return;
 	keyring_free(r->keys);
 	repo_chain_done(&r->chain);
+	free(r->escrow_pem);
 	free(r->clock_path);
 	free(r);
 }

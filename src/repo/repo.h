@@ -19,6 +19,11 @@ struct repo {
 	struct keyring *keys;
 	struct repo_chain chain;
 	struct tier_set *tiers; /* borrowed */
+	char *escrow_pem; /* public key of the escrow, owned; NULL: none, or it could not be read */
+	/* Its recipient; "e": it could not be read, so any escrow's counts; "": there is none. */
+	char escrow[KEK_RECIPIENT];
+	/* That of the kek it was opened by; "": not known, or it was the escrow's private half. */
+	char kek[KEK_RECIPIENT];
 	char *clock_path; /* file in `state` that remembers this host's clock; NULL: none */
 };
 
@@ -27,6 +32,7 @@ struct repo_options {
 	uint64_t pack_size;
 	const struct kek *kek;
 	const char *escrow_pem; /* NULL: none */
+	bool escrow_unread;	/* there is one, and it could not be read */
 	struct sign_key *sign;	/* taken over by the repo's keyring on success */
 	/* File in `state` that remembers repository id and highest repo/<n> seen; NULL: none. */
 	const char *pin_path;
@@ -54,8 +60,9 @@ void repo_free(struct repo *r);
 
 /*
  * New data key epoch, whose name is told; its key objects on every tier, read back, before it is
- * used. Of hosts that rotate at once each makes its own; the newest of them seals. All of these
- * want every tier reachable (else ERR_REMOTE) and the private signing key.
+ * used. One that a call of more than a minute ago has left half made is finished instead. Of hosts
+ * that rotate at once each makes its own; the newest of them seals. All of these want every tier
+ * reachable (else ERR_REMOTE) and the private signing key.
  */
 int repo_rotate_data(struct repo *r, const struct repo_options *o, uint8_t epoch[LAYOUT_EPOCH],
     struct err *e);
@@ -67,12 +74,14 @@ int repo_rotate_kek(struct repo *r, const struct kek *old_kek, const struct kek 
     const char *escrow_pem, struct err *e);
 /*
  * repo/<n+1> that adds a signer, signed by the old and the new key. new_key stays the caller's; r
- * goes on signing with the old.
+ * goes on signing with the old. Where the key was added before and some tier does not know it yet,
+ * that is finished; ERR_EXISTS when all know it.
  */
 int repo_rotate_signer(struct repo *r, struct sign_key *new_key, struct err *e);
 /*
  * Brings repo/ and key/ objects that one tier lacks from others; what copy and init call, and
- * what a backup calls before it writes to a tier. 1 something was brought, 0 all was there, -1.
+ * what a backup calls before it writes to a tier. An epoch that no tier has wrapped for the escrow
+ * is, where this host may sign. 1 something was brought or made, 0 all was there, -1.
  */
 int repo_spread(struct repo *r, struct tier *to, struct err *e);
 

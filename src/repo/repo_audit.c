@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "repo/repo_scan.h"
+#include "repo/repo_spread.h"
 
 struct auditing {
 	struct repo *r;
@@ -37,6 +38,9 @@ repo_audit_judge(void *arg, const char *name, const struct buf *bytes, struct er
 	if (layout_repo_parse(name, &n) == -1)
 		return keyring_check(r->keys, name, bytes, e);
 	digest_sha256(bytes->data, bytes->len, sha);
+	if (repo_chain_rival(&r->chain, n, bytes))
+		return err_set(e, ERR_CORRUPT, "is one of two that were made at once by two rotations of "
+		    "the signing key: the other one counts");
 	if (n >= r->chain.count || memcmp(sha, r->chain.item[n].sha, DIGEST_LEN) != 0)
 		return err_set(e, ERR_CORRUPT, "is not the one that was verified: damaged, forged, or "
 		    "of another repository");
@@ -121,6 +125,32 @@ shut(struct auditing *u, const uint8_t epoch[LAYOUT_EPOCH])
 	flaw(u->ret, layout_key(epoch, u->ours, name), &why);
 }
 
+static bool
+begins(const char *name, const char *prefix)
+{
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* The key in the safe must open it as well. */
+static void
+check_escrow(struct auditing *u, const struct keyring_epoch *ep)
+{
+	const struct repo_audit *a = u->ret;
+	char name[LAYOUT_NAME], hex[TEXT_HEX(LAYOUT_EPOCH)];
+	struct err why = { 0 };
+
+	layout_key(ep->epoch, u->r->escrow, name);
+	for (size_t i = 0; i < a->sounds; i++)
+		if (begins(a->sound[i], name))
+			return;
+	for (size_t i = 0; i < a->count; i++)
+		if (begins(a->flaw[i].object, name))
+			return;
+	err_set(&why, ERR_NOTFOUND, "was never made: the escrow key does not open key epoch %s",
+	    text_hex(ep->epoch, LAYOUT_EPOCH, hex));
+	flaw(u->ret, name, &why);
+}
+
 /* Both what we hold open and what the tier speaks of must be opened there. */
 static void
 check_epochs(struct auditing *u)
@@ -136,6 +166,8 @@ check_epochs(struct auditing *u)
 			u->ret->opened++;
 		else
 			shut(u, keys->epoch[i].epoch);
+		if (u->r->escrow[0] != '\0')
+			check_escrow(u, &keys->epoch[i]);
 	}
 	for (size_t i = 0; i < u->ret->sounds; i++)
 		if (layout_key_parse(u->ret->sound[i], epoch, recipient, sizeof(recipient)) == 0 &&
@@ -156,7 +188,8 @@ look_at_all(struct auditing *u, const struct repo_scan *s, const struct repo_sca
 		if (look(u, target->name[i], e) == -1)
 			return -1;
 	for (const char *other = NULL; (other = repo_scan_next(s, other)) != NULL;)
-		if (is_key(other) && !repo_scan_has(target, other))
+		if (is_key(other) && !repo_scan_has(target, other) &&
+		    repo_spread_wanted(u->r, other))
 			miss_key(u, other);
 	check_epochs(u);
 	return 0;

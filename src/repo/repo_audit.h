@@ -26,8 +26,8 @@ struct repo_audit {
 
 /*
  * Must be there: every repo/<n> of the chain, byte for byte; every key object that some tier has
- * sound. What is there under another such name must be sound, too. -1 only when the tier cannot be
- * asked, ERR_REMOTE; *ret is to be freed by repo_audit_done() in any case.
+ * sound; one for the escrow of each epoch. What is there under another such name must be sound, too.
+ * -1 only when the tier cannot be asked, ERR_REMOTE; *ret is to be freed by repo_audit_done() in any case.
  */
 int repo_audit(struct repo *r, const struct kek *kek, struct tier *t, struct repo_audit *ret,
     struct err *e);

@@ -114,12 +114,38 @@ load_first(const struct repo_scan *s, struct identity *ret, struct err *e)
 	return -1;
 }
 
-/* The first good copy of the next one; e: what is wrong with the best of the others. */
+/*
+ * Two hosts may add a signer at once, each on the tier that it asks first. Both are rightful, so all
+ * hosts must choose the same one, whatever the order of their tiers.
+ */
+static bool
+goes_before(const struct identity *a, const struct identity *b)
+{
+	if (a->created_ns != b->created_ns)
+		return a->created_ns < b->created_ns;
+	return memcmp(a->sha, b->sha, DIGEST_LEN) < 0;
+}
+
+bool
+repo_chain_rival(const struct repo_chain *c, unsigned n, const struct buf *text)
+{
+	struct identity it = { 0 };
+	bool is = n > 0 && n < c->count && identity_parse(text, &it, NULL) == 0 &&
+	    identity_check(&it, &c->item[n - 1], NULL) == 0 &&
+	    memcmp(it.sha, c->item[n].sha, DIGEST_LEN) != 0;
+
+	identity_done(&it);
+	return is;
+}
+
+/* The good copy of the next one that counts; e: what is wrong with the best of the others. */
 static int
 load_next(const struct repo_scan *s, const struct identity *before, struct identity *ret,
     struct err *e)
 {
+	struct identity it = { 0 };
 	char name[LAYOUT_NAME];
+	bool found = false;
 
 	layout_repo(before->number + 1, name);
 	err_set(e, ERR_CORRUPT, "'%s' is missing, though higher ones are there", name);
@@ -128,15 +154,22 @@ load_next(const struct repo_scan *s, const struct identity *before, struct ident
 
 		if (!repo_scan_has(&s->tier[i], name))
 			continue;
-		if (repo_chain_read(&s->tier[i], before->number + 1, before, ret, &why) == 0) {
-			err_clear(e);
-			return 0;
-		}
-		/* Damage is final; any other answer may hide a good copy. */
-		if (e->kind == ERR_CORRUPT)
+		if (repo_chain_read(&s->tier[i], before->number + 1, before, &it, &why) == 0) {
+			if (!found || goes_before(&it, ret)) {
+				identity_done(ret);
+				*ret = it;
+				it = (struct identity){ 0 };
+			}
+			identity_done(&it);
+			found = true;
+		} else if (e->kind == ERR_CORRUPT) {
+			/* Damage is final; any other answer may hide a good copy. */
 			*e = why;
+		}
 	}
-	return -1;
+	if (found)
+		err_clear(e);
+	return found ? 0 : -1;
 }
 
 int

@@ -20,6 +20,8 @@ int repo_chain_load(const struct repo_scan *s, struct repo_chain *ret, struct er
 /* One tier's copy of repo/<n>, which must follow `before` (NULL: is repo/0), verified. */
 int repo_chain_read(const struct repo_scan_tier *t, unsigned n, const struct identity *before,
     struct identity *ret, struct err *e);
+/* Is it another rightful repo/<n> than the one of the chain: of two added at once, the other? */
+bool repo_chain_rival(const struct repo_chain *c, unsigned n, const struct buf *text);
 void repo_chain_done(struct repo_chain *c);
 /* Takes *it over as the last one (which it must follow) and empties it. */
 void repo_chain_add(struct repo_chain *c, struct identity *it);

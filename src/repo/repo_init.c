@@ -94,6 +94,7 @@ make_identity(struct tier_set *tiers, const struct repo_options *o, struct err *
 
 /*
  * The key object of one epoch for one recipient, unless some tier has it: spreading brings that.
+ * 1 made, 0, -1.
  */
 static int
 make_key(struct repo *r, const struct repo_scan *s, const struct keyring_epoch *ep,
@@ -106,26 +107,30 @@ make_key(struct repo *r, const struct repo_scan *s, const struct keyring_epoch *
 	buf_init(&text, KEYRING_TEXT_MAX);
 	rc = keyring_object(r->keys, ep, o->kek, escrow ? o->escrow_pem : NULL, name, &text, e);
 	if (rc == 0 && !repo_scan_anywhere(s, name))
-		rc = repo_spread_put_all(r->tiers, name, &text, e);
+		rc = repo_spread_put_all(r->tiers, name, &text, e) == -1 ? -1 : 1;
 	buf_done(&text);
 	return rc;
 }
 
-/* Every epoch has an object for the kek and for the escrow. */
+/* Every epoch has an object for the kek and for the escrow. 1 some were made, 0 none, -1. */
 static int
 make_keys(struct repo *r, const struct repo_scan *s, const struct repo_options *o, struct err *e)
 {
+	int some = 0, by_kek, by_escrow = 0;
+
 	if (r->keys->epochs == 0)
 		keyring_add_epoch(r->keys, clock_real_ns());
 	for (size_t i = 0; i < r->keys->epochs; i++) {
 		const struct keyring_epoch *ep = &r->keys->epoch[i];
 
-		if (make_key(r, s, ep, o, false, e) == -1)
+		by_kek = make_key(r, s, ep, o, false, e);
+		if (by_kek != -1 && o->escrow_pem != NULL)
+			by_escrow = make_key(r, s, ep, o, true, e);
+		if (by_kek == -1 || by_escrow == -1)
 			return -1;
-		if (o->escrow_pem != NULL && make_key(r, s, ep, o, true, e) == -1)
-			return -1;
+		some = some || by_kek == 1 || by_escrow == 1;
 	}
-	return 0;
+	return some;
 }
 
 /* Opens what is there, makes missing keys, brings everything to every tier. */
@@ -135,7 +140,7 @@ complete(struct tier_set *tiers, const struct repo_options *o, const struct repo
 {
 	struct repo_scan s;
 	struct repo *r = NULL;
-	int rc = -1;
+	int rc = -1, keys = 0;
 
 	repo_scan(tiers, &s);
 	if (s.away > 0) {
@@ -147,14 +152,16 @@ complete(struct tier_set *tiers, const struct repo_options *o, const struct repo
 	if (r->keys->epochs == 0 && need_private(o, e) == -1)
 		goto out;
 	r->keys->sign = o->sign;
-	if (o->sign != NULL && sign_key_is_private(o->sign) && make_keys(r, &s, o, e) == -1)
+	if (o->sign != NULL && sign_key_is_private(o->sign))
+		keys = make_keys(r, &s, o, e);
+	if (keys == -1)
 		goto out;
 	for (size_t i = 0; i < tiers->count; i++) {
 		int got = repo_spread(r, &tiers->tier[i], e);
 
 		if (got == -1)
 			goto out;
-		if (got == 1 || !before->tier[i].holds)
+		if (got == 1 || keys == 1 || !before->tier[i].holds)
 			++*made;
 	}
 	rc = 0;

@@ -6,8 +6,9 @@
  * from the safe) believes the chain as it finds it; there is nothing to hold against it.
  *
  * Key objects of all tiers count together, so that one lost or damaged copy does no harm. But
- * only an epoch that is on every tier that answers may seal: a rotation that was cut short must
- * not leave packs whose key is on one tier alone.
+ * only an epoch that is on every tier that answers, for the escrow as well, may seal: a rotation
+ * that was cut short must not leave packs whose key is on one tier alone, or that the key in the
+ * safe does not open.
  */
 #include "repo/repo_load.h"
 
@@ -73,9 +74,9 @@ no_key(const struct repo_scan *s, const struct repo *r, const struct kek *kek,
 	if (bad->kind != ERR_NONE)
 		err_set(e, ERR_KEY, "no key object of the repository opens: %s", bad->text);
 	else
-		err_set(e, ERR_KEY, "the %s%s is not one that the repository's keys are wrapped "
-		    "for", kek->kind == KEK_PASSPHRASE ? "passphrase" : "key-encryption key ",
-		    ours);
+		err_set(e, ERR_KEY, "the %s%s%s is not one that the repository's keys are wrapped "
+		    "for", kek->kind == KEK_PASSPHRASE ? "passphrase" : "key-encryption key",
+		    ours[0] == '\0' ? "" : " ", ours);
 	err_line(e, "wrapped", "for %s", buf_str(&list));
 	buf_done(&list);
 	return err_line(e, "fix", "[keys] kek must name the key, or the passphrase, of one of "
@@ -109,20 +110,59 @@ for_us(const char *name, const struct kek *kek, const char *ours)
 	return kek->kind == KEK_PASSPHRASE ? recipient[0] == 'p' : strcmp(recipient, ours) == 0;
 }
 
+/* Who the escrow is. A key that cannot be read is no reason not to restore. */
 static void
-mark_everywhere(struct keyring *k, const struct repo_scan *s, const char *ours)
+load_escrow(struct repo *r, const struct repo_options *o)
+{
+	struct kek_ready ready = { 0 };
+
+	if (o->escrow_pem != NULL && kek_prepare_escrow(o->escrow_pem, &ready, NULL) == 0) {
+		r->escrow_pem = xstrdup(o->escrow_pem);
+		memcpy(r->escrow, ready.recipient, sizeof(r->escrow));
+	} else if (o->escrow_pem != NULL || o->escrow_unread) {
+		memcpy(r->escrow, "e", sizeof("e"));
+	}
+	kek_ready_done(&ready);
+}
+
+/* Which tiers have a key object of that epoch for one whose name begins so? */
+static void
+count_tiers(const struct repo_scan *s, const struct keyring_epoch *ep, const char *recipient,
+    bool *any, bool *all)
 {
 	char name[LAYOUT_NAME];
 
-	for (size_t i = 0; i < k->epochs; i++) {
-		bool all = true;
+	layout_key(ep->epoch, recipient, name);
+	*any = false;
+	*all = true;
+	for (size_t t = 0; t < s->count; t++) {
+		if (s->tier[t].away || !s->tier[t].holds)
+			continue;
+		if (repo_scan_begins(&s->tier[t], name))
+			*any = true;
+		else
+			*all = false;
+	}
+}
 
-		layout_key(k->epoch[i].epoch, ours, name);
-		for (size_t t = 0; t < s->count; t++)
-			if (!s->tier[t].away && s->tier[t].holds &&
-			    !repo_scan_has(&s->tier[t], name))
-				all = false;
-		k->epoch[i].everywhere = all;
+static void
+mark_everywhere(struct repo *r, const struct repo_scan *s, const char *ours)
+{
+	const char *const recipient[] = { ours, r->escrow };
+
+	for (size_t i = 0; i < r->keys->epochs; i++) {
+		struct keyring_epoch *ep = &r->keys->epoch[i];
+
+		ep->whole = ep->everywhere = true;
+		for (size_t k = 0; k < ARRAY_LEN(recipient); k++) {
+			bool any, all;
+
+			if (recipient[k][0] == '\0')
+				continue;
+			count_tiers(s, ep, recipient[k], &any, &all);
+			ep->whole = ep->whole && any;
+			ep->everywhere = ep->everywhere && all;
+		}
 	}
 }
 
@@ -149,7 +189,9 @@ load_keys(struct repo *r, const struct repo_scan *s, const struct repo_options *
 	if (r->keys->epochs == 0)
 		return any ? no_key(s, r, o->kek, &bad, e) : 0;
 	keyring_recipient(r->keys, o->kek, ours, NULL);
-	mark_everywhere(r->keys, s, ours);
+	if (o->kek->kind != KEK_ESCROW)
+		memcpy(r->kek, ours, sizeof(r->kek));
+	mark_everywhere(r, s, ours);
 	return 0;
 }
 
@@ -176,6 +218,7 @@ repo_load(struct tier_set *tiers, const struct repo_scan *s, const struct repo_o
 	r->keys = keyring_new(r->id);
 	for (size_t i = 0; i < last->signers; i++)
 		keyring_add_signer(r->keys, last->signer[i].pub, last->signer[i].from_ns);
+	load_escrow(r, o);
 	if (load_keys(r, s, o, e) == -1)
 		goto out;
 	*ret = r;

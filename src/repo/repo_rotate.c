@@ -3,16 +3,26 @@
  * object is on every tier, or an old key object removed before the new one was proved to open. So
  * each of these wants all tiers, writes, reads back, opens what it read with a fresh keyring, and
  * only then uses or removes anything. Cut short anywhere, what is left is more key objects than
- * needed, never fewer.
+ * needed, never fewer; and the same call again finishes what it finds half made, where a second
+ * beginning would leave the first for ever.
  */
 #include "repo/repo.h"
 
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "repo/repo_audit.h"
 #include "repo/repo_ours.h"
 #include "repo/repo_scan.h"
 #include "repo/repo_spread.h"
+#include "store/aside.h"
+
+/* So often other hosts may begin an epoch while we change the kek. */
+#define ROUNDS_MOST 10
+
+/* A few kilobytes to each tier: after that a rotation is not under way any more. */
+#define ROTATE_NS (60 * CLOCK_S)
 
 static int
 need_all(struct repo *r, const char *what, struct err *e)
@@ -81,11 +91,11 @@ wrap(struct repo *r, const struct keyring_epoch *ep, const struct kek *kek, cons
 	repo_scan(r->tiers, &s);
 	buf_init(&text, KEYRING_TEXT_MAX);
 	rc = keyring_object(r->keys, ep, kek, escrow_pem, name, &text, e);
-	if (rc == 0 && !repo_scan_anywhere(&s, name))
-		rc = repo_spread_put_all(r->tiers, name, &text, e);
+	for (size_t i = 0; i < r->tiers->count && rc != -1 && !repo_scan_anywhere(&s, name); i++)
+		rc = repo_spread_key(r, &r->tiers->tier[i], name, &text, e);
 	buf_done(&text);
 	repo_scan_done(&s);
-	return rc;
+	return rc == -1 ? -1 : 0;
 }
 
 /*
@@ -107,19 +117,96 @@ wrap_epoch(struct repo *r, const struct keyring_epoch *ep, const struct kek *kek
 	return prove(r, kek, name, ep, e);
 }
 
+static int
+half_made(const uint8_t epoch[LAYOUT_EPOCH], struct err *e)
+{
+	char hex[TEXT_HEX(LAYOUT_EPOCH)];
+
+	err_line(e, "state", "key epoch %s may be half made; nothing is sealed under it until it is "
+	    "whole", text_hex(epoch, LAYOUT_EPOCH, hex));
+	return err_line(e, "fix", "once that is mended, `ffdr key rotate` again finishes it");
+}
+
+/*
+ * One that a rotation cut short has left: no older than the one that seals, and not so young that
+ * another host may be at it. NULL: none.
+ */
+static const struct keyring_epoch *
+unfinished(const struct keyring *k)
+{
+	const struct keyring_epoch *current = keyring_current(k);
+	const int64_t young = clock_real_ns() - ROTATE_NS;
+
+	for (const struct keyring_epoch *ep = k->epoch + k->epochs; ep-- > k->epoch;)
+		if (ep != current && !ep->everywhere && ep->created_ns >= current->created_ns &&
+		    ep->created_ns <= young)
+			return ep;
+	return NULL;
+}
+
+/*
+ * The newest by this time seals, and a clock may have been ahead when an earlier one was made: that
+ * must not go on sealing when somebody has a reason to begin anew.
+ */
+static int64_t
+later_than_all(const struct keyring *k)
+{
+	int64_t ns = clock_real_ns();
+
+	for (size_t i = 0; i < k->epochs; i++)
+		if (k->epoch[i].created_ns + CLOCK_S > ns)
+			ns = k->epoch[i].created_ns + CLOCK_S;
+	return ns;
+}
+
+/*
+ * Another host may have changed the kek meanwhile, and not have seen this epoch: then who removes
+ * the old kek loses it. It is that host which looks last, or we: see repo_rotate_kek().
+ */
+static int
+kek_is_still_it(struct repo *r, const struct kek *kek, const uint8_t epoch[LAYOUT_EPOCH],
+    struct err *e)
+{
+	char ours[KEK_RECIPIENT], name[LAYOUT_NAME], hex[TEXT_HEX(LAYOUT_EPOCH)];
+	struct repo_scan s;
+	bool others = false, found = false;
+
+	if (keyring_recipient(r->keys, kek, ours, e) == -1)
+		return -1;
+	repo_scan(r->tiers, &s);
+	for (size_t i = 0; i < r->keys->epochs; i++) {
+		if (memcmp(r->keys->epoch[i].epoch, epoch, LAYOUT_EPOCH) == 0)
+			continue;
+		others = true;
+		found |= repo_scan_anywhere(&s, layout_key(r->keys->epoch[i].epoch, ours, name));
+	}
+	repo_scan_done(&s);
+	if (!others || found || kek->kind == KEK_ESCROW)
+		return 0;
+	err_set(e, ERR_REFUSED, "another host has changed the key-encryption key meanwhile: key epoch %s "
+	    "is wrapped for the old one", text_hex(epoch, LAYOUT_EPOCH, hex));
+	return err_line(e, "fix", "before the old key is removed, and with it still in the configuration: "
+	    "`ffdr key rotate --kek REFERENCE` of the new one, once more");
+}
+
 int
 repo_rotate_data(struct repo *r, const struct repo_options *o, uint8_t epoch[LAYOUT_EPOCH],
     struct err *e)
 {
+	const struct keyring_epoch *begun = unfinished(r->keys), *ep = begun;
+
 	if (need_all(r, "a new data key", e) == -1)
 		return -1;
-	memcpy(epoch, keyring_add_epoch(r->keys, clock_real_ns())->epoch, LAYOUT_EPOCH);
-	if (wrap_epoch(r, keyring_find(r->keys, epoch), o->kek, o->escrow_pem, e) == -1) {
-		keyring_drop_epoch(r->keys, epoch);
-		return -1;
+	if (ep == NULL)
+		ep = keyring_add_epoch(r->keys, later_than_all(r->keys));
+	memcpy(epoch, ep->epoch, LAYOUT_EPOCH);
+	if (wrap_epoch(r, ep, o->kek, o->escrow_pem, e) == -1) {
+		if (ep != begun)
+			keyring_drop_epoch(r->keys, epoch);
+		return half_made(epoch, e);
 	}
 	keyring_set_everywhere(r->keys, epoch);
-	return 0;
+	return kek_is_still_it(r, o->kek, epoch, e);
 }
 
 /* Removes the key objects of a recipient from every tier. */
@@ -137,11 +224,104 @@ drop_recipient(struct repo *r, const char *recipient, struct err *e)
 	return 0;
 }
 
+/* A key object that a signer of ours has made, from any tier: 1, 0 there is no good one. */
+static int
+get_sound(struct repo *r, const char *name, struct buf *text)
+{
+	buf_reset(text);
+	return tier_get(r->tiers, NULL, name, text, repo_audit_judge, r, NULL, NULL) == 0;
+}
+
+static int
+not_opened(const uint8_t epoch[LAYOUT_EPOCH], struct err *e)
+{
+	char hex[TEXT_HEX(LAYOUT_EPOCH)];
+
+	err_set(e, ERR_KEY, "key epoch %s is on a tier, and neither the old nor the new key-encryption key "
+	    "opens it, so it cannot be wrapped for the new one", text_hex(epoch, LAYOUT_EPOCH, hex));
+	return err_line(e, "fix", "point [keys] kek at the key that opens it, or at the escrow's private "
+	    "half, and run the same command again");
+}
+
+struct learning {
+	struct repo *r;
+	const struct kek *old_kek, *new_kek;
+	const char *old; /* recipient to go; "": none */
+	bool again;	 /* an epoch was learnt, or an object for `old` is still there */
+};
+
+/* first: take in what opens. Else nothing may be left that does not. What is damaged says nothing. */
+static int
+learn_pass(struct learning *l, const struct repo_scan *s, bool first, struct err *e)
+{
+	struct keyring *keys = l->r->keys;
+	char recipient[KEK_RECIPIENT];
+	uint8_t epoch[LAYOUT_EPOCH];
+	const char *name = NULL;
+	struct buf text;
+	int rc = 0;
+
+	buf_init(&text, KEYRING_TEXT_MAX);
+	while (rc == 0 && (name = repo_scan_next(s, name)) != NULL) {
+		if (layout_key_parse(name, epoch, recipient, sizeof(recipient)) == -1)
+			continue;
+		if (keyring_find(keys, epoch) != NULL)
+			l->again |= strcmp(recipient, l->old) == 0;
+		else if (get_sound(l->r, name, &text) == 1 && !first)
+			rc = not_opened(epoch, e);
+		else if (text.len > 0 && (keyring_take(keys, l->old_kek, name, &text, NULL) == 1 ||
+		    keyring_take(keys, l->new_kek, name, &text, NULL) == 1))
+			l->again = true;
+	}
+	buf_done(&text);
+	return rc;
+}
+
+/* Every epoch on a tier is to be rewrapped, also one that another host began just now. */
+static int
+learn(struct learning *l, struct err *e)
+{
+	struct repo_scan s;
+	int rc;
+
+	l->again = false;
+	repo_scan(l->r->tiers, &s);
+	rc = learn_pass(l, &s, true, e);
+	if (rc == 0)
+		rc = learn_pass(l, &s, false, e);
+	repo_scan_done(&s);
+	return rc;
+}
+
+/*
+ * Another host may begin an epoch meanwhile, for the old kek. It looks after it has put what it has,
+ * and we look after we removed what we could: so one of the two sees the other.
+ */
+static int
+rewrap_all(struct repo *r, struct learning *l, const char *escrow_pem, struct err *e)
+{
+	for (int round = 0; round < ROUNDS_MOST; round++) {
+		for (size_t i = 0; i < r->keys->epochs; i++)
+			if (wrap_epoch(r, &r->keys->epoch[i], l->new_kek, escrow_pem, e) == -1)
+				return -1;
+		if (l->old[0] == '\0' && l->old_kek->kind != KEK_ESCROW)
+			return err_set(e, ERR_KEY, "the new key object is in place; the old passphrase "
+			    "opened none, so none was removed");
+		if ((l->old[0] != '\0' && drop_recipient(r, l->old, e) == -1) || learn(l, e) == -1)
+			return -1;
+		if (!l->again)
+			return 0;
+	}
+	return err_set(e, ERR_BUSY, "key objects for the old key-encryption key come back on a tier, %d "
+	    "times now", ROUNDS_MOST);
+}
+
 int
 repo_rotate_kek(struct repo *r, const struct kek *old_kek, const struct kek *new_kek,
     const char *escrow_pem, struct err *e)
 {
 	char old[KEK_RECIPIENT], new[KEK_RECIPIENT];
+	struct learning l = { .r = r, .old_kek = old_kek, .new_kek = new_kek, .old = old };
 
 	if (need_all(r, "a new key-encryption key", e) == -1 ||
 	    keyring_recipient(r->keys, old_kek, old, e) == -1 ||
@@ -150,16 +330,13 @@ repo_rotate_kek(struct repo *r, const struct kek *old_kek, const struct kek *new
 	if (old[0] != '\0' && strcmp(old, new) == 0)
 		return err_set(e, ERR_REFUSED, "the new key-encryption key is the old one, %s",
 		    old);
-	for (size_t i = 0; i < r->keys->epochs; i++)
-		if (wrap_epoch(r, &r->keys->epoch[i], new_kek, escrow_pem, e) == -1)
-			return -1;
 	/* Opened by the escrow's private half: that recipient stays. */
 	if (old_kek->kind == KEK_ESCROW)
-		return 0;
-	if (old[0] == '\0')
-		return err_set(e, ERR_KEY, "the new key object is in place; the old passphrase "
-		    "opened none, so none was removed");
-	return drop_recipient(r, old, e);
+		old[0] = '\0';
+	if (learn(&l, e) == -1)
+		return -1;
+	memcpy(r->kek, new, sizeof(r->kek)); /* from here on it is what belongs onto every tier */
+	return rewrap_all(r, &l, escrow_pem, e);
 }
 
 /* The successor of the repository object, with one more signer. */
@@ -204,6 +381,48 @@ adopt_successor(struct repo *r, const struct buf *text, struct err *e)
 	return 0;
 }
 
+/* The last of the chain, where a rival has its name on that tier. 1 put there, 0 it was, -1. */
+static int
+settle_rival(struct repo *r, struct tier *t, struct err *e)
+{
+	const unsigned n = repo_chain_last(&r->chain)->number;
+	char name[LAYOUT_NAME], kept[ASIDE_NAME];
+	struct buf good, there;
+	int rc = 0;
+
+	layout_repo(n, name);
+	buf_init(&good, IDENTITY_TEXT_MAX);
+	buf_init(&there, IDENTITY_TEXT_MAX);
+	if (store_get(t->store, name, &there, NULL) == 0 && repo_chain_rival(&r->chain, n, &there)) {
+		rc = tier_get(r->tiers, NULL, name, &good, repo_audit_judge, r, NULL, e);
+		if (rc == 0 && aside_keep(t->store, name, kept, e) == -1)
+			rc = -1;
+		if (rc == 0)
+			rc = store_put(t->store, name, good.data, good.len, STORE_REPLACE, e);
+	}
+	buf_done(&good);
+	buf_done(&there);
+	return rc == -1 ? err_in(e, "tier '%s'", t->name) : rc;
+}
+
+/* An earlier call has made the object and did not reach every tier. */
+static int
+finish_signer(struct repo *r, struct err *e)
+{
+	int brought = 0;
+
+	for (size_t i = 0; i < r->tiers->count; i++) {
+		int rc = settle_rival(r, &r->tiers->tier[i], e), more;
+
+		more = rc == -1 ? -1 : repo_spread(r, &r->tiers->tier[i], e);
+		if (more == -1)
+			return -1;
+		brought |= rc | more;
+	}
+	return brought == 1 ? 0 : err_set(e, ERR_EXISTS, "the repository knows that signing key "
+	    "already, and so does every tier");
+}
+
 int
 repo_rotate_signer(struct repo *r, struct sign_key *new_key, struct err *e)
 {
@@ -219,11 +438,17 @@ repo_rotate_signer(struct repo *r, struct sign_key *new_key, struct err *e)
 		    "whose private half is not here");
 	sign_key_id(sign_key_public(new_key), id);
 	if (keyring_signer(r->keys, id) != NULL)
-		return err_set(e, ERR_EXISTS, "the repository knows that signing key already");
+		return finish_signer(r, e);
 	buf_init(&text, IDENTITY_TEXT_MAX);
 	layout_repo(r->number + 1, name);
-	if (write_successor(r, new_key, &text, e) == 0 &&
-	    repo_spread_put_all(r->tiers, name, &text, e) == 0)
+	if (write_successor(r, new_key, &text, e) == 0)
+		rc = repo_spread_put_all(r->tiers, name, &text, e);
+	if (rc == -1 && e->kind == ERR_EXISTS) {
+		e->kind = ERR_BUSY;
+		err_line(e, "fix", "another host is adding a signing key, too: change no configuration "
+		    "yet, and run the same command again");
+	}
+	if (rc == 0)
 		rc = adopt_successor(r, &text, e);
 	buf_done(&text);
 	return rc;

@@ -131,6 +131,15 @@ repo_scan_has(const struct repo_scan_tier *t, const char *name)
 }
 
 bool
+repo_scan_begins(const struct repo_scan_tier *t, const char *prefix)
+{
+	for (size_t i = 0; i < t->names && !t->away; i++)
+		if (strncmp(t->name[i], prefix, strlen(prefix)) == 0)
+			return true;
+	return false;
+}
+
+bool
 repo_scan_anywhere(const struct repo_scan *s, const char *name)
 {
 	for (size_t i = 0; i < s->count; i++)

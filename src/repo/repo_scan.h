@@ -28,6 +28,7 @@ void repo_scan_done(struct repo_scan *s);
 /* What was seen of that tier; NULL when it is not of the set. */
 const struct repo_scan_tier *repo_scan_find(const struct repo_scan *s, const struct tier *t);
 bool repo_scan_has(const struct repo_scan_tier *t, const char *name);
+bool repo_scan_begins(const struct repo_scan_tier *t, const char *prefix); /* has it such a name? */
 bool repo_scan_anywhere(const struct repo_scan *s, const char *name);
 /*
  * The next name after `after` (NULL: the first) on any tier that holds the repository; NULL at

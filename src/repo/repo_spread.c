@@ -58,6 +58,17 @@ bring(struct repo *r, struct tier *to, const char *name, struct err *e)
 	return rc;
 }
 
+bool
+repo_spread_wanted(const struct repo *r, const char *name)
+{
+	char recipient[KEK_RECIPIENT];
+	uint8_t epoch[LAYOUT_EPOCH];
+
+	return r->kek[0] == '\0' ||
+	    layout_key_parse(name, epoch, recipient, sizeof(recipient)) == -1 ||
+	    recipient[0] == 'e' || strcmp(recipient, r->kek) == 0;
+}
+
 /* Brings what the target lacks, either the repo/ or the key/ objects; 1 something, 0 nothing. */
 static int
 bring_all(struct repo *r, const struct repo_scan *s, const struct repo_scan_tier *target,
@@ -68,7 +79,7 @@ bring_all(struct repo *r, const struct repo_scan *s, const struct repo_scan_tier
 
 	while ((name = repo_scan_next(s, name)) != NULL) {
 		if ((strncmp(name, "repo/", strlen("repo/")) == 0) != repo ||
-		    repo_scan_has(target, name))
+		    repo_scan_has(target, name) || !repo_spread_wanted(r, name))
 			continue;
 		got = bring(r, target->tier, name, e);
 		if (got == -1)
@@ -76,6 +87,67 @@ bring_all(struct repo *r, const struct repo_scan *s, const struct repo_scan_tier
 		rc = got == 1 ? 1 : rc;
 	}
 	return rc;
+}
+
+int
+repo_spread_key(struct repo *r, struct tier *t, const char *name, const struct buf *text, struct err *e)
+{
+	struct err other = { 0 };
+	struct buf back;
+	int rc = repo_spread_put(t, name, text, e);
+
+	if (rc != -1 || e->kind != ERR_EXISTS)
+		return rc;
+	buf_init(&back, KEYRING_TEXT_MAX);
+	if (store_get(t->store, name, &back, &other) == 0 &&
+	    keyring_check(r->keys, name, &back, &other) == 0) {
+		err_clear(e);
+		rc = 0;
+	}
+	buf_done(&back);
+	return rc;
+}
+
+/* Does the repository know that escrow, by any epoch? A new one is for `init` to bring in. */
+static bool
+escrow_known(const struct repo *r, const struct repo_scan *s)
+{
+	char name[LAYOUT_NAME];
+
+	for (size_t i = 0; i < r->keys->epochs; i++)
+		if (repo_scan_anywhere(s, layout_key(r->keys->epoch[i].epoch, r->escrow, name)))
+			return true;
+	return false;
+}
+
+/*
+ * A rotation that was cut short has left an epoch that the key in the safe does not open. Who holds
+ * it open can wrap it. 1 some were made, 0 none, -1.
+ */
+static int
+wrap_for_escrow(struct repo *r, const struct repo_scan *s, struct tier *to, struct err *e)
+{
+	char name[LAYOUT_NAME];
+	struct buf text;
+	int rc = 0, some = 0;
+
+	if (r->escrow_pem == NULL || r->keys->sign == NULL ||
+	    !sign_key_is_private(r->keys->sign) || !escrow_known(r, s))
+		return 0;
+	buf_init(&text, KEYRING_TEXT_MAX);
+	for (size_t i = 0; i < r->keys->epochs && rc != -1; i++) {
+		const struct keyring_epoch *ep = &r->keys->epoch[i];
+
+		if (repo_scan_anywhere(s, layout_key(ep->epoch, r->escrow, name)))
+			continue;
+		buf_reset(&text);
+		rc = keyring_object(r->keys, ep, NULL, r->escrow_pem, name, &text, e);
+		if (rc != -1)
+			rc = repo_spread_key(r, to, name, &text, e);
+		some = 1;
+	}
+	buf_done(&text);
+	return rc == -1 ? -1 : some;
 }
 
 int
@@ -95,6 +167,11 @@ repo_spread(struct repo *r, struct tier *to, struct err *e)
 	/* A tier is the repository's once it has repo/0, so those go first. */
 	for (int pass = 0; pass < 2 && rc != -1; pass++) {
 		int got = bring_all(r, &s, target, pass == 0, e);
+
+		rc = got == 0 ? rc : got;
+	}
+	if (rc != -1) {
+		int got = wrap_for_escrow(r, &s, to, e);
 
 		rc = got == 0 ? rc : got;
 	}

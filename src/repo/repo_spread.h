@@ -12,4 +12,17 @@ int repo_spread_put(struct tier *t, const char *name, const struct buf *text, st
 int repo_spread_put_all(struct tier_set *tiers, const char *name, const struct buf *text,
     struct err *e);
 
+/*
+ * The same of a key object on one tier, where any sound one of that name will do: wrapping for the
+ * escrow gives other bytes each time, and another host may have been faster.
+ */
+int repo_spread_key(struct repo *r, struct tier *t, const char *name, const struct buf *text,
+    struct err *e);
+
+/*
+ * Belongs that object onto every tier? Not a key wrapped for another kek than ours: that was
+ * replaced, and a tier that was set back must not bring it into use again.
+ */
+bool repo_spread_wanted(const struct repo *r, const char *name);
+
 #endif

@@ -21,10 +21,11 @@ add(void *arg, const struct store_entry *entry, struct err *e)
 	struct snapshot_list *l = arg;
 	struct snapshot s = { .size = entry->size, .stored_ns = entry->time_ns };
 
+	(void)e;
 	if (layout_snap_parse(entry->name, &s.part) == -1) {
-		err_set(e, ERR_CORRUPT, "'%s' is no name of a snapshot: what it is must be known "
-		    "before anything is decided by this listing", entry->name);
-		return err_line(e, "fix", "move it elsewhere, or use the version of ffdr that made it");
+		if (l->strange++ == 0)
+			snprintf(l->first_strange, sizeof(l->first_strange), "%s", entry->name);
+		return 0;
 	}
 	memcpy(s.name, entry->name, strlen(entry->name) + 1);
 	l->item = mem_grow(l->item, &l->room, l->count + 1, sizeof(*l->item));
@@ -34,6 +35,23 @@ add(void *arg, const struct store_entry *entry, struct err *e)
 
 int
 snapshot_list(struct store *s, const char *source, struct snapshot_list *ret, struct err *e)
+{
+	struct snapshot_list l = { 0 };
+
+	if (snapshot_list_known(s, source, &l, e) == -1)
+		return -1;
+	if (l.strange > 0) {
+		err_set(e, ERR_CORRUPT, "'%s' is no name of a snapshot: what it is must be known before "
+		    "anything is decided by this listing", l.first_strange);
+		snapshot_list_done(&l);
+		return err_line(e, "fix", "move it elsewhere, or use the version of ffdr that made it");
+	}
+	*ret = l;
+	return 0;
+}
+
+int
+snapshot_list_known(struct store *s, const char *source, struct snapshot_list *ret, struct err *e)
 {
 	struct snapshot_list l = { 0 };
 	char prefix[LAYOUT_NAME];

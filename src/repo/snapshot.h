@@ -14,9 +14,17 @@ struct snapshot {
 struct snapshot_list {
 	struct snapshot *item; /* in byte order of names: by source, then time */
 	size_t count, room;
+	size_t strange; /* names there that are none of a snapshot, left out */
+	char first_strange[STORE_NAME_MAX + 1];
 };
-/* source NULL: of all. Prefix is snap/ . Names that are not of our form are ERR_CORRUPT. */
+/*
+ * source NULL: of all. Prefix is snap/ . Names that are not of our form are ERR_CORRUPT: before
+ * anything is removed by this listing it must be known what they are.
+ */
 int snapshot_list(struct store *s, const char *source, struct snapshot_list *ret, struct err *e);
+/* For who only reads, and says so: they are counted. */
+int snapshot_list_known(struct store *s, const char *source, struct snapshot_list *ret,
+    struct err *e);
 void snapshot_list_done(struct snapshot_list *l);
 const struct snapshot *snapshot_newest(const struct snapshot_list *l, const char *source);
 

@@ -65,6 +65,28 @@ wall_begin(const struct repo *r, const struct wall_options *o, struct err *e)
 }
 
 int
+wall_witness(const struct repo *r, struct err *e)
+{
+	struct err why = { 0 };
+	int64_t newest = 0;
+	bool first;
+
+	if (r->clock_path == NULL)
+		return 0;
+	first = !hostclock_remembered(r->clock_path);
+	if (first)
+		newest = wall_newest(r->tiers);
+	if (hostclock_check(r->clock_path, newest, &why) == -1 && why.kind == ERR_REFUSED) {
+		if (first)
+			(void)!hostclock_doubt(r->clock_path, newest, NULL);
+		*e = why;
+		return -1;
+	}
+	(void)!hostclock_remember(r->clock_path, newest, NULL);
+	return 0;
+}
+
+int
 wall_now(const struct repo *r, struct tier *t, int64_t *ret_ns, struct err *e)
 {
 	int64_t now, other;

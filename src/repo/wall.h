@@ -14,6 +14,12 @@ struct wall_options {
 	bool trusted, look_only;
 };
 int wall_begin(const struct repo *r, const struct wall_options *o, struct err *e);
+/*
+ * For a run that removes nothing, before it stores anything: is this time right by all that is
+ * known? Then it is remembered. ERR_REFUSED when not, and where this host remembers nothing, that
+ * what is stored speaks against its clock is. Memory that cannot be kept is no error.
+ */
+int wall_witness(const struct repo *r, struct err *e);
 /* When the newest manifest on any tier that answers was stored; 0: there is none. */
 int64_t wall_newest(const struct tier_set *tiers);
 /*

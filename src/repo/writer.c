@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "repo/chunks.h"
@@ -24,17 +23,25 @@
 #include "repo/packer.h"
 #include "repo/parent.h"
 #include "repo/presence.h"
+#include "repo/publish.h"
 #include "repo/snapshot.h"
+#include "repo/sorter.h"
 
 /* A run that has come so near to W stops and commits what it has: W / 24 is an hour. */
 #define LATE_PART 24
+
+/* Lines of a list in any order that wait in memory. */
+#define SORT_MAX (32u << 20)
 
 /* An entry between writer_begin and its line. */
 struct pending {
 	struct entry *was;  /* the parent's, copied; NULL */
 	struct entry *meta; /* as it is at the end */
+	uint8_t grain_log2;
 	bool keep;
 	bool begun; /* its contents are in hand */
+	bool loads; /* by: */
+	struct writer_loader loader;
 };
 
 struct writer {
@@ -49,6 +56,7 @@ struct writer {
 	struct cut *cut;
 	struct contents *contents;
 	struct chunks *chunks;
+	struct sorter *sorter; /* lines wait here when entries come in any order; NULL */
 	struct pending *now; /* begun, not ended; the cut's */
 	int64_t started_boot, longest;
 	int64_t newest_ns; /* of the names of this source that are there */
@@ -56,11 +64,23 @@ struct writer {
 	struct err trouble; /* why the newest manifest could not be read */
 };
 
+/* For the loader: no worker speaks to it any more. */
+static void
+tell_done(struct pending *p, struct entry *meta, const struct cut_loaded *got)
+{
+	struct writer_loaded said = {got->bytes, got->padded, got->cut_short};
+
+	if (p->loads && p->loader.done)
+		p->loader.done(p->loader.arg, meta, &said);
+	p->loads = false;
+}
+
 static void
 pending_free(struct pending *p)
 {
 	if (!p)
 		return;
+	tell_done(p, NULL, &(struct cut_loaded){0});
 	free(p->was);
 	free(p->meta);
 	free(p);
@@ -82,7 +102,7 @@ take_grain(void *arg, void *entry, const struct cut_grain *g, struct err *e)
 	struct pending *p = entry;
 
 	if (!p->begun) {
-		contents_begin(w->contents, LAYOUT_GRAIN_LOG2, p->was);
+		contents_begin(w->contents, p->grain_log2, p->was);
 		p->begun = true;
 	}
 	return contents_grain(w->contents, g, e);
@@ -109,7 +129,7 @@ fill_file(struct writer *w, struct pending *p, struct err *e)
 		take_over(p->meta, p->was);
 	} else {
 		if (!p->begun)
-			contents_begin(w->contents, LAYOUT_GRAIN_LOG2, p->was);
+			contents_begin(w->contents, p->grain_log2, p->was);
 		if (contents_end(w->contents, p->meta, e) == -1)
 			return -1;
 	}
@@ -128,11 +148,11 @@ add_line(struct writer *w, const struct entry *en, struct err *e)
 	for (size_t i = 0; i < en->needs; i++)
 		if (ledger_want(w->ledger, en->need[i].pack, en->need[i].grains, e) == -1)
 			return -1;
-	return chunks_add(w->chunks, en, e);
+	return w->sorter ? sorter_add(w->sorter, en, e) : chunks_add(w->chunks, en, e);
 }
 
 static int
-take_end(void *arg, void *entry, struct err *e)
+take_end(void *arg, void *entry, const struct cut_loaded *got, struct err *e)
 {
 	struct writer *w = arg;
 	struct pending *p = entry;
@@ -140,6 +160,7 @@ take_end(void *arg, void *entry, struct err *e)
 
 	if (p->meta->type == ENTRY_FILE && fill_file(w, p, e) == -1)
 		goto out;
+	tell_done(p, p->meta, got);
 	rc = add_line(w, p->meta, e);
 out:
 	if (rc == -1)
@@ -179,6 +200,30 @@ copy_or_null(const char *s)
 	return s ? xstrdup(s) : NULL;
 }
 
+/* The parent's manifest is another tier's: this one's is damaged. */
+static void
+note_fallback(struct writer *w)
+{
+	const char *text;
+	unsigned asides;
+
+	if (packs_fallbacks(reader_packs(w->reader), &asides, &text) > 0)
+		err_set(&w->trouble, ERR_CORRUPT, "%s", text);
+}
+
+/* Of what the parent names; the packs themselves are stored anew, as far as they are wanted. */
+static void
+note_lost(struct writer *w, const struct manifest *m, const bool *there)
+{
+	size_t lost = 0;
+
+	for (size_t i = 0; m && i < m->packs; i++)
+		lost += !there[i];
+	if (lost > 0 && w->trouble.kind == ERR_NONE)
+		err_set(&w->trouble, ERR_CORRUPT, "%zu of its %zu packs are not there as they were stored",
+		    lost, m->packs);
+}
+
 /*
  * The newest manifest of the source on this store, complete or partial, is what rule 1 allows to
  * reuse. When it cannot be read, a backup must still be possible: then an older one gives the
@@ -208,6 +253,8 @@ open_parent(struct writer *w, const struct writer_options *o, struct err *e)
 	}
 	if (skipped > 0)
 		w->trouble = why;
+	else if (w->reader)
+		note_fallback(w);
 	w->reuse = w->reader && skipped == 0 && !o->no_parent;
 	w->out.sequence = 1 + skipped;
 	rc = 0;
@@ -228,18 +275,21 @@ out:
  * pack broke.
  */
 static int
-make_parent(struct writer *w, bool renew, struct err *e)
+make_parent(struct writer *w, const struct writer_options *o, struct err *e)
 {
 	const struct manifest *m = w->reuse ? reader_manifest(w->reader) : NULL;
 	bool *there = xcalloc(m ? m->packs : 0, sizeof(*there));
 	int rc = m ? presence_check(w->tier->store, m, there, e) : 0;
 
 	if (rc == 0)
+		note_lost(w, m, there);
+	if (rc == 0)
 		w->parent = parent_new(&(struct parent_options){.reader = m ? w->reader : NULL,
 		    .there = there,
 		    .now_ns = w->out.started_ns,
 		    .horizon_ns = w->repo->horizon_ns,
-		    .renew = renew});
+		    .renew = o->read_all,
+		    .any_order = o->any_order});
 	free(there);
 	return rc;
 }
@@ -267,6 +317,8 @@ make_parts(struct writer *w, const struct writer_options *o)
 	c.maps = w->maps;
 	w->contents = contents_new(&c);
 	w->chunks = chunks_new(c.key, w->maps, w->parent);
+	if (o->any_order)
+		w->sorter = sorter_new(o->spill_dir, o->spill_above > 0 ? o->spill_above : SORT_MAX);
 	w->cut = cut_new(c.key, &t, o->workers);
 }
 
@@ -283,7 +335,7 @@ writer_open_snapshot(struct repo *repo, struct tier *tier, const struct writer_o
 	/* The time first: whatever is read after it is at least as young. */
 	w->started_boot = clock_boot_ns();
 	if (store_clock(tier->store, &w->out.started_ns, e) == -1 || open_parent(w, o, e) == -1 ||
-	    make_parent(w, o->read_all, e) == -1) {
+	    make_parent(w, o, e) == -1) {
 		writer_free(w);
 		return -1;
 	}
@@ -314,6 +366,7 @@ writer_free(struct writer *w)
 		return;
 	cut_free(w->cut); /* and the entry that was begun and not ended */
 	chunks_free(w->chunks);
+	sorter_free(w->sorter);
 	contents_free(w->contents);
 	packer_free(w->data);
 	packer_free(w->maps);
@@ -344,17 +397,23 @@ int
 writer_begin(struct writer *w, const struct entry *meta, const struct entry **parent,
     struct err *e)
 {
+	const uint8_t grain_log2 = meta->grain_log2 > 0 ? meta->grain_log2 : LAYOUT_GRAIN_LOG2;
 	const struct entry *was = NULL;
-	int got = parent_find(w->parent, meta, &was, e);
+	int got;
 
+	if (grain_log2 < LAYOUT_GRAIN_PAGE_LOG2 || grain_log2 > LAYOUT_GRAIN_LOG2)
+		return err_set(e, ERR_BUG, "grains of 2^%u bytes, expected 8 to 128 KiB",
+		    grain_log2);
+	got = parent_find(w->parent, meta, &was, e);
 	if (got == -1)
 		return err_in(e, "looking up '%.*s' in %s", (int)meta->pathlen, meta->path,
 		    w->out.parent);
 	*parent = got == 1 ? was : NULL;
 	w->now = xcalloc(1, sizeof(*w->now));
+	w->now->grain_log2 = grain_log2;
 	if (got == 1 && was->type == ENTRY_FILE)
 		w->now->was = list_entry_copy(was);
-	cut_begin(w->cut, w->now, LAYOUT_GRAIN_LOG2, meta->type == ENTRY_FILE ? meta->size : 0);
+	cut_begin(w->cut, w->now, grain_log2, meta->type == ENTRY_FILE ? meta->size : 0);
 	return 0;
 }
 
@@ -392,11 +451,27 @@ writer_hole(struct writer *w, uint64_t n, struct err *e)
 }
 
 int
+writer_load(struct writer *w, uint64_t len, const struct writer_loader *l, struct err *e)
+{
+	const struct cut_loader by = {.load = l->load, .arg = l->arg, .pad = l->pad};
+
+	w->now->loader = *l;
+	w->now->loads = true;
+	return cut_load(w->cut, len, &by, e);
+}
+
+int
 writer_end(struct writer *w, const struct entry *meta, struct err *e)
 {
 	w->now->meta = list_entry_copy(meta);
 	w->now = NULL;
 	return cut_end(w->cut, e);
+}
+
+int
+writer_settle(struct writer *w, struct err *e)
+{
+	return cut_flush(w->cut, e);
 }
 
 bool
@@ -420,12 +495,27 @@ writer_progress(const struct writer *w, struct writer_progress *ret)
 
 	*ret = (struct writer_progress){.entries = w->out.entries,
 	    .bytes_read = s->read,
-	    .bytes_kept = s->kept + w->kept_unread,
+	    .bytes_unread = w->kept_unread,
 	    .bytes_new_raw = s->fresh,
 	    .bytes_stored = packer_stored_bytes(w->data) + packer_stored_bytes(w->maps)};
 }
 
 /* ---- commit ---- */
+
+/* Of entries that came in any order: their lines, in path order. */
+static int
+sort_lines(struct writer *w, struct err *e)
+{
+	struct sorter_line l;
+	int got;
+
+	if (sorter_end(w->sorter, !w->out.partial, e) == -1)
+		return -1;
+	while ((got = sorter_next(w->sorter, &l, e)) == 1)
+		if (chunks_add_lines(w->chunks, &l, e) == -1)
+			return -1;
+	return got;
+}
 
 /* Everything that came in is in packs, and every pack was read back. */
 static int
@@ -433,7 +523,8 @@ flush(struct writer *w, struct err *e)
 {
 	struct writer_progress sums;
 
-	if (cut_flush(w->cut, e) == -1 || chunks_end(w->chunks, &w->out, e) == -1)
+	if (cut_flush(w->cut, e) == -1 || (w->sorter && sort_lines(w, e) == -1) ||
+	    chunks_end(w->chunks, &w->out, e) == -1)
 		return -1;
 	if (packer_flush(w->data, e) == -1 || packer_flush(w->maps, e) == -1)
 		return -1;
@@ -463,82 +554,15 @@ check_age(struct writer *w, struct err *e)
 	    "collection reckons with, its packs may be gone\n  fix       run it again");
 }
 
-static int
-put_manifest(const struct writer *w, const struct buf *bytes, struct err *e)
-{
-	int got = store_put(w->tier->store, w->out.name, bytes->data, bytes->len, STORE_NEW, e);
-
-	return got == 0 ? err_set(e, ERR_EXISTS, "%s is taken", w->out.name) : got == 1 ? 0 : -1;
-}
-
-/* After the commit: is it what was written? */
-static int
-check_manifest(const struct writer *w, const struct buf *bytes, struct err *e)
-{
-	struct buf back;
-	int rc;
-
-	buf_init(&back, bytes->len);
-	rc = store_get(w->tier->store, w->out.name, &back, e);
-	if (rc == 0 && (back.len != bytes->len || memcmp(back.data, bytes->data, back.len) != 0))
-		rc = err_set(e, ERR_CORRUPT, "%s comes back otherwise than it was written",
-		    w->out.name);
-	buf_done(&back);
-	return rc;
-}
-
-/* And is everything there that it names? */
-static int
-check_present(struct writer *w, struct err *e)
-{
-	bool *there = xcalloc(w->out.packs, sizeof(*there));
-	char name[LAYOUT_NAME];
-	int rc = presence_check(w->tier->store, &w->out, there, e);
-
-	for (size_t i = 0; rc == 0 && i < w->out.packs; i++)
-		if (!there[i])
-			rc = err_set(e, ERR_CORRUPT,
-			    "%s is missing or has another size right after the commit",
-			    layout_pack(w->out.pack[i].sha, name));
-	free(there);
-	return rc;
-}
-
-/* A manifest that names what is not there must not stay: existing means complete. */
-static int
-withdraw(struct writer *w, struct err *e)
-{
-	struct err why = {0};
-
-	if (store_del(w->tier->store, w->out.name, &why) == -1)
-		err_line(e, "left", "%s could not be removed: %s", w->out.name, why.text);
-	return err_in(e, "snapshot withdrawn");
-}
-
 int
 writer_commit(struct writer *w, bool partial, struct manifest *ret, struct err *e)
 {
-	struct buf bytes;
-	int rc = -1;
-
 	manifest_init(ret);
-	buf_init(&bytes, STORE_OBJECT_MAX);
 	w->out.partial = partial;
 	if (flush(w, e) == -1 || check_age(w, e) == -1 ||
-	    manifest_seal(&w->out, w->repo->keys, &bytes, e) == -1)
-		goto out;
-	fault_point("commit.before");
-	if (put_manifest(w, &bytes, e) == -1)
-		goto out;
-	fault_point("commit.put");
-	if (check_manifest(w, &bytes, e) == -1 || check_present(w, e) == -1) {
-		withdraw(w, e);
-		goto out;
-	}
+	    publish_manifest(w->tier->store, &w->out, w->repo->keys, e) == -1)
+		return -1;
 	*ret = w->out;
 	manifest_init(&w->out);
-	rc = 0;
-out:
-	buf_done(&bytes);
-	return rc;
+	return 0;
 }

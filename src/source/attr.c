@@ -358,7 +358,9 @@ apply_xattrs(const struct attr_place *at, const struct entry *en, struct attr_se
 	const struct entry_xattr *x;
 	int r;
 
-	if (!set->fresh && remove_xattrs(at, path, en, set, e) == -1)
+	/* Where it is not known which there were, none is one too many. */
+	if (!set->fresh && !(en->note & ENTRY_NO_ATTRS) &&
+	    remove_xattrs(at, path, en, set, e) == -1)
 		return -1;
 	for (x = en->xattr; x < en->xattr + en->xattrs; x++) {
 		if (!set->fresh && same_value(at, path, x))

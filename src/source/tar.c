@@ -5,6 +5,8 @@
  *
  * A hard link whose first name was not asked for comes as the file itself; its further names link
  * to it.
+ *
+ * A header promises a size, so what no tier has cannot be left out half way: zeros take its place.
  */
 #include "source/tar.h"
 
@@ -47,6 +49,7 @@ struct tar {
 	struct extent *extent;
 	size_t extents, room;
 	uint64_t at, breath;
+	bool lacks;
 };
 
 /* ---- plumbing ---- */
@@ -227,30 +230,80 @@ give_zeros(struct tar *t, uint64_t to, struct err *e)
 	return 0;
 }
 
-/* Second walk: the bytes. */
+/*
+ * No tier has these bytes, the rest goes on without them. A tier that does not answer may have
+ * them, and ends the export.
+ */
+static bool
+give_up(struct tar *t, struct err *e)
+{
+	if (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND && e->kind != ERR_IO)
+		return false;
+	if (t->report->lost_why.kind == ERR_NONE)
+		t->report->lost_why = *e;
+	t->lacks = true;
+	err_clear(e);
+	return true;
+}
+
+static int
+grain_of(struct tar *t, const struct reader_run *run, uint32_t i, uint64_t want,
+    const uint8_t **ret, struct err *e)
+{
+	struct entry_ref ref = {
+		.pack = run->pack, .frame = run->frame, .grain = (uint16_t)(run->first + i)
+	};
+	size_t n;
+
+	if (reader_grain(t->r, ref, run->ids[i], ret, &n, e) == -1)
+		return -1;
+	if (n != want)
+		return err_set(e, ERR_CORRUPT, "a grain has %zu bytes, expected %llu", n,
+		    (unsigned long long)want);
+	return 0;
+}
+
+/* Second walk: the bytes. A run lies in one frame, which opens as a whole or not at all. */
 static int
 give_run(void *arg, const struct reader_run *run, struct err *e)
 {
 	struct tar *t = arg;
-	struct entry_ref ref = { .pack = run->pack, .frame = run->frame, .grain = run->first };
 	const uint64_t end = run_end(t, run), grain = UINT64_C(1) << t->en->grain_log2;
 	const uint8_t *bytes;
 	uint64_t want;
-	size_t n;
 
 	if (give_zeros(t, run->offset, e) == -1)
 		return -1;
-	for (uint32_t i = 0; t->at < end; ref.grain++, i++) {
+	for (uint32_t i = 0; t->at < end; i++) {
 		want = end - t->at < grain ? end - t->at : grain;
-		if (reader_grain(t->r, ref, run->ids[i], &bytes, &n, e) == -1)
-			return -1;
-		if (n != want)
-			return err_set(e, ERR_CORRUPT, "a grain has %zu bytes, expected %llu", n,
-			    (unsigned long long)want);
-		if (give(t, bytes, n, e) == -1)
+		if (grain_of(t, run, i, want, &bytes, e) == -1)
+			return give_up(t, e) ? give_zeros(t, end, e) : -1;
+		if (give(t, bytes, (size_t)want, e) == -1)
 			return -1;
 	}
 	return 0;
+}
+
+/* Where its data are. Behind a map that no tier has nobody knows of any. */
+static int
+note_extents(struct tar *t, struct err *e)
+{
+	t->at = 0;
+	t->extents = 0;
+	t->lacks = false;
+	if (reader_runs(t->r, t->en, note_run, t, e) == 0)
+		return 0;
+	return e->kind != ERR_IO && give_up(t, e) ? 0 : -1;
+}
+
+static int
+give_contents(struct tar *t, struct err *e)
+{
+	t->at = 0;
+	/* A failed write is ERR_IO, so what else could be given up is a map. */
+	if (reader_runs(t->r, t->en, give_run, t, e) == -1 && (e->kind == ERR_IO || !give_up(t, e)))
+		return -1;
+	return give_zeros(t, t->en->size, e);
 }
 
 static int
@@ -259,9 +312,7 @@ export_file(struct tar *t, const struct entry *en, struct err *e)
 	size_t i;
 
 	t->en = en;
-	t->at = 0;
-	t->extents = 0;
-	if (reader_runs(t->r, en, note_run, t, e) == -1)
+	if (note_extents(t, e) == -1)
 		return -1;
 	set_header(t, en, NULL);
 	/* One piece that is the whole file is no map. */
@@ -272,12 +323,13 @@ export_file(struct tar *t, const struct entry *en, struct err *e)
 	if (t->extents == 0 && en->size > 0)
 		archive_entry_sparse_add_entry(t->entry, (la_int64_t)en->size, 0);
 	t->report->files++;
-	if (write_header(t, e) == -1)
+	if (write_header(t, e) == -1 || give_contents(t, e) == -1)
 		return -1;
-	t->at = 0;
-	if (reader_runs(t->r, en, give_run, t, e) == -1)
-		return -1;
-	return give_zeros(t, en->size, e);
+	if (t->lacks) {
+		t->report->lost++;
+		warn(t, "lacks bytes that no tier has a good copy of: zeros in their place");
+	}
+	return 0;
 }
 
 /* ---- the whole ---- */
@@ -322,6 +374,8 @@ export_entry(struct tar *t, const struct entry *en, struct err *e)
 
 	if (wish == WISH_NO || (wish == WISH_ABOVE && en->type != ENTRY_DIR))
 		return 0;
+	if (wish == WISH_YES && (en->note & ENTRY_NO_ATTRS))
+		warn(t, "some attributes could not be read when the snapshot was made: left out");
 	switch (en->type) {
 	case ENTRY_SOCKET:
 		warn(t, "is a socket, which a tar cannot hold: left out");
@@ -334,6 +388,11 @@ export_entry(struct tar *t, const struct entry *en, struct err *e)
 			return 0;
 		}
 		return export_file(t, en, e);
+	case ENTRY_DIR:
+		if (wish == WISH_YES && (en->note & ENTRY_UNREADABLE))
+			warn(t, "could not be read when the snapshot was made: what was in it is left out");
+		set_header(t, en, NULL);
+		return write_header(t, e);
 	default:
 		set_header(t, en, NULL);
 		return write_header(t, e);

@@ -12,7 +12,7 @@
  * A snapshot as a tar stream, in the order of its paths: POSIX pax with times to the nanosecond,
  * numeric owners, hard links, devices, sparse files as such, ACLs and other attributes the way
  * bsdtar, GNU tar and star know them. Names are raw bytes. A socket has no place in a tar and is
- * left out with a warning.
+ * left out with a warning. Bytes that no tier has are zeros, and the file is named in a warning.
  */
 struct tar_options {
 	int fd; /* where it goes; stays open */
@@ -29,6 +29,8 @@ struct tar_options {
 struct tar_report {
 	uint64_t entries, files;
 	uint64_t bytes;
+	uint64_t lost; /* files of which no tier has all bytes; why, the first */
+	struct err lost_why;
 	uint64_t warnings;
 };
 

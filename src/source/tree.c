@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -87,6 +88,16 @@ make_hole(int fd, size_t n, struct err *e)
 	return ftruncate(fd, (off_t)n) == -1 ? err_sys(e, "set its size") : 0;
 }
 
+/* What this restore made, or nobody had, is not so any more: no name that a person gave. */
+static int
+meddled(struct err *e, const char *what)
+{
+	err_sys(e, "%s", what);
+	if (e->kind == ERR_NOTFOUND || e->kind == ERR_EXISTS)
+		e->kind = ERR_IO;
+	return -1;
+}
+
 /* The whole of a small file, by the thread that has it; data NULL: nobody has, a hole. */
 static int
 make_whole(struct tree *t, const struct names_record *rec, const struct buf *path,
@@ -102,7 +113,7 @@ make_whole(struct tree *t, const struct names_record *rec, const struct buf *pat
 	fd = place_open(t->root, buf_str(path), path->len,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd == -1)
-		return err_sys(e, "make");
+		return meddled(e, "make");
 	if (data ? file_pwrite(fd, data, n, 0, e) == 0 : make_hole(fd, n, e) == 0)
 		rc = attr_apply(&(struct attr_place){ .dirfd = -1, .fd = fd }, &en, &set, e);
 	if (close(fd) == -1 && rc == 0)
@@ -120,7 +131,7 @@ write_part(struct tree *t, const struct buf *path, uint64_t off, const void *dat
 
 	fd = place_open(t->root, buf_str(path), path->len, O_WRONLY | O_NOFOLLOW, 0);
 	if (fd == -1)
-		return err_sys(e, "open");
+		return meddled(e, "open");
 	rc = file_pwrite(fd, data, n, off, e);
 	if (close(fd) == -1 && rc == 0)
 		rc = err_sys(e, "close");
@@ -170,7 +181,7 @@ void
 tree_lacks(struct tree *t, uint64_t file, const struct err *why)
 {
 	if (t->lacks == 0)
-		t->lack_why = *why;
+		t->report->lost_why = *why;
 	if (t->lacks > 0 && t->lack[t->lacks - 1] == file)
 		return;
 	t->lack = mem_grow(t->lack, &t->lack_room, t->lacks + 1, sizeof(*t->lack));
@@ -222,8 +233,6 @@ leave_all_incomplete(struct tree *t, struct err *e)
 		if ((i == 0 || t->lack[i] != t->lack[i - 1]) &&
 		    leave_incomplete(t, t->lack[i], e) == -1)
 			return -1;
-	if (t->lacks > 0)
-		t->o->warn(t->o->arg, t->lack_why.text);
 	return 0;
 }
 
@@ -316,6 +325,11 @@ open_target(struct tree *t, const char *target, struct err *e)
 	t->root = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (t->root == -1)
 		return err_sys(e, "open '%s'", target);
+	/* Where directories cannot be locked, nobody is kept out. */
+	if (flock(t->root, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK) {
+		err_set(e, ERR_BUSY, "another restore into '%s' is running", target);
+		return err_line(e, "fix", "wait for its end, or --to with another directory");
+	}
 	empty = is_empty(t->root);
 	if (empty == -1)
 		return err_sys(e, "read directory '%s'", target);
@@ -424,6 +438,8 @@ tree_restore(struct reader *r, const char *target, const struct tree_options *o,
 	place_init(&t.place, -1);
 	trail_init(&t.trail);
 	wish_init(&t.wish, o->path, o->paths);
+	for (size_t i = 0; i < o->skips; i++)
+		wish_leave(&t.wish, o->skip[i], strlen(o->skip[i]));
 	buf_init(&t.text, SIZE_MAX / 2);
 	rc = restore(&t, target, e);
 	done(&t);

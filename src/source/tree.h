@@ -20,6 +20,9 @@ struct tree_options {
 	const char *const *path; /* only these and what is below them, with the directories above;
 				    none: everything */
 	size_t paths;
+	/* These and what is below them are left out, as if the snapshot did not have them. */
+	const char *const *skip;
+	size_t skips;
 	/* The target may hold a tree: what fits stays, the rest is replaced, what the snapshot (of
 	   the paths asked for) does not have is removed. */
 	bool delta;
@@ -43,7 +46,9 @@ struct tree_report {
 	uint64_t removed;	 /* delta: names that were not in the snapshot */
 	uint64_t excluded;	 /* delta: names that were left because of `exclude` */
 	uint64_t missing;	 /* could not be read when the snapshot was made: not restored */
-	uint64_t lost;		 /* files of which no tier has all bytes: holes, or as they were */
+	/* files of which no tier has all bytes: holes, or as they were; why, the first */
+	uint64_t lost;
+	struct err lost_why;
 	uint64_t warnings;
 	uint64_t degraded;	 /* warnings that say the tree is not what it was */
 };

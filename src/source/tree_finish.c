@@ -15,9 +15,9 @@
 #include "source/tree_parts.h"
 
 static int
-apply(struct tree *t, const struct attr_place *at, const struct entry *en, struct err *e)
+apply(struct tree *t, const struct attr_place *at, const struct entry *en, bool ours, struct err *e)
 {
-	struct attr_set set = { .born = t->born, .fresh = !t->delta };
+	struct attr_set set = { .born = t->born, .fresh = ours && !t->delta };
 	int rc = attr_apply(at, en, &set, e);
 
 	atomic_fetch_or(&t->denied, set.denied);
@@ -62,6 +62,9 @@ leave_directory(void *arg, const char *path, size_t len, size_t depth, struct er
 {
 	struct tree *t = arg;
 	const struct tree_saved *s = &t->saved[depth];
+	/* These may have been there before us, and then not with the owner of what we make. */
+	const bool ours = depth > 0 &&
+	    !(len == strlen("lost+found") && memcmp(path, "lost+found", len) == 0);
 	int fd, rc;
 
 	if (!s->apply)
@@ -71,7 +74,7 @@ leave_directory(void *arg, const char *path, size_t len, size_t depth, struct er
 		err_sys(e, "open");
 		return tree_at(t, path, len, e);
 	}
-	rc = apply(t, &(struct attr_place){ .dirfd = -1, .name = "", .fd = fd }, &s->en, e);
+	rc = apply(t, &(struct attr_place){ .dirfd = -1, .name = "", .fd = fd }, &s->en, ours, e);
 	close(fd);
 	return rc == -1 ? tree_at(t, path, len, e) : 0;
 }
@@ -223,7 +226,7 @@ finish_file(struct tree *t, int dirfd, const struct entry *en, struct err *e)
 	if (fstat(at.fd, &st) == -1)
 		rc = err_sys(e, "look at it");
 	else
-		rc = tree_longer(t, en, &st) ? 0 : apply(t, &at, en, e);
+		rc = tree_longer(t, en, &st) ? 0 : apply(t, &at, en, true, e);
 	close(at.fd);
 	return rc;
 }
@@ -284,7 +287,7 @@ finish_entry(struct tree *t, const struct entry *en, struct err *e)
 	if (r != 1)
 		return r;
 	return apply(t, &(struct attr_place){ .dirfd = dirfd, .name = t->trail.name, .fd = -1 },
-	    en, e);
+	    en, true, e);
 }
 
 int

@@ -56,10 +56,9 @@ struct tree {
 	size_t saves, saved_room;
 	struct wish wish;
 
-	/* files that lack bytes: their numbers in names, some more than once; and why, the first */
+	/* files that lack bytes: their numbers in names, some more than once */
 	uint64_t *lack;
 	size_t lacks, lack_room;
-	struct err lack_why;
 
 	_Atomic unsigned denied;
 

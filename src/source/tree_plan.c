@@ -218,9 +218,13 @@ clear_way(struct tree *t, int dirfd, const char *name, mode_t kind, struct stat 
 	return r == -1 ? THERE_FAILED : way[r];
 }
 
-/* A kept directory must let us in, and hand down neither its group nor its ACL. */
+/*
+ * A kept directory must let us in, and hand down neither its group nor its ACL; but one that it may
+ * have by right stays, and what is made below gets its own afterwards.
+ */
 static int
-prepare_directory(int dirfd, const char *name, const struct stat *st, int *ret_fd, struct err *e)
+prepare_directory(int dirfd, const char *name, const struct entry *en, const struct stat *st,
+    int *ret_fd, struct err *e)
 {
 	const mode_t mode = st->st_mode & 07777;
 	const mode_t want = (mode | S_IRWXU) & (mode_t)~S_ISGID;
@@ -230,7 +234,8 @@ prepare_directory(int dirfd, const char *name, const struct stat *st, int *ret_f
 	*ret_fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (*ret_fd == -1)
 		return err_sys(e, "open");
-	fremovexattr(*ret_fd, "system.posix_acl_default");
+	if (!(en->note & ENTRY_NO_ATTRS))
+		fremovexattr(*ret_fd, "system.posix_acl_default");
 	return 0;
 }
 
@@ -239,6 +244,7 @@ plan_directory(struct tree *t, int dirfd, const struct entry *en, enum wish_kind
     struct err *e)
 {
 	const bool unlisted = (en->note & ENTRY_UNREADABLE) != 0;
+	const bool unknown = unlisted || (en->note & ENTRY_ELSEWHERE) != 0;
 	const char *name = t->trail.name;
 	const size_t depth = t->trail.depth - 1;
 	enum there there = THERE_KIND;
@@ -266,9 +272,9 @@ plan_directory(struct tree *t, int dirfd, const struct entry *en, enum wish_kind
 		return list_level(t, depth, -1, false, e);
 	if (depth == 0 && fstat(t->root, &st) == -1)
 		return err_sys(e, "look at the target");
-	if (prepare_directory(dirfd, name, &st, &fd, e) == -1)
+	if (prepare_directory(dirfd, name, en, &st, &fd, e) == -1)
 		return -1;
-	rc = list_level(t, depth, fd, wish == WISH_YES && !unlisted, e);
+	rc = list_level(t, depth, fd, wish == WISH_YES && !unknown, e);
 	t->level[depth].keys = own_around(t->o->own, &st);
 	close(fd);
 	return rc;
@@ -476,6 +482,10 @@ plan_entry(struct tree *t, const struct entry *en, struct err *e)
 		return 0;
 	}
 	t->report->entries++;
+	if (wish == WISH_YES && (en->note & ENTRY_NO_ATTRS) && !tree_lost(en))
+		tree_warn(t, t->trail.path, t->trail.len, t->delta ?
+		    "some attributes could not be read when the snapshot was made: those there stay" :
+		    "some attributes could not be read when the snapshot was made: not restored");
 	dirfd = place_go(&t->place, t->trail.path, t->trail.parentlen);
 	if (dirfd == -1)
 		return err_sys(e, "open its directory");

@@ -148,6 +148,7 @@ describe(struct capture *c, const struct walk_entry *we, int fd, struct entry *e
 			return 0;
 		}
 		c->report->degraded++;
+		en->note |= ENTRY_NO_ATTRS;
 		warn_path(c, we->path, "loses some attributes: %s", e.text);
 		if (en->type == ENTRY_SYMLINK && en->targetlen == 0)
 			return 0;
@@ -203,10 +204,33 @@ open_file(const struct walk_entry *we)
 	return fd;
 }
 
+/* 0, or as which error what was opened cannot be read. */
+static int
+unfit(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return ENOENT; /* something else bears the name by now */
+	return (uint64_t)st->st_size > LIST_FILE_MAX ? EFBIG : 0;
+}
+
+/* That this process, or the system, has no more of something says nothing of the file. */
+static int
+exhausted(int error, struct err *e)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOMEM)
+		return 0;
+	errno = error;
+	err_sys(e, "nothing more can be opened");
+	return err_line(e, "fix", error == ENOMEM ? "more memory for this host" :
+	    "a higher limit of open files (ulimit -n, LimitNOFILE=)");
+}
+
 /* A file whose contents are not to be had. */
 static int
 write_unreadable(struct capture *c, struct entry *en, bool begun, int error, struct err *e)
 {
+	if (exhausted(error, e) == -1)
+		return -1;
 	tell_unreadable(c, en->path, error);
 	en->note |= ENTRY_UNREADABLE;
 	en->size = 0;
@@ -267,8 +291,8 @@ capture_file(struct capture *c, const struct walk_entry *seen, struct err *e)
 		return rc;
 
 	fd = open_file(&we);
-	if (fd == -1 || fstat(fd, &we.st) == -1 || !S_ISREG(we.st.st_mode)) {
-		rc = fd == -1 || S_ISREG(we.st.st_mode) ? errno : ENOENT;
+	rc = fd == -1 || fstat(fd, &we.st) == -1 ? errno : unfit(&we.st);
+	if (rc != 0) {
 		if (fd != -1)
 			close(fd);
 		if (!gone(rc) || begun)
@@ -290,12 +314,16 @@ capture_directory(struct capture *c, const struct walk_entry *we, struct err *e)
 		tell_vanished(c, we->path);
 		return 0;
 	}
+	if (exhausted(we->error, e) == -1)
+		return -1;
 	if (describe(c, we, we->fd, &en) == 0)
 		return 0;
 	if (we->error) {
 		tell_unreadable(c, we->path, we->error);
 		en.note |= ENTRY_UNREADABLE;
 	}
+	if (we->elsewhere)
+		en.note |= ENTRY_ELSEWHERE;
 	return write_plain(c, &en, e);
 }
 
@@ -334,6 +362,8 @@ capture_unseen(struct capture *c, const struct walk_entry *we, struct err *e)
 	}
 	if (we->dirfd != -1)
 		return write_unreadable(c, &en, false, we->error, e);
+	if (exhausted(we->error, e) == -1)
+		return -1;
 	/* A directory that is listed already was lost on the way; its line is written. */
 	tell_unreadable(c, we->path, we->error);
 	return 0;
@@ -408,13 +438,17 @@ run_hook(const struct volume_options *o, const char *command, const char *result
 
 	if (!command || !*command)
 		return 0;
-	return proc_run(command, env, timeout_s, NULL, e);
+	/* What `after` undoes must be undone, also when somebody wants to stop. */
+	return proc_run_until(command, env, timeout_s, NULL, command == o->before ? o->stop : NULL,
+	    o->arg, e);
 }
 
 /* What it was to freeze is not frozen: a rule of the installation says no, whatever its reason. */
 static int
 refused_by_hook(const struct volume_options *o, struct err *e)
 {
+	if (e->kind == ERR_CANCELLED)
+		return -1;
 	if (e->kind == ERR_IO)
 		e->kind = ERR_REFUSED;
 	err_in(e, "%s: before", o->source);

@@ -239,7 +239,8 @@ descend(struct walk *w)
 	struct stat st;
 	int fd;
 
-	if (elsewhere(w))
+	en->elsewhere = elsewhere(w);
+	if (en->elsewhere)
 		return;
 	fd = openat(en->dirfd, en->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1) {
@@ -379,6 +380,7 @@ walk_next(struct walk *w, const struct walk_entry **ret)
 		set_path(w, l->pathlen, l->names.name[l->next++]);
 		en->dirfd = l->fd;
 		en->fd = -1;
+		en->elsewhere = false;
 		en->looked = fstatat(l->fd, en->name, &en->st, AT_SYMLINK_NOFOLLOW) == 0;
 		en->error = en->looked ? 0 : errno;
 		directory = en->looked && S_ISDIR(en->st.st_mode);

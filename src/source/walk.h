@@ -20,7 +20,7 @@ struct walk_options {
 	const char *root;
 	const struct exclude *exclude; /* borrowed for the life of the walk; may be NULL */
 	const struct own *own;	       /* left out; borrowed, may be NULL */
-	bool one_file_system;	       /* what is mounted below is shown as an empty directory */
+	bool one_file_system;	       /* what is mounted below is shown, and not entered */
 };
 
 struct walk_entry {
@@ -33,6 +33,7 @@ struct walk_entry {
 	int error;	/* 0, or the errno of looking (st is not set then) or, for a directory, of
 			   listing it */
 	bool looked;	/* st is set */
+	bool elsewhere; /* a directory that was not entered: another file system */
 	struct stat st; /* of the name itself */
 };
 

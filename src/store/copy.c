@@ -31,7 +31,7 @@ static int
 replace(struct store *to, const char *name, const struct buf *good, struct err *e)
 {
 	err_clear(e);
-	if (aside_object(to, name, e) == -1)
+	if (aside_object(to, name, NULL, e) == -1)
 		return err_in(e, "set the damaged one aside");
 	if (store_put(to, name, good->data, good->len, STORE_NEW, e) == -1)
 		return err_in(e, "send");

@@ -23,6 +23,8 @@
 #define PAUSE_FIRST_NS (100 * CLOCK_MS)
 #define PAUSE_MOST_NS (10 * CLOCK_S)
 #define CREDIT_NS CLOCK_S /* unused rate that may be used later */
+/* Between two looks, in a pause, at whether to stop: a person waits for it. */
+#define LOOK_NS (200 * CLOCK_MS)
 
 struct patience {
 	struct err unasked; /* what went wrong when the caller does not want to know: we must */
@@ -61,9 +63,24 @@ spread(int64_t pause_ns)
 	return pause_ns / 2 + (int64_t)(x % (uint64_t)(pause_ns / 2 + 1));
 }
 
+static bool
+stopped(const struct store *s)
+{
+	return s->stop != NULL && s->stop(s->stop_arg);
+}
+
+static void
+pause_for(const struct store *s, int64_t ns)
+{
+	const int64_t most = s->stop == NULL ? ns : LOOK_NS;
+
+	for (; ns > 0 && !stopped(s); ns -= most)
+		clock_sleep_ns(ns < most ? ns : most);
+}
+
 /* After a failed try: true when there shall be another one, now. */
 static bool
-patience_wait(struct patience *p, struct err *e)
+patience_wait(const struct store *s, struct patience *p, struct err *e)
 {
 	int64_t pause = spread(p->pause_ns);
 
@@ -75,7 +92,12 @@ patience_wait(struct patience *p, struct err *e)
 		    (long long)(p->limit_ns / CLOCK_S));
 		return false;
 	}
-	clock_sleep_ns(pause);
+	pause_for(s, pause);
+	if (stopped(s)) {
+		e->kind = ERR_CANCELLED;
+		err_in(e, "stopped waiting");
+		return false;
+	}
 	p->pause_ns *= 2;
 	if (p->pause_ns > PAUSE_MOST_NS)
 		p->pause_ns = PAUSE_MOST_NS;
@@ -97,7 +119,7 @@ pay(struct store *s, int64_t begin_ns, uint64_t n)
 	while (!atomic_compare_exchange_weak(&s->paid_ns, &paid, until));
 	now = clock_boot_ns();
 	if (until > now)
-		clock_sleep_ns(until - now);
+		pause_for(s, until - now);
 }
 
 static bool
@@ -119,7 +141,7 @@ store_name_valid(const char *name)
 			continue;
 		if (c == part || c - part > NAME_MAX || (*c != '/' && *c != '\0'))
 			return false;
-		if (strspn(part, ".") == (size_t)(c - part) && c - part <= 2)
+		if (*part == '.')
 			return false;
 		if (*c == '\0')
 			return true;
@@ -151,6 +173,13 @@ store_open(const struct store_options *o, struct store **ret, struct err *e)
 	for (size_t i = 0; store_backends[i] != NULL; i++)
 		err_line(e, "known", "%s://", store_backends[i]->scheme);
 	return -1;
+}
+
+void
+store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg)
+{
+	s->stop = stop;
+	s->stop_arg = arg;
 }
 
 void
@@ -193,12 +222,14 @@ store_put(struct store *s, const char *name, const void *data, size_t len, enum 
 	if (len > STORE_OBJECT_MAX)
 		return err_set(e, ERR_BUG, "'%s': %zu bytes are more than an object holds", name,
 		    len);
+	if (stopped(s))
+		return err_set(e, ERR_CANCELLED, "stopped before '%s' was put", name);
 	patience_begin(&p, strncmp(name, "snap/", 5) == 0 ? PATIENCE_COMMIT_NS : PATIENCE_NS);
 	do {
 		begin = clock_boot_ns();
 		rc = s->ops->put(s, name, data, len, how, e);
 		pay(s, begin, len);
-	} while (rc == -1 && patience_wait(&p, e));
+	} while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0 && p.failed > 0) /* by somebody else, or by the try that failed? */
 		rc = holds(s, name, data, len, e);
 	return rc;
@@ -222,7 +253,7 @@ store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, s
 		begin = clock_boot_ns();
 		rc = s->ops->get(s, name, off, len, out, e);
 		pay(s, begin, out->len - start);
-	} while (rc == -1 && patience_wait(&p, e));
+	} while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0)
 		rc = buf_check(out, name, e);
 	if (rc == -1)
@@ -248,7 +279,7 @@ store_stat(struct store *s, const char *name, struct store_stat *ret, struct err
 	patience_begin(&p, PATIENCE_NS);
 	do
 		rc = s->ops->stat(s, name, ret, e);
-	while (rc == -1 && patience_wait(&p, e));
+	while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }
 
@@ -261,12 +292,21 @@ struct listing {
 	bool moved;		       /* something came in this try */
 };
 
+/* Systems leave such beside our objects (.nfs..., .DS_Store): they are no objects. */
+static bool
+hidden(const char *name)
+{
+	return name[0] == '.' || strstr(name, "/.") != NULL;
+}
+
 /* Nothing above survives a listing that leaves out or repeats names, so the order is checked. */
 static int
 listing_seen(void *arg, const struct store_entry *entry, struct err *e)
 {
 	struct listing *l = arg;
 
+	if (hidden(entry->name))
+		return 0;
 	if (!store_name_valid(entry->name) || strcmp(entry->name, l->last) <= 0)
 		return err_set(e, ERR_CORRUPT, "the store lists '%s' after '%s'", entry->name,
 		    l->last);
@@ -298,7 +338,7 @@ store_list(struct store *s, const char *prefix, const char *after, store_seen *s
 		    e);
 		if (l.moved) /* a long listing may fail now and then, as long as it gets on */
 			patience_begin(&p, PATIENCE_NS);
-	} while (rc == -1 && !l.ended && patience_wait(&p, e));
+	} while (rc == -1 && !l.ended && patience_wait(s, &p, e));
 	return rc;
 }
 
@@ -314,7 +354,7 @@ store_del(struct store *s, const char *name, struct err *e)
 	patience_begin(&p, PATIENCE_NS);
 	do
 		rc = s->ops->del(s, name, e);
-	while (rc == -1 && patience_wait(&p, e));
+	while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0 && p.failed > 0)
 		rc = 1; /* the failed try did it */
 	return rc;
@@ -330,6 +370,6 @@ store_clock(struct store *s, int64_t *ret_ns, struct err *e)
 	patience_begin(&p, PATIENCE_NS);
 	do
 		rc = s->ops->clock(s, ret_ns, e);
-	while (rc == -1 && patience_wait(&p, e));
+	while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }

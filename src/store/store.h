@@ -17,7 +17,7 @@
 
 enum store_put {
 	STORE_NEW,     /* never replaces: 0 when the name is taken */
-	STORE_REPLACE, /* the one kind of name that is overwritten (beat/) */
+	STORE_REPLACE, /* beat/, and a bad object by a good one: in one step, or not at all */
 };
 
 struct store_stat {
@@ -71,6 +71,11 @@ struct store_ops {
 	/* The store's own clock, the one its time_ns come from. */
 	int (*clock)(struct store *s, int64_t *ret_ns, struct err *e);
 	void (*close)(struct store *s);
+	/*
+	 * time_ns may come from the clock of whoever stored it: so of what another host stored, or
+	 * this one before it was started again, no age is proved.
+	 */
+	bool times_by_writer;
 };
 
 /*
@@ -82,6 +87,8 @@ struct store {
 	struct store_options options;
 	/* up to when the bytes moved so far fill the rate; boot time, store.c's own */
 	_Atomic int64_t paid_ns;
+	bool (*stop)(void *arg); /* store_stop_when() */
+	void *stop_arg;
 };
 
 /* All drivers, ended by NULL (storage-backends/backends.c). */
@@ -90,6 +97,12 @@ extern const struct store_ops *const store_backends[];
 /* Picks the driver by scheme. ERR_CONFIG for an unknown one. */
 int store_open(const struct store_options *o, struct store **ret, struct err *e);
 void store_close(struct store *s);
+
+/*
+ * From now on no put begins once `stop` says so, and pauses end then: ERR_CANCELLED. It is asked
+ * from every thread that uses the store. NULL: never. What was begun is not broken off.
+ */
+void store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg);
 
 /*
  * As in store_ops, with names checked, the rate kept, and ERR_REMOTE tried again with growing
@@ -108,8 +121,9 @@ int store_list(struct store *s, const char *prefix, const char *after, store_see
 int store_del(struct store *s, const char *name, struct err *e);
 int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
 /*
- * 1 to STORE_NAME_MAX characters of the alphabet, parts between single slashes, none of them "."
- * or ".." or over 255 long; and not below tmp/, which drivers keep for themselves.
+ * 1 to STORE_NAME_MAX characters of the alphabet, parts between single slashes, none of them over
+ * 255 long or with a dot in front, which other programs leave in directories and no listing shows;
+ * and not below tmp/, which drivers keep for themselves.
  */
 bool store_name_valid(const char *name);
 

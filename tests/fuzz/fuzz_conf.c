@@ -22,6 +22,27 @@ must(int condition)
 }
 
 static void
+judge_source(const struct conf *c, const struct conf_source *s)
+{
+	const struct conf_postgres *p = s->postgres;
+	const struct conf_source *found = NULL;
+	const struct conf_tier *tier[1];
+	struct err e = { .kind = ERR_NONE };
+	char slot[CONF_SLOT];
+
+	must(conf_find_source(c, s->name, &found, NULL) == 0 && found == s);
+	must(conf_source_tiers(c, s->tiers, tier, 1) == 1 && s->site);
+	must((s->volume != NULL) + (p != NULL) == 1);
+	if (!p)
+		return;
+	must(p->conninfo && p->method && p->wal_from && p->slot && p->checkpoint &&
+	    p->backlog_full);
+	must(p->readers > 0 && p->push_ack > 0 && p->ship_every >= 1000 && p->backlog > 0);
+	must(!p->wal || conf_wal_tiers(c, p, tier, 1) == 1);
+	must(conf_postgres_slot(p, "Db-1.example.org", slot, &e) == 0 || e.text[0]);
+}
+
+static void
 judge(const struct conf *c)
 {
 	const struct conf_tier *tier[1];
@@ -36,6 +57,11 @@ judge(const struct conf *c)
 		must(c->volume[i].path && c->volume[i].path[0] == '/' && c->volume[i].compare);
 		must(conf_source_tiers(c, c->volume[i].tiers, tier, 1) == 1);
 	}
+	must(c->coord_place && strncmp(c->coord_place, "file:/", 6) == 0);
+	must(c->coord_renew > 0 && c->coord_renew < c->coord_ttl && c->coord_skew > 0);
+	must(c->sources == c->volumes + c->postgreses);
+	for (i = 0; i < c->sources; i++)
+		judge_source(c, &c->source[i]);
 }
 
 int

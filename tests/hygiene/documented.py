@@ -7,7 +7,7 @@ import tree as trees
 
 PAGES = ("ffdr.1", "ffdr.conf.5")
 # Exit codes are a contract with other people's scripts; docs/operations.md and ffdr.1 name them.
-EXIT_CODES = ("0", "1", "2", "3", "4", "5", "9", "11", "12", "75", "77", "78")
+EXIT_CODES = ("0", "1", "2", "3", "4", "5", "9", "10", "11", "12", "75", "77", "78")
 
 
 def plain(page):
@@ -23,7 +23,7 @@ def page(tree, name):
 
 def conf_keys(tree):
     """(section, key) of each row of the table in conf_keys.c"""
-    rows = r'\bKEY\w*\(\s*"([a-z]+)",\s*"([a-z][a-z-]*)"'
+    rows = r'\bKEY\w*\(\s*"([a-z]+)",\s*"([a-z][a-z0-9.-]*)"'
     return re.findall(rows, tree.read("src/conf/conf_keys.c") or "")
 
 
@@ -42,7 +42,7 @@ def keys_documented(tree):
         return ["src/conf/conf_keys.c: only %d keys recognised" % len(keys)]
     text = page(tree, "ffdr.conf.5")
     return ["ffdr.conf.5 does not name '%s' of [%s]" % (key, section)
-            for section, key in keys if not re.search(r"(?<![\w-])%s(?![\w-])" % key, text)]
+            for section, key in keys if not re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(key), text)]
 
 
 def commands_documented(tree):

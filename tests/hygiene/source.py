@@ -138,9 +138,9 @@ def quiet(tree):
     speaks = re.compile(r"\b(printf|puts|putchar|perror|log_\w+)\s*\(|\bstd(out|err)\b")
     ends = re.compile(r"\b(exit|_exit)\s*\(")
     # log.c is the voice itself; mem.c ends the process when memory does, crypt.c when libcrypto
-    # lacks an algorithm; proc.c and fault.c end the child that they are in.
+    # lacks an algorithm; proc.c, program.c and fault.c end the child that they are in.
     silent_but = {"src/base/log.c", "src/base/mem.c", "src/filter/crypt.c"}
-    may_end = {"src/base/mem.c", "src/base/proc.c", "src/base/fault.c", "src/cmd/ffdr.c"}
+    may_end = {"src/base/mem.c", "src/base/proc.c", "src/base/program.c", "src/base/fault.c", "src/cmd/ffdr.c"}
     found = []
     for name in tree.files((".c",), PRODUCT):
         for number, line in enumerate(tree.lines(name), 1):

@@ -124,7 +124,9 @@ entrygen_any(struct entry *en, const char *path)
 	    .ctime_ns = chance_one_in(2) ? 999999999 : 0,
 	    .dev = some_number(UINT64_MAX),
 	    .ino = some_number(UINT64_MAX),
-	    .note = (unsigned)chance_below(4)};
+	    .note = (unsigned)chance_below(8)};
+	if (en->type == ENTRY_DIR && chance_one_in(2))
+		en->note |= ENTRY_ELSEWHERE;
 	some_xattrs(en);
 	if (en->type == ENTRY_FILE)
 		some_contents(en);

@@ -88,6 +88,32 @@ repokit_done(struct repokit *k)
 	buf_done(&k->sign_pem);
 }
 
+struct repokit repokit;
+
+int
+repokit_one_tier(void **state)
+{
+	(void)state;
+	repokit_init(&repokit, 1);
+	return 0;
+}
+
+int
+repokit_two_tiers(void **state)
+{
+	(void)state;
+	repokit_init(&repokit, 2);
+	return 0;
+}
+
+int
+repokit_teardown(void **state)
+{
+	(void)state;
+	repokit_done(&repokit);
+	return 0;
+}
+
 void
 repokit_refused(int rc, const struct err *e, enum err_kind kind, const char *says)
 {

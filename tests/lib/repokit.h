@@ -29,6 +29,14 @@ struct repo_options *repokit_options(struct repokit *k);
 void repokit_failed(struct repokit *k);
 /* begin, and a repository on all tiers, opened. */
 void repokit_init(struct repokit *k, size_t tiers);
+/*
+ * For cmocka_unit_test_setup_teardown, where a test needs one and no more: `repokit`, made anew for
+ * each, with so many tiers.
+ */
+extern struct repokit repokit;
+int repokit_one_tier(void **state);
+int repokit_two_tiers(void **state);
+int repokit_teardown(void **state);
 /* Closes the repository, opens it again as another run would. */
 void repokit_reopen(struct repokit *k);
 void repokit_done(struct repokit *k);

@@ -278,7 +278,7 @@ make_node(struct gen *g, const char *path, mode_t *kind)
 static void
 make_link(struct gen *g, const char *path)
 {
-	static const char *const to[] = {"a",	 "../x y", "/etc/passwd",
+	static const char *const to[] = {"a",	 "../x y", "/no/such/place",
 					 "\xff", ".",	   "nowhere/at/all"};
 
 	must(symlink(to[up_to(&g->state, 6)], path) == 0, "make link", path);

@@ -50,6 +50,22 @@ vclock_remove(void)
 	clock_install(NULL);
 }
 
+int
+vclock_setup(void **state)
+{
+	(void)state;
+	vclock_install(INT64_C(1795226400) * CLOCK_S);
+	return 0;
+}
+
+int
+vclock_teardown(void **state)
+{
+	(void)state;
+	vclock_remove();
+	return 0;
+}
+
 void
 vclock_pass(int64_t ns)
 {

@@ -175,7 +175,7 @@ void
 volumekit_put(const char *dir, const char *name, const char *text)
 {
 	char *path = scratch_path(dir, "%s", name);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 
 	assert_true(fd != -1 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 	close(fd);

@@ -108,7 +108,7 @@ class Site:
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
             if name in os.environ:
                 env[name] = os.environ[name]
-        env.update(FFDR_CONFIG=self.config, **(more or {}))
+        env.update({"FFDR_CONFIG": self.config, **(more or {})})
         return env
 
     def start(self, *args, env=None, **kw):

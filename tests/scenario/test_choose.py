@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from conftest import DEGRADED, REFUSED, USAGE
+from conftest import DEGRADED, USAGE
 
 import trees
 
@@ -75,7 +75,7 @@ def test_of_times_only_those_that_were_asked_for_are_missed(three):
                       status=DEGRADED)
     assert "%s is newer by" % ids[2] in result.err, result
     result = site.run("restore", "vol.data", "--at", "1999-12-31 23:59", "--to", site.path("other"),
-                      status=REFUSED)
+                      status=USAGE)
     assert "as old as 1999-12-31T23:59:00Z" in result.err, result
 
 

@@ -35,7 +35,8 @@ def daily_fixture(site, fault_points):
 
 
 def forget(site):
-    os.unlink(site.path("state", "clock"))
+    if os.path.exists(site.path("state", "clock")):
+        os.unlink(site.path("state", "clock"))
 
 
 def another_boot(site):
@@ -63,11 +64,27 @@ def test_a_clock_that_jumped_a_year_is_refused_and_takes_nothing(daily):
 
 
 def test_where_nothing_is_remembered_a_jump_takes_nothing_either(daily):
-    """The window ends with the newest snapshot, not with a clock."""
-    for _ in range(3):
+    """What is stored speaks against it; and the window ends with the newest, not with a clock."""
+    for more, status in ([], REFUSED), ([YES], 0), ([], REFUSED):
         forget(daily)
-        daily.run("expire", "--yes-more-than-half", env=clock_set(374, 9))
+        result = daily.run("expire", "--yes-more-than-half", *more, env=clock_set(374, 9),
+                           status=status)
+        assert ("ahead of what is stored" in result.err) == (status == REFUSED), result
     assert snapshots(daily) == daily.made
+
+
+def test_a_backup_under_a_wrong_clock_is_no_first_memory(daily):
+    """A new root disk, and the clock is a year ahead."""
+    forget(daily)
+    change(daily, 99)
+    for _ in range(2):
+        result = daily.run("backup", "vol.data", env=clock_set(374, 9), status=DEGRADED)
+        assert "ahead of" in result.err, result
+        daily.run("expire", "--dry-run", env=clock_set(374, 9), status=REFUSED)
+    assert set(daily.made) <= set(snapshots(daily))
+    # Set right, all is well again.
+    daily.run("backup", "vol.data", env=later(10))
+    daily.run("expire", env=later(10))
 
 
 def test_a_source_that_rests_keeps_what_it_has(daily):

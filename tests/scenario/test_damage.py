@@ -1,7 +1,9 @@
 """Every kind of object damaged in every way: found, lived with, mended."""
 
 import os
+import re
 import shutil
+import time
 
 import pytest
 
@@ -204,3 +206,46 @@ def test_a_strange_name_among_the_manifests_is_named(copied):
     target = copied.path("x")
     copied.run("restore", "vol.data", "--to", target, status=None)
     trees.assert_same(copied.scan(), trees.scan(target))
+
+
+def test_a_backup_says_what_it_met(copied):
+    """The nearest tier lost a pack, or its newest manifest: that all went well is no reason for silence."""
+    os.unlink(copied.tier("local", copied.objects("local", "pack/")[0]))
+    result = copied.run("backup", "vol.data", status=DEGRADED)
+    assert re.search(r"\n  why +1 of its \d+ packs are not there", result.err), result
+    name = "snap/" + copied.run("list", "--json").json()["snapshots"][-1]["snapshot"]
+    copied.run("copy")
+    flip(copied.tier("local", name))
+    result = copied.run("backup", "vol.data", status=DEGRADED)
+    assert "the snapshot before is not whole on 'local'" in result.err, result
+
+
+def test_a_restore_says_that_the_manifest_came_from_elsewhere(copied):
+    flip(copied.tier("local", "snap/" + copied.second))
+    result = copied.run("restore", copied.second, "--to", copied.path("x"), status=DEGRADED)
+    assert "`ffdr verify --repair" in result.err, result
+
+
+def test_show_forgets_a_proof_that_was_disproved(copied):
+    copied.run("verify", "--tier", "local")
+    whole = copied.json("show", copied.second)["verified"]
+    assert [(v["tier"], v["level"], v["broken"]) for v in whole] == [("local", 2, None)]
+    time.sleep(1.1)  # records have whole seconds
+    flip(copied.tier("local", copied.objects("local", "pack/")[0]))
+    copied.run("verify", "--tier", "local", status=VERIFY)
+    shown = [copied.json("show", s)["verified"][0] for s in (copied.first, copied.second)]
+    assert any(v["broken"] for v in shown), shown
+    time.sleep(1.1)
+    copied.run("verify", "--tier", "local", "--repair", status=DEGRADED)
+    for snapshot in (copied.first, copied.second):
+        assert copied.json("show", snapshot)["verified"][0]["broken"] is None
+
+
+def test_without_another_tier_nothing_came_from_one(copied):
+    for tier in ("regional", "dr"):
+        if os.path.isdir(copied.tier(tier)):
+            shutil.rmtree(copied.tier(tier))
+    flip(copied.tier("local", copied.objects("local", "pack/")[0]))
+    copied.run("verify", "--repair", "--tier", "local", status=VERIFY)
+    result = copied.run("restore", copied.second, "--to", copied.path("x"), status=None)
+    assert "another tier" not in result.text and "other tiers" not in result.text, result

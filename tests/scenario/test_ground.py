@@ -187,3 +187,17 @@ def test_keys_beside_the_data_survive_a_restore_in_place(bare):
     assert contents(bare.source) == {k: v for k, v in contents(bare.source).items()
                                      if k.startswith(keys)}
     assert before.items() <= contents(keys).items()
+
+
+def test_a_tier_that_is_what_it_protects_is_refused(site):
+    site.backup()
+    respell(site, site.source, site.tier("local"))
+    result = site.run("backup", "vol.data", status=CONFIGURATION)
+    assert "its path lies in tier 'local'" in result.err, result
+
+
+def test_a_tier_within_a_tier_is_refused(bare):
+    respell(bare, "file://" + bare.tier("dr"), "file://" + bare.tier("local", "inner"))
+    bare.run("init", status=CONFIGURATION)
+    result = bare.run("check", status=CONFIGURATION)
+    assert "tier 'dr' lies in tier 'local'" in result.text, result

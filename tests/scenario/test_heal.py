@@ -1,7 +1,9 @@
 """What is known to be bad is put out of the way, so that what comes after is good."""
 
+import io
 import os
 import shutil
+import tarfile
 
 import pytest
 
@@ -42,7 +44,7 @@ def test_a_pack_that_is_bad_everywhere_is_stored_anew_after_verify_repair(copied
         assert bad(name) in copied.objects(tier)
     # What names it is incomplete, and that is said at every level.
     assert name in copied.run("verify", "--level", "0", status=VERIFY).text
-    second = copied.backup()
+    second = copied.backup(status=DEGRADED)
     copied.assert_restores(copied.scan(), second)
     copied.run("verify", "--level", "2", "--tier", "local", second)
 
@@ -65,7 +67,7 @@ def test_json_tells_what_was_set_aside(copied):
 def test_a_pack_with_a_good_copy_is_mended_and_not_lost(copied):
     name = largest_pack(copied, "local")
     flip(copied.tier("local", name))
-    copied.run("verify", "--repair")
+    copied.run("verify", "--repair", status=DEGRADED)
     with open(copied.tier("local", name), "rb") as f, open(copied.tier("regional", name), "rb") as g:
         assert f.read() == g.read()
     copied.run("verify", "--level", "2")
@@ -104,7 +106,7 @@ def test_verify_looks_at_packs_of_a_copy_under_way(site):
     flip(path)
     result = site.run("verify", "--tier", "regional", status=VERIFY)
     assert name in result.text, result
-    site.run("verify", "--tier", "regional", "--repair")
+    site.run("verify", "--tier", "regional", "--repair", status=DEGRADED)
     with open(path, "rb") as f, open(site.tier("local", name), "rb") as g:
         assert f.read() == g.read()
 
@@ -168,3 +170,25 @@ def test_a_pack_that_is_gone_everywhere(copied):
     before, after = copied.scan(), trees.scan(target)
     assert sorted(before) == sorted(after)
     assert any(before[p] == after[p] for p in before)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_an_export_gives_zeros_for_what_no_tier_has(copied, gone):
+    name = damage_everywhere(copied)
+    for tier in ("local", "regional") if gone else ():
+        os.unlink(copied.tier(tier, name))
+    result = copied.run("export", "vol.data", status=VERIFY)
+    assert name in result.err and "files lack bytes" in result.err, result
+    same = 0
+    with tarfile.open(fileobj=io.BytesIO(result.raw)) as tar:
+        files = [m for m in tar.getmembers() if m.isfile()]
+        for member in files:
+            with open(os.path.join(copied.source, member.name), "rb") as f:
+                there = f.read()
+            given = tar.extractfile(member).read()
+            assert len(given) == len(there), member.name
+            told = "'%s': lacks bytes" % member.name in result.err
+            assert told == (given != there), member.name
+            assert all(a in (b, 0) for a, b in zip(given, there)), member.name
+            same += given == there
+    assert len(files) > 1 and (gone or len(files) / 2 < same < len(files)), result.err

@@ -42,10 +42,29 @@ def test_another_file_system_below_the_volume_is_left_alone(site):
         write(os.path.join(inside, "not-in-any-backup"))
         site.init().backup()
         write(os.path.join(site.source, "new"), "goes")
-        done = site.run("restore", "vol.data", "--to", site.source, "--delta", status=None)
-        assert "mnt" in done.err and "mounted there: left" in done.err
+        done = site.run("restore", "vol.data", "--to", site.source, "--delta")
+        assert "mnt" not in done.err, done
         assert read(os.path.join(inside, "not-in-any-backup")) == "precious"
         assert not os.path.exists(os.path.join(site.source, "new"))
+
+
+def test_what_lies_where_something_was_mounted_is_left_alone(site):
+    """On the new host all of it is one disk: what belongs there was brought back before."""
+    site.write_config(volume="one-file-system = yes")
+    inside = os.path.join(site.source, "mnt")
+    site.init()
+    with mounted(inside, "-t", "tmpfs", "tmpfs"):
+        snapshot = site.backup()
+        assert "another file system" in site.run("show", snapshot, "--files").out
+    write(os.path.join(inside, "database", "table"))
+    write(os.path.join(site.source, "new"), "goes")
+    for more in ["--dry-run"], []:
+        done = site.json("restore", "vol.data", "--to", site.source, "--delta", *more)
+        assert done["removed"] == 1, done
+    assert read(os.path.join(inside, "database", "table")) == "precious"
+    # Into an empty place it is nothing to be told.
+    site.run("restore", "vol.data", "--to", site.path("restored"))
+    assert os.path.isdir(site.path("restored", "mnt"))
 
 
 def test_a_bind_mount_of_the_same_device_is_neither_captured_nor_emptied(site):

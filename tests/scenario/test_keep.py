@@ -175,3 +175,25 @@ def test_verify_of_a_sound_tier(site, level):
     site.backup()
     result = site.run("verify", "--level", level)
     assert result.out.strip()
+
+
+def test_list_marks_what_is_held_and_says_when_it_cannot_know(site):
+    first, second = site.backup(), site.backup()
+    assert [s["held"] for s in site.json("list")["snapshots"]] == [False, False]
+    site.run("hold", first, "--why", "for the auditor")
+    site.run("hold", second)
+    site.run("hold", "--release", second)
+    held = {s["snapshot"]: s["held"] for s in site.json("list")["snapshots"]}
+    assert held == {first: True, second: False}
+    rows = site.run("list").out.splitlines()
+    assert [row.split()[-1] == "held" for row in rows if row.startswith("vol.data/")] == \
+        [s == first for s in sorted(held)]
+    assert re.search(r"held +by \S+@\S+: for the auditor\n", site.run("show", first).out)
+    assert site.json("show", first)["held_why"] == "for the auditor"
+    assert site.json("show", second)["held_why"] is None
+    # Without the keys there is a list all the same.
+    os.rename(site.path("etc", "kek"), site.path("etc", "kek.away"))
+    result = site.run("list")
+    assert first in result.out and "held" not in result.out, result
+    assert "what is held is not known: " in result.err, result
+    assert {s["held"] for s in site.json("list")["snapshots"]} == {None}

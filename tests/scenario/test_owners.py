@@ -83,3 +83,22 @@ def test_check_tries_what_lies_in_the_state_and_says_whose_it_must_be(bare):
         assert path in result.text and "chown -R --reference" in result.text
     result = as_user(bare, "backup", "vol.data", status=DENIED)
     assert "chown --reference" in result.err and "remove it" not in result.err
+
+
+@pytest.mark.parametrize("how", ["there", "not there", "set-group-id"])
+def test_the_root_of_a_restore_gets_its_owner_back(site, how):
+    """Also where it is root's own: whoever owns the directory above must not own the tree."""
+    if os.geteuid() != 0:
+        pytest.skip("giving away needs root")
+    site.backup()
+    above = site.path("above")
+    os.mkdir(above)
+    os.chown(above, USER, USER)
+    if how == "set-group-id":
+        os.chmod(above, 0o2755)
+    if how == "there":
+        os.mkdir(above + "/out")
+        os.chown(above + "/out", USER, USER)
+    site.run("restore", "vol.data", "--to", above + "/out")
+    want, got = os.stat(site.source), os.stat(above + "/out")
+    assert (got.st_uid, got.st_gid, got.st_mode) == (want.st_uid, want.st_gid, want.st_mode)

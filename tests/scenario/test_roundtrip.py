@@ -218,7 +218,7 @@ def test_at_picks_the_newest_until_then(site):
     target = site.restore("vol.data", "--at", times[0], to="then")
     assert b"d1/later" not in trees.scan(target)
     result = site.run("restore", "vol.data", "--at", "2001-01-01T00:00:00Z", "--to",
-                      site.path("never"), status=REFUSED)
+                      site.path("never"), status=USAGE)
     assert "possible" in result.err
 
 

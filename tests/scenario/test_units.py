@@ -17,7 +17,7 @@ def read(*parts):
 
 def units(suffix):
     found = glob.glob(os.path.join(SOURCE_DIR, "systemd", "*" + suffix))
-    assert len(found) == 4, found
+    assert len(found) == 5, found
     return {os.path.basename(name): read("systemd", os.path.basename(name)) for name in found}
 
 

@@ -1,6 +1,7 @@
 """What a snapshot could not capture, and whose it is: neither may cost what lives in the target."""
 
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -214,3 +215,34 @@ def test_a_volume_that_lost_nearly_everything_is_told(bare, left, told):
     # It may have been meant: there is a snapshot, and the next one is compared with it.
     assert len(site.objects("local", "snap/")) == 2
     assert "is it mounted?" not in site.run("backup", "vol.data").err
+
+
+def test_an_export_says_what_it_lacks(weak):
+    site, user = weak
+    write(os.path.join(site.source, "locked", "a"))
+    os.chmod(os.path.join(site.source, "locked"), 0o700)
+    user.run("backup", "vol.data", status=DEGRADED)
+    done = site.run("export", "vol.data", status=DEGRADED)
+    assert "'locked': could not be read when the snapshot was made" in done.err, done
+
+
+def test_show_and_a_dry_run_say_what_a_snapshot_lacks(weak):
+    site, user = weak
+    write(os.path.join(site.source, "locked", "a"))
+    os.chmod(os.path.join(site.source, "locked"), 0o700)
+    user.run("backup", "vol.data", status=DEGRADED)
+    assert site.json("show", "vol.data")["unreadable"] == 1
+    assert "1 entries that could not be read" in site.run("show", "vol.data").out
+    result = site.run("restore", "vol.data", "--to", site.path("out"), "--dry-run", status=DEGRADED)
+    assert "1 entry could not be read when the snapshot was made" in result.err, result
+
+
+@pytest.mark.parametrize("files", range(9, 24, 2))
+def test_running_out_of_descriptors_is_said_of_no_file(site, files):
+    """A file that another process could read is not unreadable."""
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    os.makedirs(os.path.join(site.source, *"abcdefghijklmnopqrstuvwxyz"))
+    result = site.run("backup", "vol.data", status=None, preexec_fn=few)
+    assert "could not be read" not in result.err and result.status != DEGRADED, result
+    assert result.status == 0 or not site.objects("local", "snap/"), result

@@ -1,6 +1,7 @@
 """What people read and type: names as they are, numbers that mean what they say, ways out."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -112,13 +113,13 @@ def test_patterns_that_mean_something_else_are_found_by_check(site):
 
 
 def test_a_warning_is_no_failure_of_the_listing_itself(site):
-    """A tier whose listing cannot be trusted is named, the others are listed."""
+    """What is no snapshot on a tier is named, and what is one is listed."""
     snapshot = site.backup()
     site.run("copy", "--to", "regional")
     os.makedirs(site.tier("local", "snap", "vol.data"), exist_ok=True)
     write(site.tier("local", "snap", "vol.data", "odd"))
     result = site.run("list", status=DEGRADED)
-    assert snapshot in result.out and "tier 'local' cannot be listed" in result.err, result
+    assert snapshot in result.out and "'snap/vol.data/odd' on 'local'" in result.err, result
 
 
 def test_a_dry_run_of_a_restore_in_place_names_what_goes_and_what_changes(site):
@@ -163,3 +164,28 @@ def test_check_says_how_that_kind_of_key_is_brought(site, ref, fix):
         ref, site.path("etc", "signing.pem"), site.path("etc", "escrow.pem")))
     lines = {line["what"]: line for line in site.json("check", status=None)["lines"]}
     assert lines["key kek"]["verdict"] == "FAIL" and fix in lines["key kek"]["fix"], lines
+
+
+def test_a_signing_key_in_the_place_of_the_kek_is_named_as_the_kek(site):
+    site.write_config(keys="kek = file:%s\nsigning = file:%s\nescrow = %s\n" % (
+        site.path("etc", "signing.pem"), site.path("etc", "signing.pem"),
+        site.path("etc", "escrow.pem")))
+    lines = site.json("check", status=CONFIGURATION)["lines"]
+    assert [n["verdict"] for n in lines if n["what"] == "key kek"] == ["FAIL"], lines
+    assert "RSA" in [n["text"] for n in lines if n["what"] == "key kek"][0]
+
+
+def test_init_says_that_a_new_escrow_key_was_served(site):
+    assert site.run("init").out.startswith("everything is there")
+    subprocess.run("openssl genrsa 3072 2>/dev/null | openssl rsa -pubout -out %s 2>/dev/null" %
+                   site.path("etc", "escrow.pem"), shell=True, check=True)
+    result = site.run("init")
+    assert re.match(r"brought what was missing of repository \w+ to 3 tiers\n", result.out), result
+    assert site.run("init").out.startswith("everything is there")
+    assert len({k["recipient"] for k in site.json("key", "list")["keys"] if k["kind"] == "escrow"}) == 2
+
+
+def test_a_recipient_has_one_name_wherever_it_is_shown(site):
+    shown = site.run("key", "list").out
+    for key in site.json("key", "list")["keys"]:
+        assert key["recipient"] in shown

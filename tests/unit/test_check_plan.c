@@ -41,6 +41,8 @@ find(const char *what, const char *part)
 		if (strcmp(check.line[i].what, what) == 0 && strstr(check.line[i].text, part))
 			return &check.line[i];
 	}
+	for (size_t i = 0; i < check.count; i++)
+		print_message("%s: %s\n", check.line[i].what, check.line[i].text);
 	fail_msg("no line of '%s' says '%s'", what, part);
 	return NULL;
 }
@@ -116,6 +118,47 @@ a_tier_that_nobody_uses_is_a_warning(void **state)
 	assert_int_equal(find("plan nas", "no source")->verdict, CHECK_WARN);
 }
 
+#define PAIR "[tier local]\nurl = file:///srv/ffdr\n" \
+	     "[tier nas]\nurl = file:///mnt/nas\nshared = yes\ntakes = daily\nrpo = 5m\n"
+#define SERVER "[postgres pay]\nconninfo = service=pay\n"
+
+static void
+wal_keeps_an_rpo_that_snapshots_alone_do_not(void **state)
+{
+	const struct check_line *l;
+
+	(void)state;
+	judge(PAIR SERVER);
+	assert_int_equal(find("plan nas", "shipped every 30s for an rpo of 5m")->verdict, CHECK_OK);
+	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
+	judge(PAIR SERVER "ship-every = 10m\n");
+	l = find("plan nas", "rpo promises 5m");
+	assert_int_equal(l->verdict, CHECK_FAIL);
+	assert_string_equal(l->fix, "ship-every = 5m, or less");
+	judge(PAIR SERVER "wal = local\n");
+	assert_int_equal(find("plan nas", "takes daily snapshots")->verdict, CHECK_FAIL);
+	judge(PAIR SERVER VOLUME);
+	assert_int_equal(find("plan nas", "takes daily snapshots")->verdict, CHECK_FAIL);
+	judge(PAIR SERVER "wal-from = push\n");
+	assert_int_equal(find("plan nas", "archive_timeout")->verdict, CHECK_UNKNOWN);
+}
+
+static void
+wal_that_goes_nowhere_useful_is_a_warning(void **state)
+{
+	(void)state;
+	judge(PAIR SERVER);
+	assert_int_equal(find("pg.pay", "WAL goes to 2 tiers, 1 of them off")->verdict, CHECK_OK);
+	assert_int_equal(check.verdicts[CHECK_WARN], 0);
+	judge(PAIR SERVER "wal =\n");
+	assert_int_equal(find("pg.pay", "its WAL goes nowhere")->verdict, CHECK_WARN);
+	judge(PAIR SERVER "wal = local\n");
+	assert_int_equal(find("pg.pay", "no tier of its WAL")->verdict, CHECK_WARN);
+	judge(PAIR SERVER "tiers = local\n" "wal = local, nas\n");
+	assert_int_equal(find("pg.pay", "its WAL goes to 'nas', its snapshots do not")->verdict,
+	    CHECK_WARN);
+}
+
 static void
 nothing_to_protect_is_said(void **state)
 {
@@ -169,6 +212,8 @@ main(void)
 		cmocka_unit_test(a_source_that_never_leaves_the_host_is_a_warning),
 		cmocka_unit_test(a_tier_that_keeps_less_than_it_takes_is_a_warning),
 		cmocka_unit_test(a_tier_that_nobody_uses_is_a_warning),
+		cmocka_unit_test(wal_keeps_an_rpo_that_snapshots_alone_do_not),
+		cmocka_unit_test(wal_that_goes_nowhere_useful_is_a_warning),
 		cmocka_unit_test(nothing_to_protect_is_said),
 		cmocka_unit_test(
 		    the_need_of_a_tier_is_one_full_copy_and_the_change_of_the_time_it_is_held),

@@ -9,51 +9,18 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "tests/lib/confkit.h"
 #include "tests/lib/scratch.h"
 
-#define NAME "/etc/ffdr/test.ini"
-#define TIER "[tier a]\nurl = file:///srv/a\n"
-#define HOUR INT64_C(3600000)
-
-static struct conf *c;
-static struct err e;
-
-static int
-end(void **state)
-{
-	(void)state;
-	conf_free(c);
-	c = NULL;
-	return 0;
-}
-
-static int
-parse(const char *text)
-{
-	conf_free(c);
-	c = NULL;
-	err_clear(&e);
-	return conf_parse(NAME, text, strlen(text), &c, &e);
-}
-
-/* One mistake, one message, and nothing else. */
-static void
-refused(const char *text, const char *want)
-{
-	char *whole = xasprintf(NAME "%s", want);
-
-	assert_int_equal(parse(text), -1);
-	assert_null(c);
-	assert_int_equal(e.kind, ERR_CONFIG);
-	assert_string_equal(e.text, whole);
-	free(whole);
-}
+#define NAME CONFKIT_NAME
+#define TIER CONFKIT_TIER
+#define HOUR CONFKIT_HOUR
 
 static void
 a_whole_configuration_is_read(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("; a comment\n# another\n"
+	assert_int_equal(confkit_parse("; a comment\n# another\n"
 			       "[ffdr]\nsite = us-central1 ; here\nstate=/s\nscratch : /x\n"
 			       "credentials = /c\n"
 			       "[keys]\nkek = file:/k\nsigning = env:SIGN\nescrow =\n"
@@ -67,71 +34,71 @@ a_whole_configuration_is_read(void **state)
 			       "keep = forever\none-file-system = yes\nbefore = /h freeze\n"
 			       "after = /h thaw\ncompare = stat\ntiers = far, local\nsite = eu"),
 	    0);
-	assert_string_equal(c->file, NAME);
-	assert_string_equal(c->site, "us-central1");
-	assert_string_equal(c->state, "/s");
-	assert_string_equal(c->scratch, "/x");
-	assert_string_equal(c->credentials, "/c");
-	assert_string_equal(c->kek, "file:/k");
-	assert_string_equal(c->signing, "env:SIGN");
-	assert_null(c->escrow);
-	assert_int_equal(c->horizon, 14 * 24 * HOUR);
-	assert_int_equal(c->pack_size, 64 << 20);
-	assert_int_equal(c->level, 9);
-	assert_int_equal(c->workers, 2);
-	assert_int_equal(c->tiers, 2);
-	assert_string_equal(c->tier[0].name, "local");
-	assert_string_equal(c->tier[0].url, "file:///srv/ffdr");
-	assert_string_equal(c->tier[0].site, "us-central1");
-	assert_null(c->tier[0].driver);
-	assert_int_equal(c->tier[0].keep, 7 * 24 * HOUR);
-	assert_int_equal(c->tier[0].rpo, 4 * HOUR);
-	assert_int_equal(c->tier[0].rto, HOUR / 4);
-	assert_int_equal(c->tier[0].rate, 200 << 20);
-	assert_true(c->tier[0].shared);
-	assert_string_equal(c->tier[0].takes, "hourly");
-	assert_string_equal(c->tier[1].site, "eu");
-	assert_string_equal(c->tier[1].takes, "weekly");
-	assert_string_equal(c->tier[1].driver, "fs");
-	assert_int_equal(c->volumes, 1);
-	assert_string_equal(c->volume[0].name, "uploads");
-	assert_string_equal(c->volume[0].path, "/srv/up");
-	assert_string_equal(c->volume[0].exclude, "*.tmp, cache/");
-	assert_int_equal(c->volume[0].keep, -1);
-	assert_true(c->volume[0].one_file_system);
-	assert_string_equal(c->volume[0].before, "/h freeze");
-	assert_string_equal(c->volume[0].after, "/h thaw");
-	assert_string_equal(c->volume[0].compare, "stat");
-	assert_string_equal(c->volume[0].tiers, "far, local");
-	assert_string_equal(c->volume[0].site, "eu");
+	assert_string_equal(confkit.c->file, NAME);
+	assert_string_equal(confkit.c->site, "us-central1");
+	assert_string_equal(confkit.c->state, "/s");
+	assert_string_equal(confkit.c->scratch, "/x");
+	assert_string_equal(confkit.c->credentials, "/c");
+	assert_string_equal(confkit.c->kek, "file:/k");
+	assert_string_equal(confkit.c->signing, "env:SIGN");
+	assert_null(confkit.c->escrow);
+	assert_int_equal(confkit.c->horizon, 14 * 24 * HOUR);
+	assert_int_equal(confkit.c->pack_size, 64 << 20);
+	assert_int_equal(confkit.c->level, 9);
+	assert_int_equal(confkit.c->workers, 2);
+	assert_int_equal(confkit.c->tiers, 2);
+	assert_string_equal(confkit.c->tier[0].name, "local");
+	assert_string_equal(confkit.c->tier[0].url, "file:///srv/ffdr");
+	assert_string_equal(confkit.c->tier[0].site, "us-central1");
+	assert_null(confkit.c->tier[0].driver);
+	assert_int_equal(confkit.c->tier[0].keep, 7 * 24 * HOUR);
+	assert_int_equal(confkit.c->tier[0].rpo, 4 * HOUR);
+	assert_int_equal(confkit.c->tier[0].rto, HOUR / 4);
+	assert_int_equal(confkit.c->tier[0].rate, 200 << 20);
+	assert_true(confkit.c->tier[0].shared);
+	assert_string_equal(confkit.c->tier[0].takes, "hourly");
+	assert_string_equal(confkit.c->tier[1].site, "eu");
+	assert_string_equal(confkit.c->tier[1].takes, "weekly");
+	assert_string_equal(confkit.c->tier[1].driver, "fs");
+	assert_int_equal(confkit.c->volumes, 1);
+	assert_string_equal(confkit.c->volume[0].name, "uploads");
+	assert_string_equal(confkit.c->volume[0].path, "/srv/up");
+	assert_string_equal(confkit.c->volume[0].exclude, "*.tmp, cache/");
+	assert_int_equal(confkit.c->volume[0].keep, -1);
+	assert_true(confkit.c->volume[0].one_file_system);
+	assert_string_equal(confkit.c->volume[0].before, "/h freeze");
+	assert_string_equal(confkit.c->volume[0].after, "/h thaw");
+	assert_string_equal(confkit.c->volume[0].compare, "stat");
+	assert_string_equal(confkit.c->volume[0].tiers, "far, local");
+	assert_string_equal(confkit.c->volume[0].site, "eu");
 }
 
 static void
 what_is_not_said_has_a_default(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(TIER "[tier b]\nurl=file:///b\n[volume v]\npath = /v\n"), 0);
-	assert_string_equal(c->site, "default");
-	assert_string_equal(c->state, "/var/lib/ffdr");
-	assert_string_equal(c->scratch, "/var/lib/ffdr/scratch");
-	assert_string_equal(c->credentials, "/etc/ffdr/credentials");
-	assert_string_equal(c->kek, "credential:ffdr-kek");
-	assert_string_equal(c->signing, "credential:ffdr-signing");
-	assert_string_equal(c->escrow, "/etc/ffdr/escrow.pem");
-	assert_int_equal(c->horizon, 30 * 24 * HOUR);
-	assert_int_equal(c->pack_size, 32 << 20);
-	assert_int_equal(c->workers, 0);
-	assert_int_equal(c->tier[0].keep, 30 * 24 * HOUR);
-	assert_int_equal(c->tier[0].rpo, 0);
-	assert_int_equal(c->tier[0].rate, 0);
-	assert_false(c->tier[0].shared);
-	assert_string_equal(c->tier[0].takes, "all");
-	assert_string_equal(c->volume[0].compare, "content");
-	assert_string_equal(c->volume[0].tiers, "a, b");
-	assert_string_equal(c->volume[0].site, "default");
-	assert_null(c->volume[0].exclude);
-	assert_null(c->volume[0].before);
-	assert_int_equal(c->volume[0].keep, 0);
+	assert_int_equal(confkit_parse(TIER "[tier b]\nurl=file:///b\n[volume v]\npath = /v\n"), 0);
+	assert_string_equal(confkit.c->site, "default");
+	assert_string_equal(confkit.c->state, "/var/lib/ffdr");
+	assert_string_equal(confkit.c->scratch, "/var/lib/ffdr/scratch");
+	assert_string_equal(confkit.c->credentials, "/etc/ffdr/credentials");
+	assert_string_equal(confkit.c->kek, "credential:ffdr-kek");
+	assert_string_equal(confkit.c->signing, "credential:ffdr-signing");
+	assert_string_equal(confkit.c->escrow, "/etc/ffdr/escrow.pem");
+	assert_int_equal(confkit.c->horizon, 30 * 24 * HOUR);
+	assert_int_equal(confkit.c->pack_size, 32 << 20);
+	assert_int_equal(confkit.c->workers, 0);
+	assert_int_equal(confkit.c->tier[0].keep, 30 * 24 * HOUR);
+	assert_int_equal(confkit.c->tier[0].rpo, 0);
+	assert_int_equal(confkit.c->tier[0].rate, 0);
+	assert_false(confkit.c->tier[0].shared);
+	assert_string_equal(confkit.c->tier[0].takes, "all");
+	assert_string_equal(confkit.c->volume[0].compare, "content");
+	assert_string_equal(confkit.c->volume[0].tiers, "a, b");
+	assert_string_equal(confkit.c->volume[0].site, "default");
+	assert_null(confkit.c->volume[0].exclude);
+	assert_null(confkit.c->volume[0].before);
+	assert_int_equal(confkit.c->volume[0].keep, 0);
 }
 
 static void
@@ -145,8 +112,8 @@ what_a_tier_takes_follows_its_rpo(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
 		text = xasprintf(TIER "rpo = %s\n", row[i][0]);
-		assert_int_equal(parse(text), 0);
-		assert_string_equal(c->tier[0].takes, row[i][1]);
+		assert_int_equal(confkit_parse(text), 0);
+		assert_string_equal(confkit.c->tier[0].takes, row[i][1]);
 		free(text);
 	}
 }
@@ -193,7 +160,7 @@ every_mistake_is_named_with_its_line(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(row); i++)
-		refused(row[i][0], row[i][1]);
+		confkit_refused(row[i][0], row[i][1]);
 }
 
 static void
@@ -204,9 +171,9 @@ a_tier_that_was_mistyped_is_the_only_thing_said(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		assert_int_equal(conf_parse(NAME, row[i], strlen(row[i]), &c, &e), -1);
-		assert_non_null(strstr(e.text, NAME ":1: "));
-		assert_null(strstr(e.text, "there is no tier"));
+		assert_int_equal(conf_parse(NAME, row[i], strlen(row[i]), &confkit.c, &confkit.e), -1);
+		assert_non_null(strstr(confkit.e.text, NAME ":1: "));
+		assert_null(strstr(confkit.e.text, "there is no tier"));
 	}
 }
 
@@ -218,6 +185,8 @@ every_bad_value_says_what_was_expected(void **state)
 	} row[] = {
 		{ "ffdr", "site", "US", "'US' is not right, expected 1 to 48 of a-z 0-9 _ -" },
 		{ "ffdr", "state", "rel", "'rel' is not right, expected an absolute path" },
+		{ "keys", "signing", "passphrase:file:/p", "'passphrase:file:/p' is not right, expected "
+		    "credential:NAME, file:PATH, env:NAME or command:CMD" },
 		{ "ffdr", "state", "", "has no value, expected an absolute path" },
 		{ "keys", "kek", "",
 		    "has no value, expected credential:NAME, file:PATH, env:NAME, command:CMD or "
@@ -268,7 +237,7 @@ every_bad_value_says_what_was_expected(void **state)
 			text = want;
 		}
 		want = xasprintf(":2: [%s] %s: %s", row[i].section, row[i].key, row[i].want);
-		refused(text, want);
+		confkit_refused(text, want);
 		free(text);
 		free(want);
 	}
@@ -278,13 +247,13 @@ static void
 urls_must_be_directories_of_this_host(void **state)
 {
 	(void)state;
-	refused("[tier a]\nurl = s3://b/p\n",
+	confkit_refused("[tier a]\nurl = s3://b/p\n",
 	    ":2: [tier a] url: 's3' is not a kind of tier known here, expected file");
-	refused("[tier a]\nurl = /srv/a\n",
+	confkit_refused("[tier a]\nurl = /srv/a\n",
 	    ":2: [tier a] url: '/srv/a' is not right, expected file:///DIR");
-	refused("[tier a]\nurl = file://srv/a\n",
+	confkit_refused("[tier a]\nurl = file://srv/a\n",
 	    ":2: [tier a] url: 'file://srv/a' names a host, expected file:///DIR with three slashes");
-	refused("[tier a]\nurl = file:///\n",
+	confkit_refused("[tier a]\nurl = file:///\n",
 	    ":2: [tier a] url: 'file:///' is the root directory, expected one below it");
 }
 
@@ -292,11 +261,11 @@ static void
 a_secret_in_the_wrong_place_is_not_repeated(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(TIER "[keys]\nkek = hunter2\nsigning = hunter3\nescrow = hunter4\n"),
+	assert_int_equal(confkit_parse(TIER "[keys]\nkek = hunter2\nsigning = hunter3\nescrow = hunter4\n"),
 	    -1);
-	assert_null(strstr(e.text, "hunter"));
-	assert_non_null(strstr(e.text, ":4: [keys] kek: the value (not shown) is no reference"));
-	assert_non_null(strstr(e.text, ":6: [keys] escrow: the value (not shown)"));
+	assert_null(strstr(confkit.e.text, "hunter"));
+	assert_non_null(strstr(confkit.e.text, ":4: [keys] kek: the value (not shown) is no reference"));
+	assert_non_null(strstr(confkit.e.text, ":6: [keys] escrow: the value (not shown)"));
 }
 
 static void
@@ -305,11 +274,11 @@ all_problems_come_at_once_in_the_order_of_the_lines(void **state)
 	const char *at[4];
 
 	(void)state;
-	assert_int_equal(parse("[volume v]\ntiers = nix\npath = v\n[tier a]\n[ffdr]\nsiet = x\n"), -1);
-	at[0] = strstr(e.text, ":2: [volume v] tiers: there is no [tier nix]");
-	at[1] = strstr(e.text, ":3: [volume v] path: 'v'");
-	at[2] = strstr(e.text, ":4: [tier a] url: is missing");
-	at[3] = strstr(e.text, ":6: [ffdr] siet: unknown key, did you mean site?");
+	assert_int_equal(confkit_parse("[volume v]\ntiers = nix\npath = v\n[tier a]\n[ffdr]\nsiet = x\n"), -1);
+	at[0] = strstr(confkit.e.text, ":2: [volume v] tiers: there is no [tier nix]");
+	at[1] = strstr(confkit.e.text, ":3: [volume v] path: 'v'");
+	at[2] = strstr(confkit.e.text, ":4: [tier a] url: is missing");
+	at[3] = strstr(confkit.e.text, ":6: [ffdr] siet: unknown key, did you mean site?");
 	for (size_t i = 0; i < 4; i++)
 		assert_non_null(at[i]);
 	for (size_t i = 1; i < 4; i++)
@@ -325,14 +294,14 @@ names_as_long_as_allowed_are_not_cut(void **state)
 	memset(name, 'n', sizeof(name));
 	name[48] = '\0';
 	text = xasprintf(TIER "[volume %s]\npath = /v\n", name);
-	assert_int_equal(parse(text), 0);
-	assert_string_equal(c->volume[0].name, name);
+	assert_int_equal(confkit_parse(text), 0);
+	assert_string_equal(confkit.c->volume[0].name, name);
 	free(text);
 	name[48] = 'n';
 	name[49] = '\0';
 	text = xasprintf(TIER "[volume %s]\npath = /v\n", name);
-	assert_int_equal(parse(text), -1);
-	assert_non_null(strstr(e.text, "is no name"));
+	assert_int_equal(confkit_parse(text), -1);
+	assert_non_null(strstr(confkit.e.text, "is no name"));
 	free(text);
 }
 
@@ -345,13 +314,13 @@ a_long_line_is_whole_or_an_error(void **state)
 	memset(list, 'x', 9000);
 	list[7000] = '\0';
 	text = xasprintf(TIER "[volume v]\npath = /v\nexclude = %s\n", list);
-	assert_int_equal(parse(text), 0);
-	assert_string_equal(c->volume[0].exclude, list);
+	assert_int_equal(confkit_parse(text), 0);
+	assert_string_equal(confkit.c->volume[0].exclude, list);
 	free(text);
 	list[7000] = 'x';
 	list[8500] = '\0';
 	text = xasprintf(TIER "[volume v]\npath = /v\nexclude = %s\ncompare = stat\n", list);
-	refused(text, ":5: the line is longer than 8000 characters");
+	confkit_refused(text, ":5: the line is longer than 8000 characters");
 	free(text);
 	free(list);
 }
@@ -360,36 +329,37 @@ static void
 a_byte_order_mark_is_no_letter(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("\xef\xbb\xbf" TIER), 0);
-	assert_int_equal(parse("\xef\xbb\xbf; x\n" TIER), 0);
+	assert_int_equal(confkit_parse("\xef\xbb\xbf" TIER), 0);
+	assert_int_equal(confkit_parse("\xef\xbb\xbf; x\n" TIER), 0);
 }
 
 static void
 plain_sections_may_be_continued(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("[ffdr]\nsite = a\n" TIER "[ffdr]\nstate = /s\n"), 0);
-	assert_string_equal(c->site, "a");
-	assert_string_equal(c->state, "/s");
+	assert_int_equal(confkit_parse("[ffdr]\nsite = a\n" TIER "[ffdr]\nstate = /s\n"), 0);
+	assert_string_equal(confkit.c->site, "a");
+	assert_string_equal(confkit.c->state, "/s");
 }
 
 static void
 sources_are_found_with_and_without_their_kind(void **state)
 {
-	const struct conf_volume *v = NULL;
+	const struct conf_source *v = NULL;
 
 	(void)state;
-	assert_int_equal(parse(TIER "[volume up]\npath=/u\n[volume vol]\npath=/w\n"), 0);
-	assert_int_equal(conf_find_source(c, "vol.up", &v, &e), 0);
-	assert_ptr_equal(v, &c->volume[0]);
-	assert_int_equal(conf_find_source(c, "vol", &v, &e), 0);
-	assert_ptr_equal(v, &c->volume[1]);
-	assert_int_equal(conf_find_source(c, "upp", &v, &e), -1);
-	assert_int_equal(e.kind, ERR_NOTFOUND);
-	assert_string_equal(e.text, "there is no source 'upp', did you mean vol.up?");
-	assert_int_equal(conf_find_source(c, "pg.up", &v, &e), -1);
-	assert_int_equal(conf_find_source(c, "payments", &v, &e), -1);
-	assert_string_equal(e.text, "there is no source 'payments' in the configuration\n"
+	assert_int_equal(confkit_parse(TIER "[volume up]\npath=/u\n[volume vol]\npath=/w\n"), 0);
+	assert_int_equal(conf_find_source(confkit.c, "vol.up", &v, &confkit.e), 0);
+	assert_ptr_equal(v->volume, &confkit.c->volume[0]);
+	assert_int_equal(conf_find_source(confkit.c, "vol", &v, &confkit.e), 0);
+	assert_ptr_equal(v->volume, &confkit.c->volume[1]);
+	assert_string_equal(v->name, "vol.vol");
+	assert_int_equal(conf_find_source(confkit.c, "upp", &v, &confkit.e), -1);
+	assert_int_equal(confkit.e.kind, ERR_NOTFOUND);
+	assert_string_equal(confkit.e.text, "there is no source 'upp', did you mean vol.up?");
+	assert_int_equal(conf_find_source(confkit.c, "pg.up", &v, &confkit.e), -1);
+	assert_int_equal(conf_find_source(confkit.c, "payments", &v, &confkit.e), -1);
+	assert_string_equal(confkit.e.text, "there is no source 'payments' in the configuration\n"
 				    "  known     vol.up\n            vol.vol");
 }
 
@@ -399,20 +369,20 @@ tiers_of_a_source_come_in_its_order(void **state)
 	const struct conf_tier *t[4];
 
 	(void)state;
-	assert_int_equal(parse(TIER "[tier b]\nurl=file:///b\n[tier c]\nurl=file:///c\n"), 0);
-	assert_int_equal(conf_source_tiers(c, "c, a", t, 4), 2);
-	assert_ptr_equal(t[0], &c->tier[2]);
-	assert_ptr_equal(t[1], &c->tier[0]);
-	assert_int_equal(conf_source_tiers(c, NULL, t, 4), 3);
-	assert_int_equal(conf_source_tiers(c, "", t, 2), 2);
-	assert_int_equal(conf_source_tiers(c, "a, b, c", t, 2), 2);
-	assert_null(conf_find_tier(c, "d"));
+	assert_int_equal(confkit_parse(TIER "[tier b]\nurl=file:///b\n[tier c]\nurl=file:///c\n"), 0);
+	assert_int_equal(conf_source_tiers(confkit.c, "c, a", t, 4), 2);
+	assert_ptr_equal(t[0], &confkit.c->tier[2]);
+	assert_ptr_equal(t[1], &confkit.c->tier[0]);
+	assert_int_equal(conf_source_tiers(confkit.c, NULL, t, 4), 3);
+	assert_int_equal(conf_source_tiers(confkit.c, "", t, 2), 2);
+	assert_int_equal(conf_source_tiers(confkit.c, "a, b, c", t, 2), 2);
+	assert_null(conf_find_tier(confkit.c, "d"));
 }
 
 static void
 write_file(const char *path, const char *text)
 {
-	assert_int_equal(file_put(AT_FDCWD, path, text, strlen(text), 0600, FILE_REPLACE, &e), 1);
+	assert_int_equal(file_put(AT_FDCWD, path, text, strlen(text), 0600, FILE_REPLACE, &confkit.e), 1);
 }
 
 static void
@@ -432,31 +402,31 @@ fragments_are_read_in_name_order_after_the_main_file(void **state)
 	write_file(off, "nonsense");
 	write_file(hidden, "nonsense");
 	assert_int_equal(setenv("FFDR_CONFIG", main_file, 1), 0);
-	assert_int_equal(conf_load(NULL, &c, &e), 0);
-	assert_int_equal(c->tiers, 2);
-	assert_string_equal(c->tier[0].name, "a");
-	assert_string_equal(c->tier[1].name, "b");
+	assert_int_equal(conf_load(NULL, &confkit.c, &confkit.e), 0);
+	assert_int_equal(confkit.c->tiers, 2);
+	assert_string_equal(confkit.c->tier[0].name, "a");
+	assert_string_equal(confkit.c->tier[1].name, "b");
 	want = scratch_path(dir, "credentials");
-	assert_string_equal(c->credentials, want);
+	assert_string_equal(confkit.c->credentials, want);
 	buf_init(&text, 1000);
-	conf_origin(c, "tier", 1, "url", &text);
+	conf_origin(confkit.c, "tier", 1, "url", &text);
 	buf_addc(&text, '|');
-	conf_origin(c, "tier", 1, "keep", &text);
+	conf_origin(confkit.c, "tier", 1, "keep", &text);
 	free(want);
 	want = xasprintf("%s:2|default", b);
 	assert_string_equal(buf_str(&text), want);
 	free(want);
-	conf_free(c);
-	c = NULL;
+	conf_free(confkit.c);
+	confkit.c = NULL;
 	/* Problems of all files together, and a key set twice names both places. */
 	write_file(b, "[ffdr]\nsite = t\n");
 	write_file(main_file, "[ffdr]\nsite = s\nfoo = 1\n");
 	buf_reset(&text);
-	assert_int_equal(conf_load_all(main_file, &c, &text, &e), -1);
+	assert_int_equal(conf_load_all(main_file, &confkit.c, &text, &confkit.e), -1);
 	want = xasprintf("%s:3: [ffdr] foo: unknown key\n%s:2: [ffdr] site: is set already, at "
 			 "%s:2",
 	    main_file, b, main_file);
-	assert_string_equal(e.text, want);
+	assert_string_equal(confkit.e.text, want);
 	assert_string_equal(buf_str(&text), want);
 	free(want);
 	buf_done(&text);
@@ -483,10 +453,10 @@ the_order_of_fragments_is_that_of_their_names(void **state)
 		free(text);
 		free(part);
 	}
-	assert_int_equal(conf_load(path, &c, &e), 0);
-	assert_int_equal(c->tiers, 8);
+	assert_int_equal(conf_load(path, &confkit.c, &confkit.e), 0);
+	assert_int_equal(confkit.c->tiers, 8);
 	for (size_t i = 0; i < 8; i++)
-		assert_int_equal(c->tier[i].name[1], '1' + (int)i);
+		assert_int_equal(confkit.c->tier[i].name[1], '1' + (int)i);
 	free(path);
 }
 
@@ -494,10 +464,10 @@ static void
 a_missing_file_says_how_to_name_another(void **state)
 {
 	(void)state;
-	assert_int_equal(conf_load("/nonexistent/ffdr.ini", &c, &e), -1);
-	assert_int_equal(e.kind, ERR_CONFIG);
-	assert_non_null(strstr(e.text, "'/nonexistent/ffdr.ini': No such file"));
-	assert_non_null(strstr(e.text, "\n  fix       --config FILE"));
+	assert_int_equal(conf_load("/nonexistent/ffdr.ini", &confkit.c, &confkit.e), -1);
+	assert_int_equal(confkit.e.kind, ERR_CONFIG);
+	assert_non_null(strstr(confkit.e.text, "'/nonexistent/ffdr.ini': No such file"));
+	assert_non_null(strstr(confkit.e.text, "\n  fix       --config FILE"));
 }
 
 static void
@@ -514,15 +484,15 @@ too_many_problems_are_counted_and_all_can_be_had(void **state)
 	for (int i = 0; i < 60; i++)
 		buf_addf(&text, "wrong-key-%d = x\n", i);
 	write_file(path, buf_str(&text));
-	assert_int_equal(conf_load_all(path, &c, &all, &e), -1);
+	assert_int_equal(conf_load_all(path, &confkit.c, &all, &confkit.e), -1);
 	for (const char *p = buf_str(&all); p; p = strchr(p + 1, '\n'))
 		lines++;
 	assert_int_equal(lines, 60);
-	for (const char *p = strchr(e.text, '\n'); p; p = strchr(p + 1, '\n'))
+	for (const char *p = strchr(confkit.e.text, '\n'); p; p = strchr(p + 1, '\n'))
 		shown++;
 	buf_reset(&text);
 	buf_addf(&text, "\nand %zu more problems", 60 - shown);
-	assert_string_equal(strrchr(e.text, '\n'), buf_str(&text));
+	assert_string_equal(strrchr(confkit.e.text, '\n'), buf_str(&text));
 	buf_done(&text);
 	buf_done(&all);
 	free(path);
@@ -532,7 +502,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_teardown(f, end)
+#define T(f) cmocka_unit_test_teardown(f, confkit_end)
 		T(a_whole_configuration_is_read),
 		T(what_is_not_said_has_a_default),
 		T(what_a_tier_takes_follows_its_rpo),

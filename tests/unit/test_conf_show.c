@@ -7,32 +7,14 @@
 
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "tests/lib/confkit.h"
 #include "conf/conf_keys.h"
 #include "conf/conf_show.h"
+#include "conf/conf_value.h"
 
-#define NAME "/etc/ffdr/test.ini"
-#define TIER "[tier a]\nurl = file:///srv/a\n"
-#define HOUR INT64_C(3600000)
-
-static struct conf *c;
-static struct err e;
-
-static int
-end(void **state)
-{
-	(void)state;
-	conf_free(c);
-	c = NULL;
-	return 0;
-}
-
-static int
-parse(const char *text)
-{
-	conf_free(c);
-	c = NULL;
-	return conf_parse(NAME, text, strlen(text), &c, &e);
-}
+#define NAME CONFKIT_NAME
+#define TIER CONFKIT_TIER
+#define HOUR CONFKIT_HOUR
 
 static void
 what_is_shown_can_be_read_again(void **state)
@@ -42,24 +24,32 @@ what_is_shown_can_be_read_again(void **state)
 	(void)state;
 	buf_init(&first, 100000);
 	buf_init(&second, 100000);
-	assert_int_equal(parse("[keys]\nkek = passphrase:command:pass show ffdr\nescrow =\n" TIER
+	assert_int_equal(confkit_parse("[keys]\nkek = passphrase:command:pass show ffdr\nescrow =\n" TIER
 			       "keep = 10d\nrpo = 90m\n[volume v]\npath = /v\nkeep = forever\n"
-			       "exclude = a b, [x]*\n"),
+			       "exclude = a b, [x]*\n[postgres p]\nconninfo = host=p user='a b'\n"
+			       "wal =\ncheck-sql = SELECT a, b FROM t\nkeep = 1y\n"
+			       "[postgres q]\nconninfo = service=q\n[coordination]\nttl = 1m\n"),
 	    0);
-	conf_show_text(c, &first);
+	conf_show_text(confkit.c, &first);
 	assert_non_null(strstr(buf_str(&first), "\nkek = passphrase:command:pass show ffdr "));
 	assert_non_null(strstr(buf_str(&first), "; " NAME ":2\n"));
 	assert_non_null(strstr(buf_str(&first), "\nkeep = forever "));
 	assert_non_null(strstr(buf_str(&first), "\nhorizon = 30d"));
 	assert_non_null(strstr(buf_str(&first), "\n; rto is not set: no promise\n"));
-	assert_int_equal(parse(buf_str(&first)), 0);
-	assert_null(c->escrow);
-	assert_int_equal(c->volume[0].keep, -1);
-	assert_int_equal(c->tier[0].keep, 10 * 24 * HOUR);
-	assert_string_equal(c->tier[0].takes, "hourly");
-	assert_string_equal(c->volume[0].exclude, "a b, [x]*");
+	if (confkit_parse(buf_str(&first)) == -1)
+		fail_msg("%s", confkit.e.text);
+	assert_null(confkit.c->escrow);
+	assert_int_equal(confkit.c->volume[0].keep, -1);
+	assert_int_equal(confkit.c->tier[0].keep, 10 * 24 * HOUR);
+	assert_string_equal(confkit.c->tier[0].takes, "hourly");
+	assert_string_equal(confkit.c->volume[0].exclude, "a b, [x]*");
+	assert_string_equal(confkit.c->postgres[0].conninfo, "host=p user='a b'");
+	assert_null(confkit.c->postgres[0].wal);
+	assert_string_equal(confkit.c->postgres[0].check_sql, "SELECT a, b FROM t");
+	assert_string_equal(confkit.c->postgres[1].wal, "a");
+	assert_int_equal(confkit.c->coord_ttl, 60000);
 	/* Shown again it is the same but for the origins, which are now all in the shown text. */
-	conf_show_text(c, &second);
+	conf_show_text(confkit.c, &second);
 	for (char *p = strstr((char *)first.data, " ; "); p; p = strstr(p, " ; "))
 		memset(p, '#', strcspn(p, "\n"));
 	for (char *p = strstr((char *)second.data, " ; "); p; p = strstr(p, " ; "))
@@ -81,8 +71,9 @@ the_json_form_holds_every_key(void **state)
 	bool seen = false;
 
 	(void)state;
-	assert_int_equal(parse(TIER "keep = 10d\n[volume v]\npath = /v\n"), 0);
-	all = conf_show_json(c);
+	assert_int_equal(confkit_parse(TIER "keep = 10d\n[volume v]\npath = /v\n[postgres p]\n"
+			       "conninfo = host=p\n"), 0);
+	all = conf_show_json(confkit.c);
 	assert_string_equal(json_string_value(json_object_get(all, "file")), NAME);
 	json_array_foreach(json_object_get(all, "sections"), i, s)
 		json_array_foreach(json_object_get(s, "keys"), j, k) {
@@ -112,6 +103,7 @@ the_table_explains_itself_and_its_defaults_are_valid(void **state)
 		struct conf conf;
 		struct conf_tier tier;
 		struct conf_volume volume;
+		struct conf_postgres postgres;
 	} into;
 	const struct conf_key *k, *other;
 	char *low;
@@ -127,13 +119,13 @@ the_table_explains_itself_and_its_defaults_are_valid(void **state)
 		assert_int_equal(k->required + (k->value != NULL) + (k->otherwise != NULL), 1);
 		assert_int_equal(k->type == CONF_CHOICE, k->choices != NULL);
 		if (k->value)
-			assert_int_equal(conf_keys_store(k, &into, k->value, &e), 0);
+			assert_int_equal(conf_value_store(k, &into, k->value, &confkit.e), 0);
 		if (k->least && strcmp(k->least, "0") != 0)
-			assert_int_equal(conf_keys_store(k, &into, k->least, &e), 0);
+			assert_int_equal(conf_value_store(k, &into, k->least, &confkit.e), 0);
 		if (k->most) {
-			assert_int_equal(conf_keys_store(k, &into, k->most, &e), 0);
+			assert_int_equal(conf_value_store(k, &into, k->most, &confkit.e), 0);
 			low = xasprintf("9%s", k->most);
-			assert_int_equal(conf_keys_store(k, &into, low, &e), -1);
+			assert_int_equal(conf_value_store(k, &into, low, &confkit.e), -1);
 			free(low);
 		}
 		for (other = conf_keys_table; other != k; other++)
@@ -146,7 +138,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_teardown(f, end)
+#define T(f) cmocka_unit_test_teardown(f, confkit_end)
 		T(what_is_shown_can_be_read_again),
 		T(the_json_form_holds_every_key),
 		T(the_table_explains_itself_and_its_defaults_are_valid),

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "filter/digest.h"
+#include "store/aside.h"
 #include "store/copy.h"
 #include "tests/lib/faultstore.h"
 #include "tests/lib/memstore.h"
@@ -114,6 +115,35 @@ a_target_with_another_length_under_the_name_is_set_aside_and_sent_anew(void **st
 }
 
 static void
+what_was_set_aside_before_keeps_its_name_and_its_bytes(void **state)
+{
+	char where[ASIDE_NAME];
+	size_t len = 0;
+
+	(void)state;
+	for (size_t n = 1; n <= 3; n++) {
+		assert_int_equal(store_put(to_mem, "pack/00/a", bytes, 100 * n, STORE_REPLACE, &e), 1);
+		assert_int_equal(aside_object(to, "pack/00/a", where, &e), 0);
+		assert_null(memstore_bytes(to_mem, "pack/00/a", &len));
+	}
+	assert_string_equal(where, "bad/pack/00/a.3");
+	assert_non_null(memstore_bytes(to_mem, "bad/pack/00/a", &len));
+	assert_int_equal(len, 100);
+	assert_non_null(memstore_bytes(to_mem, "bad/pack/00/a.2", &len));
+	assert_int_equal(len, 200);
+	assert_non_null(memstore_bytes(to_mem, "bad/pack/00/a.3", &len));
+	assert_int_equal(len, 300);
+	/* The same bytes need no second name. */
+	assert_int_equal(store_put(to_mem, "pack/00/a", bytes, 200, STORE_NEW, &e), 1);
+	assert_int_equal(aside_object(to, "pack/00/a", where, &e), 0);
+	assert_string_equal(where, "bad/pack/00/a.2");
+	assert_int_equal(memstore_count(to_mem), 3);
+	assert_string_equal(aside_plain("bad/pack/00/a.2", where), "pack/00/a");
+	assert_string_equal(aside_plain("bad/pack/00/a", where), "pack/00/a");
+	assert_string_equal(aside_plain("bad/pend/x/y-0.0123abcd", where), "pend/x/y-0.0123abcd");
+}
+
+static void
 without_a_hash_nobody_knows_which_of_two_lengths_is_right(void **state)
 {
 	(void)state;
@@ -168,6 +198,7 @@ main(void)
 		TEST(a_damaged_or_short_source_is_found_before_anything_is_sent),
 		TEST(an_absent_source_is_not_found),
 		TEST(a_target_with_another_length_under_the_name_is_set_aside_and_sent_anew),
+		TEST(what_was_set_aside_before_keeps_its_name_and_its_bytes),
 		TEST(without_a_hash_nobody_knows_which_of_two_lengths_is_right),
 		TEST(silence_on_either_side_is_outlasted),
 		TEST(a_full_target_says_so_and_a_dead_one_in_the_end),

@@ -262,7 +262,7 @@ refuse(void *arg, uint64_t file, uint64_t off, const void *data, size_t n, struc
 static int
 add_run(void *arg, const struct reader_run *run, struct err *why)
 {
-	return fetch_add(arg, 0, run, 1, why);
+	return fetch_add(arg, 0, run, 0, why);
 }
 
 static void

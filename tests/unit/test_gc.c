@@ -376,6 +376,91 @@ a_set_of_packs_holds_what_was_added_and_nothing_else(void **state)
 	packset_done(&s);
 }
 
+/* ---- what was set aside ---- */
+
+static void
+put_aside(const char *name)
+{
+	char aside[LAYOUT_NAME + 10];
+
+	snprintf(aside, sizeof(aside), "bad/%s", name);
+	repokit_put(k.tier[0].store, aside, "bad bytes");
+}
+
+static size_t
+collect_a_month_later(void)
+{
+	vclock_pass(31 * DAY);
+	collect_well();
+	return rep.aside;
+}
+
+static void
+a_bad_pack_goes_after_a_month_when_its_name_is_good_again_or_nothing_needs_it(void **state)
+{
+	uint8_t sha[LAYOUT_SHA], *bytes;
+	char name[LAYOUT_NAME];
+	size_t len;
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2 } }, snap);
+	for (unsigned i = 1; i <= 3; i++) {
+		snapkit_sha(i, sha);
+		put_aside(layout_pack(sha, name));
+	}
+	snapkit_sha(1, sha);
+	memstore_drop(k.tier[0].store, layout_pack(sha, name));
+	vclock_pass(30 * DAY);
+	collect_well();
+	assert_int_equal(rep.aside, 0);
+	/* 1 is named and gone from its place: the only one. 2 is good there. 3 nobody names. */
+	assert_int_equal(collect_a_month_later(), 2);
+	assert_int_equal(snapkit_count(&k, 0, "bad/"), 1);
+	snapkit_put_pack(&k, 0, 1);
+	bytes = memstore_bytes(k.tier[0].store, name, &len);
+	bytes[len / 2] ^= 1; /* it is there again, and not good */
+	assert_int_equal(collect_a_month_later(), 0);
+	bytes[len / 2] ^= 1;
+	assert_int_equal(collect_a_month_later(), 1);
+	assert_int_equal(snapkit_count(&k, 0, "bad/"), 0);
+}
+
+static void
+a_bad_manifest_or_key_goes_when_a_good_one_is_in_its_place(void **state)
+{
+	static const char gone[] = "snap/vol.test/20200101T000000Z-00000000";
+	uint8_t *bytes;
+	size_t len;
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1 } }, snap);
+	put_aside(snap);
+	put_aside("repo/0");
+	put_aside("repo/7"); /* who knows what that was */
+	put_aside(gone);     /* a snapshot that was let go of */
+	put_aside("who/knows");
+	bytes = memstore_bytes(k.tier[0].store, "repo/0", &len);
+	bytes[0] ^= 1;
+	assert_int_equal(collect_a_month_later(), 2);
+	assert_int_equal(snapkit_count(&k, 0, "bad/snap/"), 0);
+	bytes[0] ^= 1;
+	assert_int_equal(collect_a_month_later(), 1);
+	assert_int_equal(snapkit_count(&k, 0, "bad/"), 2);
+}
+
+static void
+a_dry_run_counts_what_was_set_aside_and_leaves_it(void **state)
+{
+	const struct gc_options o = { .dry_run = true };
+
+	(void)state;
+	put_aside("snap/vol.test/20200101T000000Z-00000000");
+	vclock_pass(31 * DAY);
+	assert_int_equal(gc_collect(k.repo, &k.tier[0], &o, &rep, &e), 0);
+	assert_int_equal(rep.aside, 1);
+	assert_int_equal(snapkit_count(&k, 0, "bad/"), 1);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int
@@ -396,6 +481,9 @@ main(void)
 		CASE(a_dry_run_counts_and_changes_nothing),
 		CASE(nothing_is_deleted_an_hour_after_the_listing),
 		CASE(what_may_be_deleted_is_listed_anew_before_manifests_are_looked_at),
+		CASE(a_bad_pack_goes_after_a_month_when_its_name_is_good_again_or_nothing_needs_it),
+		CASE(a_bad_manifest_or_key_goes_when_a_good_one_is_in_its_place),
+		CASE(a_dry_run_counts_what_was_set_aside_and_leaves_it),
 		CASE(a_copy_that_ends_meanwhile_is_seen_under_one_of_its_names),
 	};
 

@@ -129,6 +129,28 @@ nothing_remembered_is_nothing_against_it(void **state)
 	assert_int_equal(e.kind, ERR_REFUSED);
 }
 
+static void
+what_is_stored_stands_for_a_memory_that_is_lost(void **state)
+{
+	struct hostclock now = at(NOW, DAY, 7);
+
+	(void)state;
+	now.newest_ns = NOW - HOSTCLOCK_OFF_NS;
+	assert_int_equal(hostclock_judge(NULL, &now), HOSTCLOCK_RIGHT);
+	now.newest_ns--;
+	assert_int_equal(hostclock_judge(NULL, &now), HOSTCLOCK_LATE);
+	assert_int_equal(hostclock_check(path, now.newest_ns, &e), -1);
+	assert_int_equal(e.kind, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "ahead of what is stored"));
+	/* Doubted once, what is stored now speaks no longer for it; the right time does. */
+	assert_false(hostclock_remembered(path));
+	assert_int_equal(hostclock_doubt(path, NOW - 400 * DAY, &e), 0);
+	assert_true(hostclock_remembered(path));
+	assert_int_equal(hostclock_check(path, NOW, &e), -1);
+	vclock_install(NOW - 399 * DAY);
+	assert_int_equal(hostclock_check(path, NOW - 400 * DAY, &e), 0);
+}
+
 /* Another source: real time alone. */
 static int64_t set_ns;
 
@@ -211,6 +233,7 @@ main(void)
 		TEST(a_boot_that_is_not_known_is_another_one),
 		TEST(it_is_not_earlier_than_what_is_stored_unless_that_was_seen_before),
 		TEST(nothing_remembered_is_nothing_against_it),
+		TEST(what_is_stored_stands_for_a_memory_that_is_lost),
 		TEST(a_clock_that_was_set_is_refused_with_both_times_until_told_that_it_is_right),
 		TEST(what_was_seen_stored_is_remembered_to_the_full_second_above),
 		TEST(a_memory_that_cannot_be_read_is_told_and_written_anew),

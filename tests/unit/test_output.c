@@ -169,6 +169,10 @@ a_name_stays_on_its_line_and_in_its_column(void **state)
 	(void)state;
 	assert_string_equal(name, "a\\x0affdr: done\\x09\\x1b[2J \xc3\xa9");
 	free(name);
+	/* Turned round it would show as report.txt */
+	name = output_name("report\xe2\x80\xaetxt.exe \xe2\x82\xac", 20);
+	assert_string_equal(name, "report\\xe2\\x80\\xaetxt.exe \xe2\x82\xac");
+	free(name);
 	name = output_name("cut", 2);
 	assert_string_equal(name, "cu");
 	free(name);

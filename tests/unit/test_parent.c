@@ -1,5 +1,5 @@
 /* What may be reused: the rules alone, and what snapshots then name as time passes. */
-#include "tests/lib/testrepo.h"
+#include "tests/lib/lineage.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,40 +15,7 @@
 #define DAY (INT64_C(86400) * CLOCK_S)
 #define HORIZON (30 * DAY) /* repokit's */
 
-static struct testrepo t;
-static struct manifest m, before;
-
-static int
-begin(void **state)
-{
-	(void)state;
-	chance_seed(6);
-	vclock_install(INT64_C(1700000000) * CLOCK_S);
-	testrepo_begin(&t, 1, false);
-	manifest_init(&m);
-	manifest_init(&before);
-	return 0;
-}
-
-static int
-end(void **state)
-{
-	(void)state;
-	manifest_done(&m);
-	manifest_done(&before);
-	testrepo_done(&t);
-	vclock_remove();
-	return 0;
-}
-
-static void
-next(int64_t later)
-{
-	manifest_done(&before);
-	before = m;
-	vclock_pass(later);
-	testrepo_snapshot(&t, 0, &m);
-}
+#define L lineage
 
 static void
 a_pack_is_young_until_the_horizon(void **state)
@@ -89,9 +56,9 @@ oldest(void)
 {
 	int64_t age = 0;
 
-	for (size_t i = 0; i < m.packs; i++)
-		if (m.started_ns - m.pack[i].time_ns > age)
-			age = m.started_ns - m.pack[i].time_ns;
+	for (size_t i = 0; i < L.newest.packs; i++)
+		if (L.newest.started_ns - L.newest.pack[i].time_ns > age)
+			age = L.newest.started_ns - L.newest.pack[i].time_ns;
 	return age;
 }
 
@@ -102,18 +69,18 @@ files_taken_over_unread_are_read_again_at_the_horizon(void **state)
 	unsigned renewed = 0;
 
 	(void)state;
-	t.keep = true;
-	fileset_add(&t.set, "b", 3 * MIB);
-	next(0);
+	L.repo.keep = true;
+	fileset_add(&L.repo.set, "b", 3 * MIB);
+	lineage_next(0);
 	for (unsigned day = 0; day < 70; day++) {
-		next(DAY);
+		lineage_next(DAY);
 		past += DAY;
 		assert_true(oldest() < HORIZON);
-		if (m.stored_new == 0)
+		if (L.newest.stored_new == 0)
 			continue;
 		/* Never before the horizon: nothing is read. */
 		assert_true(past >= HORIZON - DAY);
-		assert_in_range(m.stored_new, MIB, 4 * MIB);
+		assert_in_range(L.newest.stored_new, MIB, 4 * MIB);
 		past = 0;
 		renewed++;
 	}
@@ -127,19 +94,19 @@ runs_that_read_everything_renew_between_half_and_nine_tenths(void **state)
 	uint64_t most = 0, first;
 
 	(void)state;
-	t.options.read_all = true;
+	L.repo.options.read_all = true;
 	for (char c = 'b'; c < 'm'; c++)
-		fileset_add(&t.set, (char[]){c, '\0'}, 2 * MIB);
-	next(0);
-	first = m.stored_new;
+		fileset_add(&L.repo.set, (char[]){c, '\0'}, 2 * MIB);
+	lineage_next(0);
+	first = L.newest.stored_new;
 	for (unsigned day = 1; day < 31; day++) {
-		next(DAY);
+		lineage_next(DAY);
 		assert_true(oldest() < HORIZON * 9 / 10 + DAY);
 		if (day < 15)
-			assert_int_equal(m.stored_new, 0);
-		days_with += m.stored_new > 0;
-		if (m.stored_new > most)
-			most = m.stored_new;
+			assert_int_equal(L.newest.stored_new, 0);
+		days_with += L.newest.stored_new > 0;
+		if (L.newest.stored_new > most)
+			most = L.newest.stored_new;
 	}
 	/* Spread by the packs' names: on several days, never all at once. */
 	assert_true(days_with >= 5);
@@ -149,66 +116,67 @@ runs_that_read_everything_renew_between_half_and_nine_tenths(void **state)
 static void
 a_chain_of_patches_ends_when_a_link_is_too_old(void **state)
 {
-	struct fileset_file *f = fileset_add(&t.set, "b", 8 * MIB);
+	struct fileset_file *f = fileset_add(&L.repo.set, "b", 8 * MIB);
 
 	(void)state;
-	next(0);
+	lineage_next(0);
 	for (unsigned day = 0; day < 100; day++) {
-		fileset_write(&t.set, f, chance_below(1000), 1, false);
-		t.keep = chance_one_in(2);
-		next(DAY); /* the check inside looks at the age of every pack, of maps, too */
+		fileset_write(&L.repo.set, f, chance_below(1000), 1, false);
+		L.repo.keep = chance_one_in(2);
+		/* The check inside looks at the age of every pack, of maps, too. */
+		lineage_next(DAY);
 	}
 }
 
 static void
 a_pack_wanted_by_less_than_a_quarter_is_given_up(void **state)
 {
-	struct fileset_file *f = fileset_add(&t.set, "b", 40 * MIB);
+	struct fileset_file *f = fileset_add(&L.repo.set, "b", 40 * MIB);
 	uint32_t first;
 
 	(void)state;
-	next(0);
-	first = m.next_pack;
+	lineage_next(0);
+	first = L.newest.next_pack;
 	for (size_t grain = 0; grain < 320; grain++)
 		if (grain % 8 > 0) /* one of eight stays */
-			fileset_write(&t.set, f, grain * 16, 16, false);
-	next(DAY);
+			fileset_write(&L.repo.set, f, grain * 16, 16, false);
+	lineage_next(DAY);
 	/* What stays was in packs that had been wanted wholly: it stays there for now. */
-	assert_true(m.pack[0].number < first);
-	assert_in_range(m.stored_new, 40 * MIB * 7 / 8 / 2 - MIB, 40 * MIB * 7 / 8 / 2 + MIB);
-	next(DAY);
+	assert_true(L.newest.pack[0].number < first);
+	assert_in_range(L.newest.stored_new, 40 * MIB * 7 / 8 / 2 - MIB, 40 * MIB * 7 / 8 / 2 + MIB);
+	lineage_next(DAY);
 	/* Now they are wanted by an eighth: what is left in them is stored again. */
-	assert_in_range(m.stored_new, 40 * MIB / 8 / 2 - MIB, 40 * MIB / 8 / 2 + MIB);
-	for (size_t i = 0; i < m.packs; i++)
-		if (m.pack[i].number < first)
-			assert_true(m.pack[i].wanted * 4 >= m.pack[i].grains);
-	next(DAY);
-	assert_int_equal(m.stored_new, 0);
+	assert_in_range(L.newest.stored_new, 40 * MIB / 8 / 2 - MIB, 40 * MIB / 8 / 2 + MIB);
+	for (size_t i = 0; i < L.newest.packs; i++)
+		if (L.newest.pack[i].number < first)
+			assert_true(L.newest.pack[i].wanted * 4 >= L.newest.pack[i].grains);
+	lineage_next(DAY);
+	assert_int_equal(L.newest.stored_new, 0);
 }
 
 static void
 files_taken_over_unread_keep_a_pack_however_little_is_wanted(void **state)
 {
 	(void)state;
-	t.keep = true;
+	L.repo.keep = true;
 	for (unsigned i = 0; i < 30; i++) {
 		char path[8];
 
 		snprintf(path, sizeof(path), "s%02u", i);
-		fileset_add(&t.set, path, 1000);
+		fileset_add(&L.repo.set, path, 1000);
 	}
-	next(0);
+	lineage_next(0);
 	for (unsigned i = 1; i < 30; i++) {
 		char path[8];
 
 		snprintf(path, sizeof(path), "s%02u", i);
-		fileset_remove(&t.set, path);
+		fileset_remove(&L.repo.set, path);
 	}
-	next(DAY);
-	assert_int_equal(m.stored_new, 0);
-	next(DAY);
-	assert_int_equal(m.stored_new, 0);
-	assert_int_equal(m.read_bytes, 0);
+	lineage_next(DAY);
+	assert_int_equal(L.newest.stored_new, 0);
+	lineage_next(DAY);
+	assert_int_equal(L.newest.stored_new, 0);
+	assert_int_equal(L.newest.read_bytes, 0);
 }
 
 static void
@@ -225,14 +193,14 @@ an_entry_is_found_by_its_path_else_by_its_inode(void **state)
 		char path[12];
 
 		snprintf(path, sizeof(path), "n/%03u", i);
-		fileset_add(&t.set, path, 10);
+		fileset_add(&L.repo.set, path, 10);
 	}
-	next(0);
-	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
+	lineage_next(0);
+	assert_int_equal(reader_open(L.repo.kit.repo, &L.repo.kit.tier[0], L.newest.name, &r, &e), 0);
 	p = parent_new(&(struct parent_options){.reader = r, .horizon_ns = HORIZON});
 	en.dev = 1;
-	for (size_t i = 0; i < t.set.count; i += 1 + chance_below(5)) {
-		en.path = t.set.file[i].path;
+	for (size_t i = 0; i < L.repo.set.count; i += 1 + chance_below(5)) {
+		en.path = L.repo.set.file[i].path;
 		en.pathlen = strlen(en.path);
 		en.ino = chance_u64(); /* of no matter: the path is there */
 		assert_int_equal(parent_find(p, &en, &got, &e), 1);
@@ -241,7 +209,7 @@ an_entry_is_found_by_its_path_else_by_its_inode(void **state)
 	en.path = "new";
 	en.pathlen = 3;
 	for (unsigned i = 0; i < 100; i++) {
-		const struct fileset_file *f = &t.set.file[chance_below(t.set.count)];
+		const struct fileset_file *f = &L.repo.set.file[chance_below(L.repo.set.count)];
 
 		en.ino = f->ino;
 		en.dev = 2; /* that number of another file system */
@@ -256,7 +224,48 @@ an_entry_is_found_by_its_path_else_by_its_inode(void **state)
 	reader_free(r);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
+static void
+with_any_order_every_path_is_found_and_no_other(void **state)
+{
+	struct parent *p = NULL;
+	struct reader *r = NULL;
+	const struct entry *got;
+	struct err e = {0};
+	struct entry en = {.type = ENTRY_FILE, .size = 1, .dev = 1};
+
+	(void)state;
+	fileset_add_many(&L.repo.set, "z", 20000, 2000);
+	lineage_next(0);
+	assert_in_range(L.newest.chunks, 3, 100);
+	assert_int_equal(reader_open(L.repo.kit.repo, &L.repo.kit.tier[0], L.newest.name, &r, &e), 0);
+	p = parent_new(&(struct parent_options){
+	    .reader = r, .horizon_ns = HORIZON, .any_order = true});
+	for (size_t i = 0; i < 2000; i++) {
+		const struct fileset_file *f = &L.repo.set.file[chance_below(L.repo.set.count)];
+		char other[50];
+
+		en.path = f->path;
+		en.pathlen = strlen(en.path);
+		en.ino = chance_u64();
+		assert_int_equal(parent_find(p, &en, &got, &e), 1);
+		assert_string_equal(got->path, f->path);
+		assert_int_equal(got->ino, f->ino);
+		assert_int_equal(got->size, f->size);
+		snprintf(other, sizeof(other), "%sx", f->path);
+		en.path = other;
+		en.pathlen = strlen(other);
+		en.ino = f->ino; /* is not looked for */
+		assert_int_equal(parent_find(p, &en, &got, &e), 0);
+	}
+	en.path = ".";
+	en.pathlen = 1;
+	assert_int_equal(parent_find(p, &en, &got, &e), 1);
+	assert_int_equal(got->type, ENTRY_DIR);
+	parent_free(p);
+	reader_free(r);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, lineage_setup, lineage_teardown)
 
 int
 main(void)
@@ -271,6 +280,7 @@ main(void)
 	    T(a_pack_wanted_by_less_than_a_quarter_is_given_up),
 	    T(files_taken_over_unread_keep_a_pack_however_little_is_wanted),
 	    T(an_entry_is_found_by_its_path_else_by_its_inode),
+	    T(with_any_order_every_path_is_found_and_no_other),
 	};
 
 	return cmocka_run_group_tests_name("parent", tests, NULL, NULL);

@@ -296,6 +296,84 @@ a_damaged_pack_is_not_sent_but_taken_from_another_tier(void **state)
 	assert_true(snapkit_has_pack(&k, 1, 2));
 }
 
+/* Of the right size, and nothing in it. */
+static void
+a_damaged_pack_at_the_target_is_not_relied_on(void **state)
+{
+	uint8_t sha[LAYOUT_SHA], *bytes;
+	char pack[LAYOUT_NAME];
+	size_t len;
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2 } }, snap);
+	snapkit_put_pack(&k, 1, 2);
+	snapkit_sha(2, sha);
+	bytes = memstore_bytes(k.tier[1].store, layout_pack(sha, pack), &len);
+	memset(bytes, 0, len);
+	copy_well();
+	assert_int_equal(rep.sent, 2);
+	assert_int_equal(rep.replaced, 1);
+	assert_int_equal(snapkit_count(&k, 1, "bad/pack/"), 1);
+	bytes = memstore_bytes(k.tier[1].store, pack, &len);
+	assert_memory_equal(bytes, memstore_bytes(k.tier[0].store, pack, &len), len);
+	/* What a snapshot there names was read back before: it is not read again. */
+	bytes[0] ^= 1;
+	vclock_pass(HOUR);
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 2, 3 } }, snap);
+	copy_well();
+	assert_int_equal(rep.there, 1);
+	assert_int_equal(rep.replaced, 0);
+}
+
+static void
+spoil(void *arg, const char *op, const char *name)
+{
+	const char *pack = arg;
+	uint8_t *bytes;
+	size_t len;
+
+	if (strcmp(op, "get") != 0 || strcmp(name, pack) != 0)
+		return;
+	bytes = memstore_bytes(k.tier[1].store, pack, &len);
+	bytes[len / 2] ^= 1;
+}
+
+static void
+what_does_not_come_back_as_it_was_sent_is_no_copy(void **state)
+{
+	uint8_t sha[LAYOUT_SHA];
+	char pack[LAYOUT_NAME];
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1 } }, snap);
+	snapkit_sha(1, sha);
+	memstore_hook(k.tier[1].store, spoil, layout_pack(sha, pack));
+	repokit_refused(copy(), &e, ERR_CORRUPT, "does not come back");
+	memstore_hook(k.tier[1].store, NULL, NULL);
+	assert_false(snapkit_has(&k, 1, snap));
+}
+
+/* Another host's clock may be anything, and with it the time of what that host has put. */
+static void
+where_writers_give_the_times_a_pend_object_is_as_old_as_we_know_it(void **state)
+{
+	struct store_ops ops = *k.tier[1].store->ops;
+	const struct store_ops *was = k.tier[1].store->ops;
+
+	(void)state;
+	ops.times_by_writer = true;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2, 3 } }, snap);
+	condemn(1);
+	stop_at = 3;
+	assert_int_equal(copy(), -1);
+	k.tier[1].store->ops = &ops;
+	vclock_pass(20 * HOUR); /* or so it seems */
+	copy_well();
+	k.tier[1].store->ops = was;
+	assert_true(rep.waited);
+	assert_true(vclock_slept() >= PEND_SETTLE_NS && vclock_slept() < PEND_SETTLE_NS + HOUR / 60);
+}
+
 static void
 a_pack_of_another_size_at_the_target_is_set_aside_and_sent_anew(void **state)
 {
@@ -404,6 +482,9 @@ main(void)
 		CASE(a_copy_of_many_days_renews_its_pend_object),
 		CASE(a_copy_whose_pend_object_died_begins_again),
 		CASE(a_damaged_pack_is_not_sent_but_taken_from_another_tier),
+		CASE(a_damaged_pack_at_the_target_is_not_relied_on),
+		CASE(what_does_not_come_back_as_it_was_sent_is_no_copy),
+		CASE(where_writers_give_the_times_a_pend_object_is_as_old_as_we_know_it),
 		CASE(a_pack_of_another_size_at_the_target_is_set_aside_and_sent_anew),
 		CASE(other_bytes_under_its_name_are_no_copy),
 		CASE(a_name_taken_in_the_last_moment_counts_only_with_the_same_bytes),

@@ -183,6 +183,24 @@ who_ignores_term_is_killed(void **state)
 	assert_non_null(strstr(e.text, "was stopped"));
 }
 
+static bool
+after_a_moment(void *arg)
+{
+	return clock_boot_ns() - *(const int64_t *)arg > CLOCK_S / 2;
+}
+
+static void
+who_is_asked_may_stop_it_and_all_of_its_group(void **state)
+{
+	int64_t before = clock_boot_ns();
+
+	(void)state;
+	assert_int_equal(proc_run_until("sleep 1000 & sleep 1000", NULL, 600, NULL, after_a_moment,
+	    &before, &e), -1);
+	assert_int_equal(e.kind, ERR_CANCELLED);
+	assert_true(clock_boot_ns() - before < 20 * CLOCK_S);
+}
+
 static void
 a_daemon_left_behind_does_not_keep_us(void **state)
 {
@@ -210,6 +228,7 @@ main(void)
 		T(at_the_deadline_the_whole_group_is_ended),
 		T(a_command_that_never_stops_talking_has_a_deadline_too),
 		T(who_ignores_term_is_killed),
+		T(who_is_asked_may_stop_it_and_all_of_its_group),
 		T(a_daemon_left_behind_does_not_keep_us),
 #undef T
 	};

@@ -72,6 +72,35 @@ record(const char *kind, const char *fmt, const char *name)
 	buf_done(&b);
 }
 
+/* Somebody holds the second one when the first is about to go. */
+static void
+hold_second(void *arg, const char *op, const char *name)
+{
+	bool *done = arg;
+
+	if (*done || strcmp(op, "del") != 0 || strcmp(name, snap[0]) != 0)
+		return;
+	*done = true;
+	record("hold", "state on", snap[1]);
+}
+
+static void
+a_hold_that_is_made_meanwhile_is_kept(void **state)
+{
+	const struct prune_options o = { .keep_ns = 4 * DAY + 12 * HOUR, .more_than_half = true };
+	bool done = false;
+
+	(void)state;
+	memstore_hook(k.tier[0].store, hold_second, &done);
+	assert_int_equal(prune(&o), 0);
+	memstore_hook(k.tier[0].store, NULL, NULL);
+	assert_true(done);
+	assert_false(snapkit_has(&k, 0, snap[0]));
+	assert_true(snapkit_has(&k, 0, snap[1]));
+	assert_int_equal(rep.item[1].reason, EXPIRE_KEEP_HELD);
+	assert_int_equal(rep.going, rep.gone);
+}
+
 static void
 manifests_go_and_packs_stay(void **state)
 {
@@ -111,7 +140,7 @@ records_on_the_tier_hold_and_verify(void **state)
 
 	(void)state;
 	record("hold", "state on", snap[1]);
-	record("hold", "state on", snap[2]);
+	record("hold", "state on", snap[1]);
 	vclock_pass(CLOCK_S);
 	record("hold", "state off", snap[2]);
 	record("verified", "level 0", snap[4]); /* has seen names only */
@@ -180,6 +209,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(manifests_go_and_packs_stay),
+		CASE(a_hold_that_is_made_meanwhile_is_kept),
 		CASE(a_dry_run_tells_each_reason_and_removes_nothing),
 		CASE(records_on_the_tier_hold_and_verify),
 		CASE(partial_ones_are_known_by_their_manifests),

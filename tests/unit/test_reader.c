@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "repo/packs.h"
 #include "repo/reader.h"
+#include "store/aside.h"
 #include "tests/lib/chance.h"
 #include "tests/lib/memstore.h"
 #include "tests/lib/vclock.h"
@@ -208,20 +209,45 @@ a_fallback_to_another_tier_is_counted(void **state)
 	const uint8_t *bytes;
 	const struct entry *en;
 	const char *text;
+	unsigned asides;
 	size_t n;
 
 	(void)state;
 	open_newest();
 	assert_int_equal(reader_find(r, "a", 1, &en, &e), 1);
-	assert_int_equal(packs_fallbacks(reader_packs(r), &text), 0);
+	assert_int_equal(packs_fallbacks(reader_packs(r), &asides, &text), 0);
 	assert_string_equal(text, "");
 	reader_free(r);
 	/* The first tier asked has nothing. */
 	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[1], m.name, &r, &e), 0);
 	assert_int_equal(
 	    reader_grain(r, (struct entry_ref){m.pack[0].number, 0, 0}, NULL, &bytes, &n, &e), 0);
-	assert_true(packs_fallbacks(reader_packs(r), &text) > 0);
+	assert_true(packs_fallbacks(reader_packs(r), &asides, &text) > 0);
+	assert_int_equal(asides, 0);
 	assert_non_null(strstr(text, "two"));
+}
+
+/* No other tier gave it, so nobody may say so. */
+static void
+what_was_set_aside_is_counted_apart(void **state)
+{
+	const uint8_t *bytes;
+	const char *text;
+	unsigned asides, count;
+	char name[LAYOUT_NAME];
+	size_t n;
+
+	(void)state;
+	open_newest();
+	reader_free(r);
+	assert_int_equal(aside_object(t.kit.tier[0].store, layout_pack(m.pack[0].sha, name), NULL,
+	    &e), 0);
+	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
+	assert_int_equal(
+	    reader_grain(r, (struct entry_ref){m.pack[0].number, 0, 0}, NULL, &bytes, &n, &e), 0);
+	count = packs_fallbacks(reader_packs(r), &asides, &text);
+	assert_true(count > 0);
+	assert_int_equal(asides, count);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -237,6 +263,7 @@ main(void)
 	    T(maps_exchanged_between_files_are_found_out),
 	    T(a_manifest_is_taken_from_the_tier_that_has_a_good_one),
 	    T(a_fallback_to_another_tier_is_counted),
+	    T(what_was_set_aside_is_counted_apart),
 	};
 
 	return cmocka_run_group_tests_name("reader", tests, NULL, NULL);

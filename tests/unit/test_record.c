@@ -12,23 +12,7 @@
 #define SNAP "vol.a/20261121T020000Z-1a2b3c4d"
 #define OTHER "vol.a/20261121T030000Z-1a2b3c4d"
 
-static struct repokit k;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	repokit_init(&k, 2);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	repokit_done(&k);
-	return 0;
-}
+#define K repokit
 
 static void
 put(const char *kind, int64_t time_ns, char name[LAYOUT_NAME], const char *text)
@@ -38,7 +22,7 @@ put(const char *kind, int64_t time_ns, char name[LAYOUT_NAME], const char *text)
 
 	buf_init(&b, RECORD_MAX);
 	buf_adds(&b, text);
-	if (record_put(k.repo, k.tier[0].store, kind, "vol.a", time_ns, &b, name, &e) == -1)
+	if (record_put(K.repo, K.tier[0].store, kind, "vol.a", time_ns, &b, name, &e) == -1)
 		fail_msg("%s", e.text);
 	buf_done(&b);
 }
@@ -64,13 +48,13 @@ a_record_comes_back_as_it_was_and_only_under_its_name(void **state)
 	(void)state;
 	put("run", AT, name, "job trial\n");
 	buf_init(&got, RECORD_MAX);
-	assert_int_equal(record_get(k.repo, k.tier[0].store, name, &got, &e), 0);
+	assert_int_equal(record_get(K.repo, K.tier[0].store, name, &got, &e), 0);
 	assert_string_equal(buf_str(&got), "job trial\n");
-	bytes = memstore_bytes(k.tier[0].store, name, &len);
+	bytes = memstore_bytes(K.tier[0].store, name, &len);
 	layout_record_new("hold", "vol.a", AT, again);
-	assert_int_equal(store_put(k.tier[0].store, again, bytes, len, STORE_NEW, &e), 1);
+	assert_int_equal(store_put(K.tier[0].store, again, bytes, len, STORE_NEW, &e), 1);
 	buf_reset(&got);
-	assert_int_equal(record_get(k.repo, k.tier[0].store, again, &got, &e), -1);
+	assert_int_equal(record_get(K.repo, K.tier[0].store, again, &got, &e), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
 	assert_int_equal(got.len, 0);
 	buf_done(&got);
@@ -86,10 +70,10 @@ a_tombstone_list_keeps_its_name_and_is_not_replaced(void **state)
 	buf_init(&b, RECORD_MAX);
 	buf_init(&got, RECORD_MAX);
 	buf_adds(&b, "tier one\n");
-	assert_int_equal(record_put_as(k.repo, k.tier[0].store, "gc/20261121T020000Z", &b, &e), 1);
+	assert_int_equal(record_put_as(K.repo, K.tier[0].store, "gc/20261121T020000Z", &b, &e), 1);
 	buf_adds(&b, "pack 00\n");
-	assert_int_equal(record_put_as(k.repo, k.tier[0].store, "gc/20261121T020000Z", &b, &e), 0);
-	assert_int_equal(record_get(k.repo, k.tier[0].store, "gc/20261121T020000Z", &got, &e), 0);
+	assert_int_equal(record_put_as(K.repo, K.tier[0].store, "gc/20261121T020000Z", &b, &e), 0);
+	assert_int_equal(record_get(K.repo, K.tier[0].store, "gc/20261121T020000Z", &got, &e), 0);
 	assert_string_equal(buf_str(&got), "tier one\n");
 	buf_done(&b);
 	buf_done(&got);
@@ -127,13 +111,13 @@ the_newest_record_about_a_snapshot_decides_whether_it_is_held(void **state)
 	hold(AT + 2 * CLOCK_S, SNAP, "off");
 	hold(AT, SNAP, "on");
 	hold(AT + CLOCK_S, OTHER, "on");
-	assert_int_equal(record_holds(k.repo, &k.tier[0], &h, &e), 0);
+	assert_int_equal(record_holds(K.repo, &K.tier[0], &h, &e), 0);
 	assert_int_equal(h.count, 1);
 	assert_true(record_held(&h, OTHER));
 	assert_false(record_held(&h, SNAP));
 	record_holds_done(&h);
 	hold(AT + 3 * CLOCK_S, SNAP, "on");
-	assert_int_equal(record_holds(k.repo, &k.tier[0], &h, &e), 0);
+	assert_int_equal(record_holds(K.repo, &K.tier[0], &h, &e), 0);
 	assert_int_equal(h.count, 2);
 	assert_true(record_held(&h, SNAP));
 	record_holds_done(&h);
@@ -150,17 +134,17 @@ a_hold_that_cannot_be_read_is_an_error_and_not_no_hold(void **state)
 	(void)state;
 	hold(AT, SNAP, "on");
 	put("hold", AT + CLOCK_S, name, "snapshot " OTHER "\nstate on\n");
-	memstore_bytes(k.tier[0].store, name, &len)[120] ^= 1;
-	assert_int_equal(record_holds(k.repo, &k.tier[0], &h, &e), -1);
+	memstore_bytes(K.tier[0].store, name, &len)[120] ^= 1;
+	assert_int_equal(record_holds(K.repo, &K.tier[0], &h, &e), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
 	assert_non_null(strstr(e.text, name));
 	record_holds_done(&h);
 	/* Nor for another tier, which may have lost it. */
-	assert_int_equal(record_holds(k.repo, &k.tier[1], &h, &e), -1);
+	assert_int_equal(record_holds(K.repo, &K.tier[1], &h, &e), -1);
 	record_holds_done(&h);
-	memstore_drop(k.tier[0].store, name);
+	memstore_drop(K.tier[0].store, name);
 	hold(AT + CLOCK_S, OTHER, "maybe");
-	assert_int_equal(record_holds(k.repo, &k.tier[0], &h, &e), -1);
+	assert_int_equal(record_holds(K.repo, &K.tier[0], &h, &e), -1);
 	assert_non_null(strstr(e.text, "state on"));
 	record_holds_done(&h);
 }
@@ -171,9 +155,9 @@ tell_second(const char *name)
 {
 	struct err e = { 0 };
 	size_t len;
-	uint8_t *bytes = memstore_bytes(k.tier[0].store, name, &len);
+	uint8_t *bytes = memstore_bytes(K.tier[0].store, name, &len);
 
-	assert_int_equal(store_put(k.tier[1].store, name, bytes, len, STORE_NEW, &e), 1);
+	assert_int_equal(store_put(K.tier[1].store, name, bytes, len, STORE_NEW, &e), 1);
 }
 
 static void
@@ -188,15 +172,15 @@ a_hold_counts_on_every_tier_and_is_brought_to_one_that_lost_it(void **state)
 	put("hold", AT, name, "snapshot " SNAP "\nstate on\n");
 	put("hold", AT, second, "snapshot " OTHER "\nstate on\n");
 	tell_second(second);
-	assert_int_equal(record_holds(k.repo, &k.tier[1], &h, &e), 0);
+	assert_int_equal(record_holds(K.repo, &K.tier[1], &h, &e), 0);
 	assert_true(record_held(&h, SNAP));
 	assert_true(record_held(&h, OTHER));
 	assert_int_equal(h.missings, 1);
-	assert_int_equal(record_holds_bring(k.repo, &k.tier[1], &h, &e), 1);
+	assert_int_equal(record_holds_bring(K.repo, &K.tier[1], &h, &e), 1);
 	record_holds_done(&h);
-	assert_non_null(memstore_bytes(k.tier[1].store, name, &len));
-	memstore_away(k.tier[0].store, true);
-	assert_int_equal(record_holds(k.repo, &k.tier[1], &h, &e), 0);
+	assert_non_null(memstore_bytes(K.tier[1].store, name, &len));
+	memstore_away(K.tier[0].store, true);
+	assert_int_equal(record_holds(K.repo, &K.tier[1], &h, &e), 0);
 	assert_true(record_held(&h, SNAP));
 	assert_int_equal(h.missings, 0);
 	record_holds_done(&h);
@@ -214,11 +198,11 @@ a_release_that_only_one_tier_knows_is_the_later_word_on_all(void **state)
 	tell_second(name);
 	hold(AT + CLOCK_S, SNAP, "off");
 	for (size_t t = 0; t < 2; t++) {
-		assert_int_equal(record_holds(k.repo, &k.tier[t], &h, &e), 0);
+		assert_int_equal(record_holds(K.repo, &K.tier[t], &h, &e), 0);
 		assert_false(record_held(&h, SNAP));
 		record_holds_done(&h);
 	}
-	assert_int_equal(record_holds(k.repo, NULL, &h, &e), 0);
+	assert_int_equal(record_holds(K.repo, NULL, &h, &e), 0);
 	assert_int_equal(h.count, 0);
 	record_holds_done(&h);
 }
@@ -234,8 +218,8 @@ a_damaged_record_of_a_hold_is_read_from_the_other_tier(void **state)
 	(void)state;
 	put("hold", AT, name, "snapshot " SNAP "\nstate on\n");
 	tell_second(name);
-	memstore_bytes(k.tier[0].store, name, &len)[120] ^= 1;
-	assert_int_equal(record_holds(k.repo, &k.tier[0], &h, &e), 0);
+	memstore_bytes(K.tier[0].store, name, &len)[120] ^= 1;
+	assert_int_equal(record_holds(K.repo, &K.tier[0], &h, &e), 0);
 	assert_true(record_held(&h, SNAP));
 	record_holds_done(&h);
 }
@@ -262,16 +246,16 @@ proofs_of_a_source_are_told_oldest_first(void **state)
 	buf_init(&got, 1000);
 	put("verified", AT + 60 * CLOCK_S, name, "snapshot " OTHER "\nlevel 2\ntier one\n");
 	put("verified", AT, name, "snapshot " SNAP "\nlevel 1\ntier one\n");
-	assert_int_equal(record_verified(k.repo, k.tier[0].store, "vol.a", collect, &got, &e), 0);
+	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.a", collect, &got, &e), 0);
 	assert_string_equal(buf_str(&got), SNAP " 1 0;" OTHER " 2 60;");
 	buf_reset(&got);
-	assert_int_equal(record_verified(k.repo, k.tier[0].store, "vol.b", collect, &got, &e), 0);
+	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.b", collect, &got, &e), 0);
 	assert_int_equal(got.len, 0);
 	put("verified", AT + 70 * CLOCK_S, name, "snapshot " SNAP "\nlevel 9\n");
-	assert_int_equal(record_verified(k.repo, k.tier[0].store, "vol.a", collect, &got, &e), -1);
+	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.a", collect, &got, &e), -1);
 	assert_int_equal(e.kind, ERR_CANCELLED);
 	put("verified", AT + 30 * CLOCK_S, name, "snapshot " SNAP "\nlevel high\n");
-	assert_int_equal(record_verified(k.repo, k.tier[0].store, "vol.a", collect, &got, &e), -1);
+	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.a", collect, &got, &e), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
 	buf_done(&got);
 }
@@ -280,7 +264,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, repokit_two_tiers, repokit_teardown)
 		T(a_record_comes_back_as_it_was_and_only_under_its_name),
 		T(a_tombstone_list_keeps_its_name_and_is_not_replaced),
 		T(a_value_is_the_rest_of_its_line),

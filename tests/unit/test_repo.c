@@ -12,22 +12,6 @@
 #include "tests/lib/vclock.h"
 #include "tests/lib/vector.h"
 
-static int
-setup(void **state)
-{
-	(void)state;
-	vclock_install(INT64_C(1795226400) * CLOCK_S);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	vclock_remove();
-	return 0;
-}
-
 /* The one name on a tier that begins so, else "". */
 static const char *
 only(struct repokit *k, size_t tier, const char *prefix, char out[LAYOUT_NAME])
@@ -451,7 +435,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, vclock_setup, vclock_teardown)
 		T(init_makes_one_repository_on_all_tiers_and_it_opens_from_any),
 		T(init_again_changes_nothing),
 		T(init_brings_the_repository_to_a_new_tier),

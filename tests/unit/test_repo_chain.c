@@ -12,22 +12,6 @@
 #include "tests/lib/vclock.h"
 #include "tests/lib/vector.h"
 
-static int
-setup(void **state)
-{
-	(void)state;
-	vclock_install(INT64_C(1795226400) * CLOCK_S);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	vclock_remove();
-	return 0;
-}
-
 /* A second signer, and the repository opened with it. */
 static void
 add_signer(struct repokit *k)
@@ -247,7 +231,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, vclock_setup, vclock_teardown)
 		T(a_new_signer_is_known_to_old_and_new_hosts_alike),
 		T(a_repository_set_back_is_refused_by_who_has_seen_more),
 		T(another_repository_in_the_same_place_is_refused),

@@ -13,23 +13,7 @@
 #include "tests/lib/repokit.h"
 #include "tests/lib/vector.h"
 
-static struct repokit k;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	repokit_init(&k, 1);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	repokit_done(&k);
-	return 0;
-}
+#define K repokit
 
 /*
  * A pack of so many frames of 100,000 bytes that do not compress; bad: one grain's id is wrong.
@@ -49,14 +33,14 @@ put_pack(size_t frames, bool bad, uint8_t sha[LAYOUT_SHA], char name[LAYOUT_NAME
 		struct object_grain g = { .len = 100000 };
 
 		vector_noise(raw, 100000, i);
-		digest_id(&k.repo->keys->id, raw, 100000, g.id);
+		digest_id(&K.repo->keys->id, raw, 100000, g.id);
 		g.id[3] ^= bad && i == frames / 2;
 		buf_reset(&packed);
 		zip_pack(raw, 100000, 1, &packed);
 		object_add(&b, FRAME_DATA, packed.data, packed.len, 100000, &g, 1);
 	}
-	assert_int_equal(object_seal(&b, k.repo->keys, NULL, sha, &e), 0);
-	assert_int_equal(store_put(k.tier[0].store, layout_pack(sha, name), b.bytes.data,
+	assert_int_equal(object_seal(&b, K.repo->keys, NULL, sha, &e), 0);
+	assert_int_equal(store_put(K.tier[0].store, layout_pack(sha, name), b.bytes.data,
 	    b.bytes.len, STORE_NEW, &e), 1);
 	size = b.bytes.len;
 	buf_done(&packed);
@@ -68,7 +52,7 @@ put_pack(size_t frames, bool bad, uint8_t sha[LAYOUT_SHA], char name[LAYOUT_NAME
 static int
 scrub(const uint8_t sha[LAYOUT_SHA], uint64_t want, enum scrub_level level, struct err *e)
 {
-	return scrub_pack(k.tier[0].store, sha, want, k.repo->keys, level, e);
+	return scrub_pack(K.tier[0].store, sha, want, K.repo->keys, level, e);
 }
 
 static void
@@ -101,7 +85,7 @@ a_flipped_bit_anywhere_is_found_by_hash_and_by_opening(void **state)
 
 	(void)state;
 	size = put_pack(90, false, sha, name);
-	bytes = memstore_bytes(k.tier[0].store, name, &len);
+	bytes = memstore_bytes(K.tier[0].store, name, &len);
 	for (size_t at = 0; at < size; at += at < 100 || at + 2000 > size ? 1 : size / 40) {
 		for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
 			if (i == 0 && at % 16 != 0)
@@ -131,14 +115,14 @@ a_missing_shorter_or_longer_pack_is_found_by_listing_alone(void **state)
 	assert_int_equal(e.kind, ERR_NOTFOUND);
 	assert_int_equal(scrub(sha, size + 1, SCRUB_LISTED, &e), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
-	memstore_cut(k.tier[0].store, name, size - 1);
+	memstore_cut(K.tier[0].store, name, size - 1);
 	assert_int_equal(scrub(sha, size, SCRUB_LISTED, &e), -1);
 	assert_non_null(strstr(e.text, "expected"));
 	/* Without knowing the size it takes reading. */
 	assert_int_equal(scrub(sha, 0, SCRUB_LISTED, &e), 0);
 	assert_int_equal(scrub(sha, 0, SCRUB_HASHED, &e), -1);
 	assert_int_equal(scrub(sha, 0, SCRUB_OPENED, &e), -1);
-	memstore_cut(k.tier[0].store, name, 0);
+	memstore_cut(K.tier[0].store, name, 0);
 	assert_int_equal(scrub(sha, 0, SCRUB_HASHED, &e), -1);
 	assert_int_equal(scrub(sha, 0, SCRUB_OPENED, &e), -1);
 }
@@ -169,10 +153,10 @@ a_pack_under_another_packs_name_is_found(void **state)
 
 	(void)state;
 	size = put_pack(2, false, sha, name);
-	bytes = memstore_bytes(k.tier[0].store, name, &size);
+	bytes = memstore_bytes(K.tier[0].store, name, &size);
 	memcpy(other, sha, sizeof(other));
 	other[5] ^= 1;
-	assert_int_equal(store_put(k.tier[0].store, layout_pack(other, name), bytes, size,
+	assert_int_equal(store_put(K.tier[0].store, layout_pack(other, name), bytes, size,
 	    STORE_NEW, &e), 1);
 	for (int level = SCRUB_HASHED; level <= SCRUB_OPENED; level++) {
 		assert_int_equal(scrub(other, size, (enum scrub_level)level, &e), -1);
@@ -191,15 +175,15 @@ a_store_that_gives_less_than_asked_is_noticed(void **state)
 
 	(void)state;
 	size = put_pack(90, false, sha, name);
-	k.tier[0].store = faultstore_new(k.tier[0].store);
+	K.tier[0].store = faultstore_new(K.tier[0].store);
 	for (unsigned at = 1; at <= 5; at++)
 		for (int flip = 0; flip < 2; flip++) {
 			struct fault f = { .kind = flip ? FAULT_FLIP : FAULT_SHORT, .op = "get",
 				.at = at };
 
-			faultstore_arm(k.tier[0].store, &f);
+			faultstore_arm(K.tier[0].store, &f);
 			assert_int_equal(scrub(sha, size, SCRUB_OPENED, &e), -1);
-			assert_int_equal(faultstore_struck(k.tier[0].store), 1);
+			assert_int_equal(faultstore_struck(K.tier[0].store), 1);
 		}
 }
 
@@ -234,7 +218,7 @@ a_pack_is_read_once_in_stretches_that_do_not_grow_with_it(void **state)
 {
 	static const struct store_ops ops = { .scheme = "noting", .get = noting_get,
 		.stat = noting_stat };
-	struct noting n = { .store = { .ops = &ops }, .inner = k.tier[0].store };
+	struct noting n = { .store = { .ops = &ops }, .inner = K.tier[0].store };
 	uint8_t sha[LAYOUT_SHA];
 	char name[LAYOUT_NAME];
 	struct err e = { 0 };
@@ -244,7 +228,7 @@ a_pack_is_read_once_in_stretches_that_do_not_grow_with_it(void **state)
 	size = put_pack(300, false, sha, name); /* 30 MB */
 	for (int level = SCRUB_HASHED; level <= SCRUB_OPENED; level++) {
 		n.most = n.all = 0;
-		if (scrub_pack(&n.store, sha, size, k.repo->keys, (enum scrub_level)level, &e) ==
+		if (scrub_pack(&n.store, sha, size, K.repo->keys, (enum scrub_level)level, &e) ==
 		    -1)
 			fail_msg("%s", e.text);
 		assert_true(n.most <= 4u << 20);
@@ -264,23 +248,23 @@ other_objects_are_scrubbed_by_what_they_carry_themselves(void **state)
 	(void)state;
 	buf_init(&text, 100);
 	buf_adds(&text, "job trial\n");
-	assert_int_equal(record_put(k.repo, k.tier[0].store, "run", "vol.a", 0, &text, name, &e),
+	assert_int_equal(record_put(K.repo, K.tier[0].store, "run", "vol.a", 0, &text, name, &e),
 	    0);
 	buf_done(&text);
 	/* Its hash needs no key; what is in it does. */
-	assert_int_equal(scrub_object(k.tier[0].store, name, NULL, SCRUB_HASHED, &e), 0);
-	assert_int_equal(scrub_object(k.tier[0].store, name, k.repo->keys, SCRUB_OPENED, &e), 0);
-	bytes = memstore_bytes(k.tier[0].store, name, &len);
+	assert_int_equal(scrub_object(K.tier[0].store, name, NULL, SCRUB_HASHED, &e), 0);
+	assert_int_equal(scrub_object(K.tier[0].store, name, K.repo->keys, SCRUB_OPENED, &e), 0);
+	bytes = memstore_bytes(K.tier[0].store, name, &len);
 	bytes[len - 150] ^= 1;
-	assert_int_equal(scrub_object(k.tier[0].store, name, NULL, SCRUB_HASHED, &e), -1);
+	assert_int_equal(scrub_object(K.tier[0].store, name, NULL, SCRUB_HASHED, &e), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
-	assert_int_equal(scrub_object(k.tier[0].store, "repo/0", k.repo->keys, SCRUB_OPENED, &e),
+	assert_int_equal(scrub_object(K.tier[0].store, "repo/0", K.repo->keys, SCRUB_OPENED, &e),
 	    0);
-	bytes = memstore_bytes(k.tier[0].store, "repo/0", &len);
+	bytes = memstore_bytes(K.tier[0].store, "repo/0", &len);
 	bytes[20] ^= 0x40;
-	assert_int_equal(scrub_object(k.tier[0].store, "repo/0", k.repo->keys, SCRUB_OPENED, &e),
+	assert_int_equal(scrub_object(K.tier[0].store, "repo/0", K.repo->keys, SCRUB_OPENED, &e),
 	    -1);
-	assert_int_equal(scrub_object(k.tier[0].store, "repo/1", k.repo->keys, SCRUB_LISTED, &e),
+	assert_int_equal(scrub_object(K.tier[0].store, "repo/1", K.repo->keys, SCRUB_LISTED, &e),
 	    -1);
 	assert_int_equal(e.kind, ERR_NOTFOUND);
 }
@@ -289,7 +273,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, repokit_one_tier, repokit_teardown)
 		T(a_sound_pack_passes_every_level),
 		T(a_flipped_bit_anywhere_is_found_by_hash_and_by_opening),
 		T(a_missing_shorter_or_longer_pack_is_found_by_listing_alone),

@@ -165,10 +165,13 @@ the_environment_and_commands_give_secrets_too(void **state)
 	secret_done(&out);
 	unsetenv("FFDR_TEST_SECRET");
 	assert_int_equal(secret_get("env:FFDR_TEST_SECRET", NULL, &out, &e), -1);
-	assert_string_equal(e.text, "the environment variable 'FFDR_TEST_SECRET' is not set");
+	assert_string_equal(e.text, "the environment variable 'FFDR_TEST_SECRET' is not set\n"
+	    "  fix       set that variable for ffdr, in its unit too");
 	assert_int_equal(secret_get("command:printf 'a\\n'", NULL, &out, &e), 0);
 	assert_string_equal(buf_str(&out), "a\n");
 	secret_done(&out);
+	assert_int_equal(secret_get("command:false", NULL, &out, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFIG);
 	assert_int_equal(secret_get("command:echo half; echo locked >&2; exit 4", NULL, &out, &e),
 	    -1);
 	assert_non_null(strstr(e.text, "exit 4\n  stderr    locked"));

@@ -10,23 +10,7 @@
 #include "tests/lib/repokit.h"
 #include "tests/lib/vector.h"
 
-static struct repokit k;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	repokit_init(&k, 2);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	repokit_done(&k);
-	return 0;
-}
+#define K repokit
 
 /* A manifest of that id on a tier; nothing in it. */
 static void
@@ -45,9 +29,9 @@ put(size_t tier, const char *id, bool partial)
 	m.started_ns = m.finished_ns = m.compared_ns = part.time_ns;
 	m.partial = partial;
 	buf_init(&bytes, STORE_OBJECT_MAX);
-	if (manifest_seal(&m, k.repo->keys, &bytes, &e) == -1)
+	if (manifest_seal(&m, K.repo->keys, &bytes, &e) == -1)
 		fail_msg("%s", e.text);
-	assert_int_equal(store_put(k.tier[tier].store, m.name, bytes.data, bytes.len, STORE_NEW,
+	assert_int_equal(store_put(K.tier[tier].store, m.name, bytes.data, bytes.len, STORE_NEW,
 	    &e), 1);
 	buf_done(&bytes);
 	manifest_done(&m);
@@ -63,7 +47,7 @@ resolve(const char *text, bool partial, char name[LAYOUT_NAME], struct err *e)
 	for (size_t t = 0; t < 2; t++) {
 		struct snapshot_list l;
 
-		assert_int_equal(snapshot_list(k.tier[t].store, NULL, &l, e), 0);
+		assert_int_equal(snapshot_list(K.tier[t].store, NULL, &l, e), 0);
 		for (size_t i = 0; i < l.count; i++) {
 			size_t at = 0;
 
@@ -79,7 +63,7 @@ resolve(const char *text, bool partial, char name[LAYOUT_NAME], struct err *e)
 		}
 		snapshot_list_done(&l);
 	}
-	rc = snapshot_resolve(k.repo, &all, text, partial, name, e);
+	rc = snapshot_resolve(K.repo, &all, text, partial, name, e);
 	snapshot_list_done(&all);
 	return rc;
 }
@@ -133,7 +117,7 @@ a_listing_is_in_order_and_knows_the_newest_of_each_source(void **state)
 
 	(void)state;
 	put_some();
-	assert_int_equal(snapshot_list(k.tier[0].store, NULL, &l, &e), 0);
+	assert_int_equal(snapshot_list(K.tier[0].store, NULL, &l, &e), 0);
 	assert_int_equal(l.count, 5);
 	for (size_t i = 1; i < l.count; i++)
 		assert_true(strcmp(l.item[i - 1].name, l.item[i].name) < 0);
@@ -145,11 +129,11 @@ a_listing_is_in_order_and_knows_the_newest_of_each_source(void **state)
 	    "vol.uploads/20261122T010000Z-33333333");
 	assert_null(snapshot_newest(&l, "vol.other"));
 	snapshot_list_done(&l);
-	assert_int_equal(snapshot_list(k.tier[0].store, "pg.uploads", &l, &e), 0);
+	assert_int_equal(snapshot_list(K.tier[0].store, "pg.uploads", &l, &e), 0);
 	assert_int_equal(l.count, 1);
 	assert_true(l.item[0].size > 200);
 	snapshot_list_done(&l);
-	assert_int_equal(snapshot_list(k.tier[0].store, "../x", &l, &e), -1);
+	assert_int_equal(snapshot_list(K.tier[0].store, "../x", &l, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
 }
 
@@ -161,9 +145,9 @@ a_name_that_is_not_ours_among_snapshots_stops_the_listing(void **state)
 
 	(void)state;
 	put_some();
-	assert_int_equal(store_put(k.tier[0].store, "snap/vol.uploads/odd", "x", 1, STORE_NEW, &e),
+	assert_int_equal(store_put(K.tier[0].store, "snap/vol.uploads/odd", "x", 1, STORE_NEW, &e),
 	    1);
-	assert_int_equal(snapshot_list(k.tier[0].store, NULL, &l, &e), -1);
+	assert_int_equal(snapshot_list(K.tier[0].store, NULL, &l, &e), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
 	assert_non_null(strstr(e.text, "snap/vol.uploads/odd"));
 }
@@ -249,9 +233,9 @@ a_damaged_newest_manifest_is_read_from_another_tier_or_named(void **state)
 	put(0, id, false);
 	put(1, id, false);
 	snprintf(name, sizeof(name), "snap/%s", id);
-	memstore_bytes(k.tier[0].store, name, &len)[100] ^= 1;
+	memstore_bytes(K.tier[0].store, name, &len)[100] ^= 1;
 	assert_means("vol.a", id);
-	memstore_drop(k.tier[1].store, name);
+	memstore_drop(K.tier[1].store, name);
 	/* Falling back to an older one is not for us to decide. */
 	assert_unclear("vol.a", ERR_CORRUPT, id);
 }
@@ -260,7 +244,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, repokit_two_tiers, repokit_teardown)
 		T(a_listing_is_in_order_and_knows_the_newest_of_each_source),
 		T(a_name_that_is_not_ours_among_snapshots_stops_the_listing),
 		T(people_name_snapshots_by_what_is_unique),

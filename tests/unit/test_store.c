@@ -52,9 +52,10 @@ static void
 names_are_checked_before_a_driver_sees_them(void **state)
 {
 	static const char *const good[] = { "a", "repo/1", "pack/00/ff", "wal/s/7/x-1_2.history",
-		"tmpx/a", "a/tmp/b", "...", "a/.b", "A.Z" };
+		"tmpx/a", "a/tmp/b", "a.", "a/b..c", "A.Z" };
 	static const char *const bad[] = { "", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "./a",
-		"a/.", "a b", "a\nb", "a%b", "\xc3\xa4", "tmp/a", "a:b", "a+b" };
+		"a/.", "...", "a/.b", ".DS_Store",
+		"a b", "a\nb", "a%b", "\xc3\xa4", "tmp/a", "a:b", "a+b" };
 	char longest[STORE_NAME_MAX + 2];
 
 	(void)state;
@@ -74,6 +75,30 @@ names_are_checked_before_a_driver_sees_them(void **state)
 	assert_true(store_name_valid(longest));
 	longest[199] = 'n'; /* a part of more than 255 */
 	assert_false(store_name_valid(longest));
+}
+
+static int
+count_seen(void *arg, const struct store_entry *entry, struct err *why)
+{
+	(void)why;
+	assert_null(strstr(entry->name, "/."));
+	++*(int *)arg;
+	return 0;
+}
+
+/* As NFS does with a file that is deleted while somebody has it open. */
+static void
+what_other_programs_leave_with_a_dot_in_front_is_no_object(void **state)
+{
+	static const char *const names[] = { "snap/.DS_Store", "snap/s/.nfs0000000012345", "snap/s/a",
+		".well/known" };
+	int seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		assert_int_equal(mem->ops->put(mem, names[i], "x", 1, STORE_NEW, &e), 1);
+	assert_int_equal(store_list(store, "", NULL, count_seen, &seen, &e), 0);
+	assert_int_equal(seen, 1);
 }
 
 static void
@@ -366,6 +391,48 @@ a_slow_store_pays_no_second_time(void **state)
 	assert_int_equal(vclock_slept(), 10 * CLOCK_S);
 }
 
+/* Says stop once that much time has passed. */
+static bool
+stop_at(void *arg)
+{
+	const int64_t *at = arg;
+
+	return clock_boot_ns() >= *at;
+}
+
+static void
+who_asks_to_stop_does_not_wait_for_the_rate_and_nothing_more_is_put(void **state)
+{
+	int64_t begun = clock_boot_ns(), at = begun + 3 * CLOCK_S;
+	static uint8_t bytes[1000];
+
+	(void)state;
+	store->options.rate = 10;
+	store_stop_when(store, stop_at, &at);
+	assert_int_equal(store_put(store, "pack/00/a", bytes, sizeof(bytes), STORE_NEW, &e), 1);
+	assert_in_range(clock_boot_ns() - begun, 3 * CLOCK_S, 4 * CLOCK_S);
+	assert_int_equal(store_put(store, "snap/vol.a/b", "m", 1, STORE_NEW, &e), -1);
+	assert_int_equal(e.kind, ERR_CANCELLED);
+	assert_int_equal(memstore_count(mem), 1);
+	/* What was stored can be looked at and cleaned up. */
+	assert_int_equal(store_del(store, "pack/00/a", &e), 1);
+	store_stop_when(store, NULL, NULL);
+	assert_int_equal(store_put(store, "snap/vol.a/b", "m", 1, STORE_NEW, &e), 1);
+}
+
+static void
+who_asks_to_stop_does_not_wait_for_a_store_that_is_silent(void **state)
+{
+	int64_t begun = clock_boot_ns(), at = begun + 2 * CLOCK_S;
+
+	(void)state;
+	memstore_away(mem, true);
+	store_stop_when(store, stop_at, &at);
+	assert_int_equal(store_put(store, "snap/vol.a/b", "m", 1, STORE_NEW, &e), -1);
+	assert_int_equal(e.kind, ERR_CANCELLED);
+	assert_in_range(clock_boot_ns() - begun, 2 * CLOCK_S, 3 * CLOCK_S);
+}
+
 int
 main(void)
 {
@@ -373,6 +440,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(names_are_checked_before_a_driver_sees_them),
 		TEST(an_unknown_scheme_is_refused_with_the_known_ones),
+		TEST(what_other_programs_leave_with_a_dot_in_front_is_no_object),
 		TEST(a_store_that_comes_back_in_time_was_never_away),
 		TEST(a_store_that_stays_away_is_given_up_after_half_a_minute),
 		TEST(a_manifest_gets_half_an_hour_and_not_more),
@@ -386,6 +454,8 @@ main(void)
 		TEST(a_listing_that_breaks_goes_on_where_it_was),
 		TEST(a_listing_ended_by_its_reader_is_not_tried_again),
 		TEST(a_listing_out_of_order_is_an_error),
+		TEST(who_asks_to_stop_does_not_wait_for_the_rate_and_nothing_more_is_put),
+		TEST(who_asks_to_stop_does_not_wait_for_a_store_that_is_silent),
 		TEST(the_rate_holds_on_average_with_a_second_of_credit),
 		TEST(a_slow_store_pays_no_second_time),
 	};

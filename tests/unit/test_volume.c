@@ -2,12 +2,15 @@
  */
 #include "tests/lib/vector.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +23,19 @@
 #include "tests/lib/volumekit.h"
 
 #define K volumekit
+
+/* In the place of the C library's: a file system that fails to say which attributes there are. */
+static bool no_names;
+
+ssize_t
+flistxattr(int fd, char *list, size_t size)
+{
+	if (no_names) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_flistxattr, fd, list, size);
+}
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, volumekit_begin, volumekit_end)
 
@@ -125,6 +141,63 @@ unchanged_files_are_kept_unread_only_when_their_time_had_settled(void **state)
 	free(path);
 }
 
+/* A file with an attribute, as old as all others; false: the file system keeps none. */
+static bool
+put_with_attribute(const struct clock_source *c)
+{
+	char *path = scratch_path(K.volume, "with");
+	bool kept;
+
+	ahead_ns = 10 * CLOCK_S;
+	clock_install(c);
+	volumekit_put(K.volume, "with", "contents");
+	kept = setxattr(path, "user.acl", "important", 9, 0) == 0;
+	free(path);
+	if (!kept)
+		print_message("the file system of the test keeps no attributes\n");
+	return kept;
+}
+
+static void
+attributes_that_could_not_be_read_are_read_by_the_next_run(void **state)
+{
+	const struct clock_source c = { .real_ns = later, .boot_ns = boot, .sleep_ns = no_sleep };
+
+	(void)state;
+	if (!put_with_attribute(&c))
+		skip();
+	no_names = true;
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ 0 }), 1);
+	no_names = false;
+	assert_true(K.seen.degraded > 0);
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ .by_stat = true }), 1);
+	assert_int_equal(K.seen.kept, 0);
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ .by_stat = true }), 1);
+	assert_int_equal(K.seen.kept, 1);
+	clock_install(NULL);
+	volumekit_restore(false);
+	volumekit_same(K.volume, K.target);
+}
+
+static void
+attributes_that_could_not_be_read_stay_in_a_restore_in_place(void **state)
+{
+	const struct clock_source c = { .real_ns = later, .boot_ns = boot, .sleep_ns = no_sleep };
+
+	(void)state;
+	if (!put_with_attribute(&c))
+		skip();
+	no_names = true;
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ 0 }), 1);
+	no_names = false;
+	clock_install(NULL);
+	assert_int_equal(volumekit_sh("rm -rf %s; cp -a %s %s && echo other >%s/with", K.target,
+	    K.volume, K.target, K.target), 0);
+	volumekit_restore(true);
+	volumekit_same(K.volume, K.target);
+	assert_non_null(strstr(K.warned, "'with': some attributes could not be read"));
+}
+
 /* ---- what is in use ---- */
 
 static struct {
@@ -222,6 +295,54 @@ what_cannot_be_read_is_listed_without_contents_and_the_run_degraded(void **state
 	assert_true(volumekit_has(K.target, "shut"));
 	assert_false(volumekit_has(K.target, "closed"));
 	assert_non_null(strstr(K.warned, "not restored"));
+}
+
+/* Disks of today have no such file, memory has. */
+static int
+begin_in_memory(void **state)
+{
+	const char *was = getenv("TMPDIR");
+	char *old = was ? xstrdup(was) : NULL;
+	int rc;
+
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 1);
+	rc = volumekit_begin(state);
+	if (old)
+		setenv("TMPDIR", old, 1);
+	else
+		unsetenv("TMPDIR");
+	free(old);
+	return rc;
+}
+
+static void
+a_file_larger_than_a_list_can_say_is_one_unreadable_file(void **state)
+{
+	char *large = scratch_path(K.volume, "large");
+	int fd = open(large, O_RDWR | O_CREAT, 0600);
+
+	(void)state;
+	volumekit_put(K.volume, "before", "b");
+	volumekit_put(K.volume, "other", "o");
+	if (ftruncate(fd, (off_t)(LIST_FILE_MAX + 1)) == -1) {
+		print_message("the file system has no file of 64 TiB\n");
+		skip();
+	}
+	close(fd);
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ 0 }), 1);
+	assert_int_equal(K.seen.unreadable, 1);
+	assert_int_equal(K.seen.degraded, 1);
+	assert_non_null(strstr(K.warned, "'large' could not be read: File too large"));
+	/* The next run meets it again, and compares by its time. */
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ .by_stat = true }), 1);
+	assert_int_equal(K.seen.unreadable, 1);
+	volumekit_restore(false);
+	assert_int_equal(K.made.missing, 1);
+	assert_true(volumekit_has(K.target, "before"));
+	assert_true(volumekit_has(K.target, "other"));
+	assert_false(volumekit_has(K.target, "large"));
+	free(large);
 }
 
 /* The second look at the outside finds that a day has nearly gone by. */
@@ -347,9 +468,13 @@ main(void)
 		TEST(a_second_run_stores_nothing),
 		TEST(a_rename_stores_no_contents),
 		TEST(unchanged_files_are_kept_unread_only_when_their_time_had_settled),
+		TEST(attributes_that_could_not_be_read_are_read_by_the_next_run),
+		TEST(attributes_that_could_not_be_read_stay_in_a_restore_in_place),
 		TEST(a_file_that_vanishes_is_left_out_with_a_warning),
 		TEST(a_file_that_changes_while_it_is_read_is_noted_and_read_again),
 		TEST(what_cannot_be_read_is_listed_without_contents_and_the_run_degraded),
+		cmocka_unit_test_setup_teardown(a_file_larger_than_a_list_can_say_is_one_unreadable_file,
+		    begin_in_memory, volumekit_end),
 		TEST(a_late_run_ends_as_a_partial_that_the_next_completes),
 		TEST(a_stopped_run_leaves_no_snapshot),
 		TEST(excluded_names_are_not_in_the_snapshot),

@@ -78,6 +78,8 @@ class Restore:
 
     def dress(self, entry, path):
         """Owner first, for it takes away set-user bits and capabilities; the time at the end."""
+        if entry.note & 4:
+            self.left.append("'%s' may have had more attributes" % entry.shown)
         link, mode, st = entry.type == "l", entry.mode, os.lstat(path)
         if (entry.uid, entry.gid) != (st.st_uid, st.st_gid):
             try:

@@ -141,7 +141,8 @@ class Entry:
         need(len(device) == 2, where, "'%s' is no DEV:INO", head[5])
         self.inode = tuple(number(where, w) for w in device)
         self.note = number(where, head[6])
-        need(self.note <= 3, where, "a note %d is not known", self.note)
+        need(self.note <= 15, where, "a note %d is not known", self.note)
+        need(not self.note & 8 or self.type == "d", where, "only a directory can be elsewhere")
         self._path(where)
         self._fields(where, words[8:-1])
 

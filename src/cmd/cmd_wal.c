@@ -1,0 +1,433 @@
+/*
+ * ffdr wal stream, push and get. The last two are called by the server and keep its rules for
+ * statuses: of archive_command anything but 0 is a failure, and from 126 on one that is not
+ * counted; of restore_command 1 to 125 mean that the archive ends here, which may promote the
+ * database, and only above that the recovery stops. So `get` says 1 for what is proven absent, and
+ * 255 for all it does not know.
+ */
+#include "cmd/cmd_wal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "cmd/output.h"
+#include "cmd/progress.h"
+#include "cmd/words.h"
+#include "job/run.h"
+#include "job/wal_fetched.h"
+#include "job/wal_push.h"
+#include "job/wal_source.h"
+#include "job/wal_stream.h"
+#include "repo/layout.h"
+
+#define GET_ABSENT 1
+#define GET_UNKNOWN 255
+#define GET_AHEAD 8
+#define STATE_NAME "wal"
+
+static const char *
+state_of(const struct session *s)
+{
+	return s->state.kind == ERR_NONE ? s->conf->state : NULL;
+}
+
+/* ---- wal stream ---- */
+
+static int
+stream_source(struct session *s, const struct conf_source *source, struct wal_stream_report *report,
+    struct err *e)
+{
+	const struct conf_postgres *p = source->postgres;
+	const struct conf *c = s->conf;
+	struct wal_stream_options o;
+	struct wal_source w;
+	char slot[CONF_SLOT];
+	int rc = -1;
+
+	if (wal_source_open(s, source, &w, e) == -1 || conf_postgres_slot(p, w.host, slot, e) == -1)
+		goto out;
+	o = (struct wal_stream_options){
+		.source = source->name,
+		.conninfo = p->conninfo,
+		.slot = slot,
+		.hold_slot = CONF_SLOT_HOLD,
+		.site = source->site,
+		.host = w.host,
+		.spool = w.spool_path,
+		.ship_every_ns = p->ship_every * CLOCK_MS,
+		.backlog = p->backlog,
+		.drop_slot = strcmp(p->backlog_full, "drop-slot") == 0,
+		.tier = w.tier,
+		.off_host = w.off_host,
+		.tiers = w.tiers,
+		.coord = w.coord,
+		.lease = { c->coord_ttl, c->coord_skew },
+		.renew_ns = c->coord_renew * CLOCK_MS,
+	};
+	rc = wal_stream_run(s->repo, &o, progress_start("wal stream"), report, e);
+	progress_end();
+out:
+	wal_source_done(&w);
+	return rc;
+}
+
+static int
+stream_command(const struct command_call *call, struct err *e)
+{
+	const struct conf_source *source;
+	struct wal_stream_report report = { 0 };
+	struct session s = { 0 };
+	char size[UNITS_TEXT];
+	int rc;
+
+	if (wal_source_find(call->conf, call->argv[0], 0, &source, e) == -1 ||
+	    session_open(call->conf, SESSION_WRITE, &s, e) == -1)
+		return -1;
+	if (s.state.kind != ERR_NONE) {
+		*e = s.state;
+		err_in(e, "the spool needs a state directory");
+		session_done(&s);
+		return -1;
+	}
+	words_warn_away(&s);
+	rc = stream_source(&s, source, &report, e);
+	if (rc == 0) {
+		output_done("stopped receiving the WAL of %s: %s, %u connection%s", source->name,
+		    units_size(report.bytes, size), report.connections,
+		    report.connections == 1 ? "" : "s");
+		output_json(json_pack("{s:s, s:I, s:i, s:i}", "source", source->name, "bytes",
+		    (json_int_t)report.bytes, "connections", (int)report.connections, "gaps",
+		    (int)report.gaps));
+		rc = report.gaps > 0 ? EXIT_DEGRADED : EXIT_DONE;
+	}
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_wal_stream = {
+	.name = "wal stream",
+	.operands = "SOURCE",
+	.summary = "receive a server's WAL and ship it to the tiers, as a service",
+	.text = "Receives the WAL of a PostgreSQL server as it is written, keeps it sealed in a "
+		"spool below the state directory until the "
+		"tiers in `wal` have it, and ships it in pieces, each at the end of a segment or "
+		"once its oldest byte is `ship-every` "
+		"old. Runs until it is told to stop (the unit ffdr-wal@SOURCE), connects again for "
+		"ever, and follows new "
+		"timelines. What was confirmed to the server is on disk here before; so it may "
+		"stand in "
+		"synchronous_standby_names under the name ffdr.\n\n"
+		"It makes two replication slots: its own (`replication-slot`), from which it "
+		"streams, and ffdr_hold, which keeps on the "
+		"server whatever no tier off this host has yet. Several hosts may receive one "
+		"source, each with its own slot and "
+		"spool; one of them ships, the holder of a lease.\n\n"
+		"WAL that the server has removed before it was received is written down as a gap: "
+		"an alarm, and no restore goes "
+		"across it. The next base backup begins behind it.",
+	.examples = "ffdr wal stream payments",
+	.min_operands = 1,
+	.max_operands = 1,
+	.conf = CONF_LOAD,
+	.run = stream_command,
+};
+
+/* ---- wal push ---- */
+
+struct push_opts {
+	struct common_options common;
+	const char *source;
+};
+static const struct opt push_table[] = {
+	{ "source", 0, OPT_STRING, offsetof(struct push_opts, source), "SOURCE",
+	    "whose WAL it is; without it, found by the system id in the file" },
+	{ 0 },
+};
+
+static int
+push_to(struct session *s, const struct conf_source *source, const char *path,
+    struct wal_push_report *report, struct err *e)
+{
+	struct wal_push_options o;
+	struct wal_source w;
+	struct run run;
+	int rc = -1;
+
+	run_begin(&run, s, progress_start("wal push"));
+	if (wal_source_open(s, source, &w, e) == -1)
+		goto out;
+	if (!*w.active.etag) {
+		err_set(e, ERR_STALE, "it is not known yet which server is %s", source->name);
+		err_line(
+		    e, "fix", "`ffdr check` or the first `ffdr backup %s` pins it", source->name);
+		goto out;
+	}
+	o = (struct wal_push_options){
+		.path = path,
+		.place = w.place,
+		.tli = w.active.tli,
+		.fork_lsn = w.active.fork_lsn,
+		.set = &s->tiers,
+		.tier = w.tier,
+		.off_host = w.off_host,
+		.tiers = w.tiers,
+		.ack = (unsigned)source->postgres->push_ack,
+		.state = state_of(s),
+		.host = w.host,
+		.workers = run_workers(&run),
+		.watch = run.watch,
+	};
+	rc = wal_push_run(s->repo, &o, report, e);
+out:
+	wal_source_done(&w);
+	run_end(&run);
+	progress_end();
+	return rc;
+}
+
+static int
+push_command(const struct command_call *call, struct err *e)
+{
+	const struct push_opts *o = call->options;
+	const char *path = call->argv[0];
+	const struct conf_source *source;
+	struct wal_push_report report = { 0 };
+	struct session s = { 0 };
+	struct err why = { 0 };
+	uint64_t sysid = 0;
+	int rc;
+
+	if (wal_push_sysid(path, &sysid, &why) == -1 && why.kind != ERR_NOTFOUND) {
+		*e = why;
+		return -1;
+	}
+	if (wal_source_find(call->conf, o->source, sysid, &source, e) == -1)
+		return -1;
+	if (wal_push_done(call->conf->state, source->name, path))
+		return EXIT_DONE;
+	if (session_open(call->conf, SESSION_WRITE, &s, e) == -1)
+		return -1;
+	rc = push_to(&s, source, path, &report, e);
+	if (rc == 0) {
+		if (report.owed > 0)
+			output_warn("%s: %u objects are still owed to tiers that are away",
+			    source->name, report.owed);
+		output_json(
+		    json_pack("{s:s, s:s, s:i, s:I}", "source", source->name, "file", report.name,
+			"segments", (int)report.segments, "bytes", (json_int_t)report.bytes));
+	}
+	session_done(&s);
+	return rc;
+}
+
+const struct command cmd_wal_push = {
+	.name = "wal push",
+	.operands = "FILE",
+	.summary = "archive one WAL file: for archive_command",
+	.text = "Stores a file of pg_wal on the tiers in `wal` of the source and ends with 0 once "
+		"it is durable there: on all of them that "
+		"survive this host, or, while one is away, on `push-ack` of them; what the others "
+		"lack is brought to them later. "
+		"Pushing the same file twice is harmless; other bytes under a name that is stored "
+		"already are refused, and so is a file "
+		"of another system, or of a timeline that is not on the way of the active one.\n\n"
+		"Segments that are ready behind FILE are taken along.",
+	.examples = "archive_command = 'ffdr wal push %p'",
+	.options = push_table,
+	.options_size = sizeof(struct push_opts),
+	.min_operands = 1,
+	.max_operands = 1,
+	.conf = CONF_LOAD,
+	.run = push_command,
+};
+
+/* ---- wal get ---- */
+
+struct get_opts {
+	struct common_options common;
+	const char *source, *tiers, *mode, *system;
+	int64_t epoch;
+	uint64_t segment_size;
+	bool final, no_ahead;
+};
+static const struct opt get_table[] = {
+	{ "source", 0, OPT_STRING, offsetof(struct get_opts, source), "SOURCE", "whose WAL it is" },
+	{ "tiers", 0, OPT_STRING, offsetof(struct get_opts, tiers), "TIER,...",
+	    "ask these, in this order; without it those in `wal`" },
+	{ "mode", 0, OPT_STRING, offsetof(struct get_opts, mode), "bounded|standby",
+	    "bounded (the default): what is not known stops the server; standby: it counts as not "
+	    "there yet" },
+	{ "final", 0, OPT_FLAG, offsetof(struct get_opts, final), NULL,
+	    "with --mode standby: hand out the newest, unfinished segment as well" },
+	{ "segment-size", 0, OPT_SIZE, offsetof(struct get_opts, segment_size), "SIZE",
+	    "of the server; 16m without it" },
+	{ "epoch", 0, OPT_NUMBER, offsetof(struct get_opts, epoch), "N",
+	    "of the archive; without it the active one" },
+	{ "system", 0, OPT_STRING, offsetof(struct get_opts, system), "ID",
+	    "system identifier; without it the active one" },
+	{ "no-prefetch", 0, OPT_FLAG, offsetof(struct get_opts, no_ahead), NULL,
+	    "fetch nothing in advance" },
+	{ 0 },
+};
+
+/* What a fetcher opens again for itself, in a process of its own. */
+struct get {
+	const struct command_call *call;
+	const struct get_opts *opts;
+	struct session session;
+	struct wal_source w;
+};
+
+/*
+ * The restore that wrote the command has said it all: nobody has to be asked who is active, and no
+ * spool, which a server's user could not read. So a recovery needs the tiers and nothing else.
+ */
+static int
+open_told(struct get *g, struct wal_get_options *o, struct repo **repo, struct err *e)
+{
+	if (!layout_source_valid(g->opts->source))
+		return err_set(e, ERR_USAGE, "--source %s: expected pg.NAME", g->opts->source);
+	if (session_open(g->call->conf, SESSION_READ, &g->session, e) == -1 ||
+	    wal_source_only(&g->w, &g->session, g->opts->tiers, e) == -1)
+		return -1;
+	snprintf(o->place.source, sizeof(o->place.source), "%s", g->opts->source);
+	o->place.sysid = strtoull(g->opts->system, NULL, 10);
+	o->place.epoch = (uint32_t)g->opts->epoch;
+	o->tier = g->w.tier;
+	o->tiers = g->w.tiers;
+	o->spool = NULL;
+	*repo = g->session.repo;
+	return 0;
+}
+
+static int
+open_get(void *arg, struct wal_get_options *o, struct repo **repo, struct err *e)
+{
+	struct get *g = arg;
+	const struct conf_source *source;
+
+	if (g->opts->source && g->opts->tiers && g->opts->system && g->opts->epoch > 0)
+		return open_told(g, o, repo, e);
+	if (wal_source_find(g->call->conf, g->opts->source, 0, &source, e) == -1 ||
+	    session_open(g->call->conf, SESSION_READ, &g->session, e) == -1 ||
+	    wal_source_open(&g->session, source, &g->w, e) == -1 ||
+	    (g->opts->tiers && wal_source_only(&g->w, &g->session, g->opts->tiers, e) == -1))
+		return -1;
+	o->place = g->w.place;
+	if (g->opts->system)
+		o->place.sysid = strtoull(g->opts->system, NULL, 10);
+	if (g->opts->epoch > 0)
+		o->place.epoch = (uint32_t)g->opts->epoch;
+	o->tier = g->w.tier;
+	o->tiers = g->w.tiers;
+	o->spool = &g->w.spool;
+	*repo = g->session.repo;
+	return 0;
+}
+
+static void
+close_get(void *arg)
+{
+	struct get *g = arg;
+
+	wal_source_done(&g->w);
+	session_done(&g->session);
+}
+
+/* Fetchers for what comes behind it, where none run. 1: this is one, and its work is done. */
+static int
+look_ahead(struct get *g, const struct wal_get_options *o)
+{
+	const struct wal_fetched_opener opener = { open_get, close_get, g };
+	struct err why = { 0 };
+	int rc;
+
+	if (o->ahead == 0 || wal_fetched_runs(o->path))
+		return 0;
+	rc = wal_fetched_start(o, &opener, &why);
+	if (rc == -1)
+		output_warn("nothing is fetched in advance: %s", why.text);
+	return rc;
+}
+
+/* As the server understands it. */
+static int
+answer(int got, bool standby, const struct err *why)
+{
+	if (got == 1)
+		return 0;
+	if (got == -1)
+		output_error(why);
+	return got == 0 || standby ? GET_ABSENT : GET_UNKNOWN;
+}
+
+static int
+get_one(struct get *g, struct wal_get_options *o, struct err *why)
+{
+	struct repo *repo = NULL;
+	int got = wal_fetched_take(o->name, o->path, why);
+
+	if (got == 0) {
+		got = open_get(g, o, &repo, why);
+		if (got == 0)
+			got = wal_get_run(repo, o, why);
+		close_get(g);
+	}
+	return got;
+}
+
+static int
+get_command(const struct command_call *call, struct err *e)
+{
+	const struct get_opts *opts = call->options;
+	const bool standby = opts->mode && strcmp(opts->mode, "standby") == 0;
+	struct get g = { .call = call, .opts = opts };
+	struct wal_get_options o = {
+		.name = call->argv[0],
+		.path = call->argv[1],
+		.unfinished = !standby || opts->final,
+		.segment_size = opts->segment_size ? (uint32_t)opts->segment_size : 16u << 20,
+		.ahead = opts->no_ahead ? 0 : GET_AHEAD,
+	};
+	struct err why = { 0 };
+	int got;
+
+	if (opts->mode && !standby && strcmp(opts->mode, "bounded") != 0) {
+		err_set(e, ERR_USAGE, "--mode %s: expected bounded or standby", opts->mode);
+		output_error(e);
+		return GET_UNKNOWN;
+	}
+	got = get_one(&g, &o, &why);
+	if (got == 1 && look_ahead(&g, &o) == 1)
+		return EXIT_DONE; /* a fetcher: nobody waits for it */
+	return answer(got, standby, &why);
+}
+
+const struct command cmd_wal_get = {
+	.name = "wal get",
+	.operands = "NAME FILE",
+	.summary = "bring one WAL file back: for restore_command",
+	.text = "Brings the file NAME of the archive to FILE, checked before it has that name. "
+		"`ffdr restore` writes the restore_command that "
+		"calls it. Ends with 0 when the file is there, with 1 when it is on none of the "
+		"tiers asked and every one of them said "
+		"so, and with 255 when that is not known: PostgreSQL takes 1 as the end of the "
+		"archive and 255 as a reason to stop. With "
+		"--mode standby, where 255 would end a standby, what is not known counts as not "
+		"there yet, and is told.\n\n"
+		"Segments behind NAME are fetched in advance by two processes that end when nobody "
+		"asks any more.",
+	.examples = "restore_command = 'ffdr wal get --source payments %f %p'",
+	.options = get_table,
+	.options_size = sizeof(struct get_opts),
+	.min_operands = 2,
+	.max_operands = 2,
+	.conf = CONF_LOAD,
+	.failure = GET_UNKNOWN,
+	.run = get_command,
+};

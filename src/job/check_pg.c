@@ -1,0 +1,490 @@
+/*
+ * Whatever a base backup, the receiver and archive_command will ask of the server is asked now,
+ * with the same connection and the same role, so that it is a line with a fix today and not a
+ * failed run tonight. Slots are looked at and not made: from the moment one is there the server
+ * keeps WAL for it, and only a receiver that runs may ask for that.
+ */
+#include "job/check_pg.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "coord/lease.h"
+#include "job/wal_place.h"
+#include "job/wal_source.h"
+#include "job/wal_status.h"
+#include "source/pg_conn.h"
+#include "source/pg_control.h"
+
+#define CONNECT_S 10
+#define PAGE_SIZE 8192
+/* A base backup by stream takes two senders, one of them for its WAL. */
+#define SENDERS_OF_BACKUP 2
+
+struct checking {
+	struct check *c;
+	struct session *s;
+	const struct conf_source *source;
+	const struct conf_postgres *p;
+	const char *what;
+	struct pg_conn *sql;
+	struct pg_identity id;
+	bool streams, local;
+};
+
+/* ---- asking ---- */
+
+/* One value of one row; "" when it is NULL or cannot be had. The caller frees. */
+static char *
+ask(struct checking *k, const char *query)
+{
+	struct pg_rows *rows = NULL;
+	struct err why = { 0 };
+	char *ret;
+
+	if (pg_conn_row(k->sql, query, NULL, 0, &rows, &why) == -1)
+		check_error(k->c, CHECK_UNKNOWN, k->what, &why);
+	ret =
+	    xstrdup(rows && pg_conn_value(rows, 0, 0, NULL) ? pg_conn_value(rows, 0, 0, NULL) : "");
+	pg_conn_rows_free(rows);
+	return ret;
+}
+
+static int64_t
+ask_number(struct checking *k, const char *query)
+{
+	char *text = ask(k, query);
+	int64_t ret = strtoll(text, NULL, 10);
+
+	free(text);
+	return ret;
+}
+
+static bool
+ask_yes(struct checking *k, const char *query)
+{
+	char *text = ask(k, query);
+	bool ret = *text == 't';
+
+	free(text);
+	return ret;
+}
+
+/* ---- who it is ---- */
+
+static bool
+connection(struct checking *k)
+{
+	struct pg_conn_options o = { .conninfo = k->p->conninfo, .timeout_s = CONNECT_S };
+	struct pg_conn *stream = NULL;
+	struct err e = { 0 };
+	int version;
+
+	if (pg_conn_open(&o, &k->sql, &e) == -1 || pg_conn_identify(k->sql, &k->id, &e) == -1) {
+		if (!strstr(e.text, "\n  fix "))
+			err_line(&e, "fix",
+				 "mend conninfo; the password goes into ~/.pgpass of this user");
+		check_error(k->c, CHECK_FAIL, k->what, &e);
+		return false;
+	}
+	version = pg_conn_version(k->sql);
+	if (*pg_conn_note(k->sql))
+		check_add(k->c, CHECK_WARN, k->what, NULL, "%s", pg_conn_note(k->sql));
+	check_add(k->c, CHECK_OK, k->what, NULL,
+		  "PostgreSQL %d at %s answers, %s on timeline %" PRIu32, version / 10000,
+		  pg_conn_place(k->sql), k->id.standby ? "a standby" : "the primary", k->id.tli);
+	o.replication = true;
+	if (pg_conn_open(&o, &stream, &e) == -1) {
+		if (!strstr(e.text, "\n  fix "))
+			err_line(&e, "fix",
+				 "a line for database replication and this role in pg_hba.conf");
+		check_error(k->c, CHECK_FAIL, k->what, &e);
+	} else {
+		check_add(k->c, CHECK_OK, k->what, NULL, "replication connections are allowed");
+	}
+	pg_conn_free(stream);
+	return true;
+}
+
+static void
+pinned(struct checking *k)
+{
+	const struct wal_place_server server = { k->id.sysid, k->id.tli, k->source->site };
+	struct coord *coord = NULL;
+	struct wal_place place;
+	struct err e = { 0 };
+
+	if (coord_open(k->s->conf->coord_place, &coord, &e) == -1 ||
+	    wal_place_pin(coord, k->source->name, &server, false, &place, &e) == -1)
+		check_error(k->c, CHECK_FAIL, k->what, &e);
+	else
+		check_add(k->c, CHECK_OK, k->what, NULL,
+			  "it is system %" PRIu64 ", as pinned in %s", place.sysid,
+			  k->s->conf->coord_place);
+	coord_close(coord);
+}
+
+static void
+role(struct checking *k)
+{
+	static const char replication[] =
+	    "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user";
+	static const char settings[] =
+	    "SELECT pg_has_role(current_user, 'pg_read_all_settings', 'member')";
+	char *user = ask(k, "SELECT quote_ident(current_user)"), *fix;
+
+	fix = xasprintf("ALTER ROLE %s REPLICATION", user);
+	if (ask_yes(k, replication))
+		check_add(k->c, CHECK_OK, k->what, NULL, "role %s may replicate", user);
+	else
+		check_add(k->c, CHECK_FAIL, k->what, fix, "role %s may not replicate", user);
+	free(fix);
+	fix = xasprintf("GRANT pg_read_all_settings TO %s", user);
+	if (!ask_yes(k, settings))
+		check_add(k->c, CHECK_WARN, k->what, fix,
+			  "role %s may not read all settings: a snapshot will not have them, and a "
+			  "restored "
+			  "server may need them",
+			  user);
+	free(fix);
+	free(user);
+}
+
+/* ---- what the server is set to ---- */
+
+static void
+wal_level(struct checking *k)
+{
+	char *level = ask(k, "SELECT current_setting('wal_level')");
+
+	if (strcmp(level, "minimal") == 0)
+		check_add(k->c, CHECK_FAIL, k->what, "wal_level = replica, and restart the server",
+			  "wal_level is minimal: nothing can be "
+			  "restored from such WAL");
+	else
+		check_add(k->c, CHECK_OK, k->what, NULL, "wal_level is %s", level);
+	free(level);
+}
+
+static void
+senders(struct checking *k)
+{
+	/* A receiver of ours that runs is one of those that are needed. */
+	static const char used[] = "SELECT count(*) - (count(*) FILTER (WHERE application_name = "
+				   "'ffdr') > 0)::int FROM pg_stat_replication";
+	int64_t most =
+	    ask_number(k, "SELECT setting FROM pg_settings WHERE name = 'max_wal_senders'");
+	int64_t need = SENDERS_OF_BACKUP + (k->streams ? 1 : 0), left = most - ask_number(k, used);
+	char *fix = xasprintf("max_wal_senders = %" PRId64 ", or more, and restart the server",
+			      most + need - left);
+
+	if (left < need)
+		check_add(k->c, CHECK_FAIL, k->what, fix,
+			  "%" PRId64 " of max_wal_senders = %" PRId64 " are left, %" PRId64
+			  " are needed",
+			  left, most, need);
+	else
+		check_add(k->c, CHECK_OK, k->what, NULL,
+			  "%" PRId64 " of max_wal_senders = %" PRId64 " are left", left, most);
+	free(fix);
+}
+
+static void
+slot(struct checking *k, const struct wal_status_slot *slot)
+{
+	char keeps[UNITS_TEXT],
+	    *fix = xasprintf("ffdr wal status %s says what is behind; then ffdr backup %s",
+			     k->source->bare, k->source->name);
+
+	units_size(slot->slot.behind, keeps);
+	if (slot->role == WAL_STATUS_OTHER && !slot->slot.active)
+		check_add(k->c, CHECK_WARN, k->what,
+			  "ffdr wal forget HOST SOURCE, when that host will not come back",
+			  "slot %s is of a host that does not receive, and keeps %s on the server",
+			  slot->name, keeps);
+	else if (slot->slot.wal == PG_SLOT_WAL_LOST || slot->slot.wal == PG_SLOT_WAL_UNRESERVED)
+		check_add(k->c, CHECK_FAIL, k->what, fix,
+			  "slot %s is %s: the server may have removed WAL that was not received",
+			  slot->name, pg_slot_wal_word(slot->slot.wal));
+	else if (slot->role != WAL_STATUS_OTHER)
+		check_add(k->c, CHECK_OK, k->what, NULL, "slot %s is there and keeps %s",
+			  slot->name, keeps);
+	free(fix);
+}
+
+/* Is there room for those that are not there yet? */
+static void
+room_for_slots(struct checking *k, int64_t missing)
+{
+	static const char used[] = "SELECT count(*) FROM pg_replication_slots";
+	int64_t most =
+	    ask_number(k, "SELECT setting FROM pg_settings WHERE name = 'max_replication_slots'");
+	/* A base backup has one of its own while it runs. */
+	int64_t left = most - ask_number(k, used), need = missing + 1;
+	char *fix =
+	    xasprintf("max_replication_slots = %" PRId64 ", or more, and restart the server",
+		      most + need - left);
+
+	if (left < need)
+		check_add(k->c, CHECK_FAIL, k->what, fix,
+			  "%" PRId64 " of max_replication_slots = %" PRId64 " are left, %" PRId64
+			  " are needed",
+			  left, most, need);
+	else if (missing > 0)
+		check_add(k->c, CHECK_OK, k->what, NULL,
+			  "%" PRId64 " slots are not there yet: ffdr wal stream makes them",
+			  missing);
+	free(fix);
+}
+
+static void
+slots(struct checking *k)
+{
+	struct wal_status_slot *list = NULL;
+	char host[256], own[CONF_SLOT];
+	struct err e = { 0 };
+	size_t count = 0;
+	int64_t missing = 0;
+
+	wal_source_host(host);
+	if (conf_postgres_slot(k->p, host, own, &e) == -1 ||
+	    wal_status_slots(k->sql, own, &list, &count, &e) == -1)
+		check_error(k->c, CHECK_FAIL, k->what, &e);
+	for (size_t i = 0; i < count && e.kind == ERR_NONE; i++) {
+		if (list[i].there)
+			slot(k, &list[i]);
+		else if (k->streams)
+			missing++;
+	}
+	if (e.kind == ERR_NONE)
+		room_for_slots(k, missing);
+	free(list);
+}
+
+static void
+keep_size(struct checking *k)
+{
+	int64_t mb =
+	    ask_number(k, "SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'");
+
+	if (k->streams && mb < 0)
+		check_add(k->c, CHECK_WARN, k->what,
+			  "max_slot_wal_keep_size = what the server's disk can spare, and reload",
+			  "max_slot_wal_keep_size is not limited: a receiver that stays away fills "
+			  "the server's disk");
+}
+
+static void
+primary(struct checking *k)
+{
+	if (k->id.standby && k->streams)
+		check_add(k->c, CHECK_FAIL, k->what,
+			  "name all its hosts in conninfo, with target_session_attrs=read-write",
+			  "it is a standby: WAL is received from the primary");
+}
+
+static void
+sizes(struct checking *k)
+{
+	int64_t page = ask_number(k, "SELECT setting FROM pg_settings WHERE name = 'block_size'");
+	int64_t segment =
+	    ask_number(k, "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'");
+	char text[UNITS_TEXT];
+
+	if (page != PAGE_SIZE)
+		check_add(k->c, CHECK_FAIL, k->what, NULL,
+			  "its pages have %" PRId64 " bytes, expected %d", page, PAGE_SIZE);
+	check_add(k->c, CHECK_OK, k->what, NULL, "its WAL has segments of %s",
+		  units_size((uint64_t)segment, text));
+}
+
+static void
+archive(struct checking *k)
+{
+	char *mode, *command, *fix;
+
+	if (k->streams)
+		return;
+	mode = ask(k, "SELECT current_setting('archive_mode')");
+	command = ask(k, "SELECT current_setting('archive_command')");
+	fix = xasprintf("archive_mode = on, archive_command = 'ffdr wal push --source %s %%p', and "
+			"restart the server",
+			k->source->bare);
+	if (strcmp(mode, "off") == 0)
+		check_add(k->c, CHECK_FAIL, k->what, fix,
+			  "wal-from = push, but archive_mode is off");
+	else if (!strstr(command, "wal push"))
+		check_add(k->c, CHECK_WARN, k->what, fix,
+			  "wal-from = push, but archive_command does not call ffdr wal push");
+	else
+		check_add(k->c, CHECK_OK, k->what, NULL, "archive_command calls ffdr wal push");
+	free(fix);
+	free(command);
+	free(mode);
+}
+
+/* ---- what is on this host ---- */
+
+/* Is that directory the server's? */
+static void
+data_directory(struct checking *k)
+{
+	char *path = k->p->data ? xasprintf("%s/" PG_CONTROL_FILE, k->p->data) : NULL;
+	struct pg_control control;
+	struct err e = { 0 };
+	struct buf bytes;
+
+	buf_init(&bytes, 1u << 16);
+	if (!path)
+		check_add(k->c, CHECK_FAIL, k->what, "data = DIR in its section",
+			  "method = local needs the data directory");
+	else if (file_get(AT_FDCWD, path, &bytes, &e) == -1 ||
+		 pg_control_parse(bytes.data, bytes.len, &control, &e) == -1)
+		check_error(k->c, CHECK_FAIL, k->what, &e);
+	else if (control.sysid != k->id.sysid)
+		check_add(k->c, CHECK_FAIL, k->what, "mend data or conninfo",
+			  "'%s' is of system %" PRIu64 ", the server is %" PRIu64, k->p->data,
+			  control.sysid, k->id.sysid);
+	else
+		check_add(k->c, CHECK_OK, k->what, NULL, "'%s' can be read and is this server's",
+			  k->p->data);
+	buf_done(&bytes);
+	free(path);
+}
+
+static void
+local(struct checking *k)
+{
+	static const char old[] =
+	    "SELECT has_function_privilege('pg_start_backup(text, boolean, boolean)', 'execute')"
+	    " AND has_function_privilege('pg_stop_backup(boolean, boolean)', 'execute')";
+	static const char new[] =
+	    "SELECT has_function_privilege('pg_backup_start(text, boolean)', 'execute')"
+	    " AND has_function_privilege('pg_backup_stop(boolean)', 'execute')";
+	const bool is_old = pg_conn_version(k->sql) < 150000;
+
+	if (!k->local)
+		return;
+	data_directory(k);
+	if (!ask_yes(k, is_old ? old : new))
+		check_add(k->c, CHECK_FAIL, k->what,
+			  is_old ? "GRANT EXECUTE ON FUNCTION pg_start_backup(text, boolean, "
+				   "boolean), pg_stop_backup(boolean, boolean) TO the role"
+				 : "GRANT EXECUTE ON FUNCTION pg_backup_start(text, boolean), "
+				   "pg_backup_stop(boolean) TO the role",
+			  "the role may not begin a backup, which method = local needs");
+}
+
+static uint64_t
+held_in_spool(struct session *s, const char *path)
+{
+	const struct spool_dir d = { path, s->repo ? s->repo->keys : NULL };
+	struct spool_dir_files f = { 0 };
+	uint64_t held = 0;
+
+	if (spool_dir_list(&d, &f, NULL) == 0)
+		held = f.held;
+	spool_dir_done(&f);
+	return held;
+}
+
+static void
+spool(struct checking *k)
+{
+	char *path = xasprintf("%s/spool/%s", k->s->conf->state, k->source->name), most[UNITS_TEXT],
+	     room[UNITS_TEXT];
+	const bool there = access(path, F_OK) == 0;
+	uint64_t left, held = there ? held_in_spool(k->s, path) : 0;
+	struct statvfs fs;
+
+	if (!k->streams || statvfs(there ? path : k->s->conf->state, &fs) == -1) {
+		free(path);
+		return; /* a state directory that is not there has a line of its own */
+	}
+	left = (uint64_t)fs.f_bavail * fs.f_frsize + held;
+	units_size(k->p->backlog, most);
+	units_size(left, room);
+	if (there && access(path, W_OK | X_OK) == -1)
+		check_add(k->c, CHECK_FAIL, k->what,
+			  "as root: give it to the user who runs ffdr wal stream",
+			  "the spool '%s': %m", path);
+	else if (left < k->p->backlog)
+		check_add(k->c, CHECK_WARN, k->what,
+			  "a larger disk below state, or a smaller backlog",
+			  "the spool may hold backlog = %s, its "
+			  "file system has room for %s",
+			  most, room);
+	else
+		check_add(k->c, CHECK_OK, k->what, NULL,
+			  "there is room for a backlog of %s in the spool", most);
+	free(path);
+}
+
+static void
+shipper(struct checking *k)
+{
+	const struct lease_times times = { k->s->conf->coord_ttl, k->s->conf->coord_skew };
+	char *name = xasprintf("lease/wal/%s", k->source->name),
+	     *fix = xasprintf("systemctl enable --now ffdr-wal@%s", k->source->bare);
+	struct coord *coord = NULL;
+	struct lease_text text;
+	struct err e = { 0 };
+	int got = -1;
+
+	if (coord_open(k->s->conf->coord_place, &coord, &e) == 0)
+		got = lease_look(coord, name, &times, &text, &e);
+	if (got == -1)
+		check_error(k->c, CHECK_FAIL, k->what, &e);
+	else if (k->streams && got == 0)
+		check_add(k->c, CHECK_WARN, k->what, fix, "nobody receives its WAL now");
+	else if (k->streams)
+		check_add(k->c, CHECK_OK, k->what, NULL, "'%s' ships its WAL", text.host);
+	coord_close(coord);
+	free(fix);
+	free(name);
+}
+
+/* ---- all of it ---- */
+
+static bool
+reads_local(const struct conf_postgres *p)
+{
+	if (strcmp(p->method, "auto") != 0)
+		return strcmp(p->method, "local") == 0;
+	return p->data && access(p->data, R_OK | X_OK) == 0;
+}
+
+void
+check_pg(struct check *c, struct session *s, const struct conf_source *source)
+{
+	static void (*const rows[])(struct checking *) = {
+		primary, pinned, role, wal_level, sizes, senders, slots, keep_size, archive, local,
+	};
+	struct checking k = {
+		.c = c,
+		.s = s,
+		.source = source,
+		.p = source->postgres,
+		.what = source->name,
+		.streams =
+		    source->postgres->wal && strcmp(source->postgres->wal_from, "stream") == 0,
+		.local = reads_local(source->postgres),
+	};
+
+	if (connection(&k))
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+			rows[i](&k);
+	if (source->postgres->wal) {
+		shipper(&k);
+		spool(&k);
+	}
+	pg_conn_free(k.sql);
+}

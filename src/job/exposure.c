@@ -1,0 +1,234 @@
+/*
+ * The headline is that of a site, because that is what burns: of all sources there the one that
+ * loses most, each by the best tier that stands elsewhere. A tier beside the database is listed and
+ * does not count for it.
+ *
+ * A tier that receives no WAL, and any tier of a volume, is as old as the newest complete snapshot
+ * on it, counted from when that was begun.
+ */
+#include "job/exposure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "job/wal_look.h"
+#include "repo/snapshot.h"
+
+#define FRESH_TIMES 2
+
+struct telling {
+	struct session *s;
+	const struct watch *w;
+	struct exposure_report *report;
+};
+
+static struct exposure_line *
+add_line(struct telling *t, const char *source, const struct conf_tier *tier, bool wal)
+{
+	struct exposure_report *r = t->report;
+	struct exposure_line *l;
+
+	r->line = mem_grow(r->line, &r->room, r->count + 1, sizeof(*r->line));
+	l = &r->line[r->count++];
+	*l = (struct exposure_line){
+		.tier = tier->name, .site = tier->site, .wal = wal, .rpo_ns = tier->rpo * CLOCK_MS
+	};
+	snprintf(l->source, sizeof(l->source), "%s", source);
+	return l;
+}
+
+/* ---- by WAL ---- */
+
+static struct exposure_sample
+sample(const struct wal_sample *s)
+{
+	return (struct exposure_sample){ s->time_ns, s->flush_lsn, s->commits };
+}
+
+/*
+ * Two samples are comparable when one receiver counted. The counts of two hosts are not; times of
+ * another tier's clock only say how much of it nobody has seen, the whole is by the tier's own.
+ */
+static void
+judge_tier(const struct wal_look *look, const struct wal_look_tier *t, int64_t fresh_ns,
+	   struct exposure_line *l)
+{
+	struct exposure_facts f = {
+		.now_ns = t->now_ns,
+		.fresh_ns = fresh_ns,
+		.here = t->reach > 0,
+		.reach = t->reach,
+		.sampled = t->sampled,
+		.durable = sample(&t->durable),
+		.primary = look->server.reached ? EXPOSURE_REACHED : EXPOSURE_UNREACHABLE,
+		.primary_lsn = look->server.flush,
+	};
+	struct wal_beat newest;
+
+	/* Another system, or a standby, is not the primary: nobody has seen that. */
+	if (look->server.reached &&
+	    (look->server.sysid != look->place.sysid || look->server.standby))
+		f.primary = EXPOSURE_UNREACHABLE;
+	f.seen = wal_look_newest(look, &newest);
+	if (f.seen)
+		f.newest = sample(&newest.sample);
+	if (t->sampled && (!f.seen || f.newest.time_ns < f.durable.time_ns)) {
+		f.newest = f.durable;
+		f.seen = true;
+	}
+	exposure_judge(&f, &l->is);
+	if (!f.here)
+		err_set(&l->why, ERR_NOTFOUND,
+			t->based ? "the WAL of its newest base backup is not whole there"
+				 : "there is no base backup that its WAL goes on from");
+	else if (!l->is.known)
+		err_set(&l->why, ERR_NOTFOUND,
+			"no sample tells when the server had written what is there");
+}
+
+static int
+tell_wal(struct telling *t, const struct conf_source *source, struct err *e)
+{
+	struct wal_look look;
+	int rc = wal_look_load(t->s, source, t->w, &look, e);
+
+	for (size_t i = 0; rc == 0 && i < look.tiers; i++) {
+		const struct wal_look_tier *at = &look.tier[i];
+		struct exposure_line *l =
+		    add_line(t, source->name, conf_find_tier(t->s->conf, at->tier->name), true);
+
+		if (at->why.kind != ERR_NONE)
+			l->why = at->why;
+		else
+			judge_tier(&look, at, FRESH_TIMES * source->postgres->ship_every * CLOCK_MS,
+				   l);
+	}
+	wal_look_done(&look);
+	return rc;
+}
+
+/* ---- by snapshots ---- */
+
+/* When the newest complete one there was begun: 1, 0 there is none, -1. */
+static int
+newest_begun(struct telling *t, struct tier *tier, const char *source, int64_t *ret, struct err *e)
+{
+	struct snapshot_list list = { 0 };
+	int found = 0, rc = snapshot_list(tier->store, source, &list, e);
+
+	for (size_t i = list.count; rc == 0 && found == 0 && i > 0; i--) {
+		struct manifest m;
+
+		manifest_init(&m);
+		if (manifest_get(tier->store, list.item[i - 1].name, t->s->repo->keys, &m, e) ==
+			0 &&
+		    !m.partial) {
+			*ret = m.started_ns;
+			found = 1;
+		} else if (e->kind == ERR_REMOTE) {
+			rc = -1;
+		}
+		manifest_done(&m);
+	}
+	snapshot_list_done(&list);
+	return rc == -1 ? -1 : found;
+}
+
+static void
+tell_snapshot(struct telling *t, const struct conf_source *source, const struct conf_tier *ct)
+{
+	struct tier *tier = tier_find(&t->s->tiers, ct->name);
+	struct exposure_line *l = add_line(t, source->name, ct, false);
+	int64_t begun, now;
+	int got;
+
+	if (!tier || !tier->store) {
+		err_set(&l->why, ERR_REMOTE, "%s",
+			tier && tier->why.kind != ERR_NONE ? tier->why.text : "it does not answer");
+		return;
+	}
+	got = newest_begun(t, tier, source->name, &begun, &l->why);
+	if (got == 1 && store_clock(tier->store, &now, &l->why) == 0) {
+		exposure_judge_snapshot(begun, now, &l->is);
+		err_clear(&l->why);
+	} else if (got == 0) {
+		err_set(&l->why, ERR_NOTFOUND, "there is no complete snapshot");
+	}
+}
+
+static int
+tell_source(struct telling *t, const struct conf_source *source, struct err *e)
+{
+	const struct conf_tier *tier[WAL_SOURCE_TIERS];
+	size_t n = conf_source_tiers(t->s->conf, source->tiers, tier, WAL_SOURCE_TIERS);
+	const bool wal = source->postgres && source->postgres->wal;
+
+	if (wal && tell_wal(t, source, e) == -1)
+		return -1;
+	for (size_t i = 0; i < n && i < WAL_SOURCE_TIERS; i++)
+		if (!wal || !conf_wal_goes_to(t->s->conf, source->postgres, tier[i]))
+			tell_snapshot(t, source, tier[i]);
+	return 0;
+}
+
+/* ---- sites ---- */
+
+static struct exposure_site *
+site_of(struct exposure_report *r, const char *site)
+{
+	for (size_t i = 0; i < r->sites; i++)
+		if (strcmp(r->site[i].site, site) == 0)
+			return &r->site[i];
+	r->site = xreallocarray(r->site, r->sites + 1, sizeof(*r->site));
+	r->site[r->sites] = (struct exposure_site){ .site = site, .is = { .known = true } };
+	return &r->site[r->sites++];
+}
+
+static void
+add_to_site(struct exposure_report *r, const struct conf_source *source)
+{
+	struct exposure_site *site = site_of(r, source->site);
+	const struct exposure_line *best = NULL;
+	struct exposure is = { 0 };
+
+	for (size_t i = 0; i < r->count; i++)
+		if (strcmp(r->line[i].source, source->name) == 0 &&
+		    strcmp(r->line[i].site, source->site) != 0 &&
+		    (!best || exposure_judge_less(&r->line[i].is, &best->is)))
+			best = &r->line[i];
+	if (best)
+		is = best->is;
+	if (*site->source && !exposure_judge_less(&site->is, &is))
+		return;
+	site->is = is;
+	site->tier = best ? best->tier : NULL;
+	snprintf(site->source, sizeof(site->source), "%s", source->name);
+}
+
+int
+exposure_run(struct session *s, const struct conf_source *source, const struct watch *w,
+	     struct exposure_report *ret, struct err *e)
+{
+	struct telling t = { .s = s, .w = w, .report = ret };
+
+	*ret = (struct exposure_report){ 0 };
+	for (size_t i = 0; i < s->conf->sources; i++) {
+		if (source && source != &s->conf->source[i])
+			continue;
+		if (tell_source(&t, &s->conf->source[i], e) == -1)
+			return err_in(e, "%s", s->conf->source[i].name);
+		add_to_site(ret, &s->conf->source[i]);
+	}
+	return 0;
+}
+
+void
+exposure_done(struct exposure_report *r)
+{
+	free(r->line);
+	free(r->site);
+	*r = (struct exposure_report){ 0 };
+}

@@ -1,0 +1,68 @@
+#ifndef JOB_PG_WORLD_H
+#define JOB_PG_WORLD_H
+
+#include "job/session.h"
+#include "job/wal_source.h"
+#include "job/watch.h"
+#include "repo/walread.h"
+#include "source/pg_target.h"
+
+/*
+ * All there is of a PostgreSQL source on the tiers that answer: its base backups, and the WAL
+ * behind them along the timelines. From this a restore chooses, and a refusal says what would be
+ * possible.
+ */
+struct pg_world_base {
+	char name[LAYOUT_NAME]; /* snap/... */
+	struct tier *on;	/* the nearest that lists it */
+	uint64_t sysid, segment_size;
+	uint32_t epoch;
+};
+
+struct pg_world {
+	struct session *session;
+	const struct watch *watch;
+	char source[64];
+	struct tier *tier[WAL_SOURCE_TIERS]; /* that answered */
+	size_t tiers;
+	struct buf tier_names; /* "local, regional" */
+	struct wal_place place;
+	uint64_t segment_size;
+	struct walread *read;
+	struct pg_history history;
+	struct lsn_set have; /* on the way to the wanted timeline */
+
+	struct pg_target_base *base; /* their ids are those of `about` */
+	struct pg_world_base *about; /* of the same index */
+	size_t bases;
+	struct pg_target_gap *gap;
+	size_t gaps, gap_room;
+	uint64_t frontier, last,
+	    last_end; /* last: start of the last complete record, and its end */
+	int64_t frontier_ns;
+};
+
+struct pg_world_options {
+	const char *source;
+	struct tier *tier; /* only this one; NULL: all of the source */
+	const char *base;  /* name of a snapshot that must be among the bases; NULL: any */
+};
+/*
+ * pg_world_done() in any case. What is lost by a tier that is away is not told: the caller has
+ * warned of it.
+ */
+int pg_world_load(struct session *s, const struct pg_world_options *o, const struct watch *w,
+    struct pg_world *ret, struct err *e);
+void pg_world_done(struct pg_world *w);
+
+/* Looks up what the log has of the target, and decides: pg_target_choose(). */
+int pg_world_choose(
+    struct pg_world *w, const struct pg_target *want, struct pg_target_plan *ret, struct err *e);
+/*
+ * Where a recovery to that plan will have ended: behind its last record. -1 when the WAL cannot be
+ * read.
+ */
+int
+pg_world_end(struct pg_world *w, const struct pg_target_plan *plan, uint64_t *ret, struct err *e);
+
+#endif

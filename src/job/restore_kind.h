@@ -1,0 +1,36 @@
+#ifndef JOB_RESTORE_KIND_H
+#define JOB_RESTORE_KIND_H
+
+#include "job/rehearse.h"
+
+/*
+ * A restore of one kind of source. restore.c finds out what was meant and calls the row; a kind is
+ * a const struct in a file of its own.
+ */
+struct restore_kind {
+	enum conf_kind kind;
+	/* As restore_run(), whose report is empty and whose took_ns is set by it. */
+	int (*run)(struct session *s, const struct restore_options *o, const struct watch *w,
+	    struct restore_report *ret, struct err *e);
+	/*
+	 * The proof of rehearse_run(), in a directory that is not there yet and is removed
+	 * afterwards. NULL: by restoring twice, as of all that is files.
+	 */
+	int (*prove)(struct session *s, const struct rehearse_options *o, const char *dir,
+	    const struct watch *w, struct restore_report *ret, struct err *e);
+};
+
+/* The kind of what was named; where that is not to be known, the first one, which says so. */
+const struct restore_kind *restore_kind_of(struct session *s, const char *what);
+
+/* Adds to the report. */
+void restore_kind_tell(struct restore_report *r, const char *label, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void restore_kind_fact(struct restore_report *r, bool number, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The kinds there are. */
+extern const struct restore_kind restore_volume;
+extern const struct restore_kind restore_pg;
+
+#endif

@@ -1,0 +1,64 @@
+#ifndef JOB_RESTORE_PG_H
+#define JOB_RESTORE_PG_H
+
+#include "job/pg_world.h"
+#include "job/restore_kind.h"
+#include "job/run.h"
+#include "repo/reader.h"
+#include "source/pg_setup.h"
+
+/* What the files of the restore of a database share: restore_pg.c has the order of things. */
+
+struct restore_pg_space {
+	uint32_t oid;
+	char *was;  /* where it lay; a relative one lies in the data directory, and needs nothing */
+	char *name; /* "" when the backup does not tell */
+	char *to;
+	char *path; /* in the snapshot: pg_tblspc/OID */
+};
+
+struct restore_pg {
+	struct run run; /* stands first: run_warn() and run_stop() take it */
+	const struct restore_options *o;
+	struct restore_report *report;
+	char source[64];
+	char base[LAYOUT_NAME]; /* that was named; "": none */
+	struct pg_world world;
+	struct pg_target want;
+	struct pg_target_plan plan;
+	struct reader *reader;
+	struct restore_pg_space *space;
+	size_t spaces;
+};
+
+/* ---- restore_pg_aim.c ---- */
+
+/* `--at` into r->want; without it the newest, or the end of the base that was named. */
+int restore_pg_at(struct restore_pg *r, struct err *e);
+/* The command for restore_command into out. */
+int restore_pg_command(const struct restore_pg *r, struct buf *out, struct err *e);
+/* Value of a detail of the base, appended to out: 1/0. */
+int restore_pg_detail(const struct restore_pg *r, const char *key, struct buf *out);
+/* Files around the data, and the settings of the recovery. */
+int restore_pg_setup(struct restore_pg *r, struct err *e);
+/* Can the user that the server will run as get WAL? Tried once; a warning when not. */
+void restore_pg_try(struct restore_pg *r);
+
+/* ---- restore_pg_space.c ---- */
+
+/* Which tablespaces there are and where they go; refused where something is there. Changes nothing.
+ */
+int restore_pg_spaces(struct restore_pg *r, struct err *e);
+void restore_pg_spaces_done(struct restore_pg *r);
+/* Their files, each into its place. `to` is the options of the data directory's own files. */
+struct tree_options;
+int restore_pg_spaces_fill(struct restore_pg *r, const struct tree_options *to, struct err *e);
+/* The links in pg_tblspc, and tablespace_map, which the server believes more than the links. */
+int restore_pg_spaces_link(struct restore_pg *r, struct err *e);
+
+/* ---- restore_pg_adopt.c ---- */
+
+/* A new epoch whose parent is the one that was read, up to where the recovery ends. */
+int restore_pg_adopt(struct restore_pg *r, struct err *e);
+
+#endif

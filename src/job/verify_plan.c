@@ -1,0 +1,74 @@
+/*
+ * The sum that remaining time is made of. Manifests have the sizes of their packs, and many name
+ * the same ones; so all manifests of all tiers are opened before the first pack, a second time to
+ * what the verification does itself. That is worth its while only when somebody looks on, and it
+ * is little beside reading packs.
+ */
+#include "job/verify_plan.h"
+
+#include <string.h>
+
+#include "repo/manifest.h"
+#include "repo/packset.h"
+
+bool
+verify_plan_wants(const struct verify_options *o, const struct snapshot *snap,
+    char (*named)[LAYOUT_NAME])
+{
+	for (size_t i = 0; i < o->snapshots; i++)
+		if (strcmp(named[i], snap->name) == 0)
+			return true;
+	for (size_t i = 0; i < o->sources; i++)
+		if (strcmp(o->source[i], snap->part.source) == 0)
+			return true;
+	return o->snapshots == 0 && o->sources == 0;
+}
+
+/* Of one snapshot the packs that no earlier one named. */
+static uint64_t
+new_bytes(const struct session *s, struct store *from, const char *name, struct packset *seen)
+{
+	struct manifest m;
+	uint64_t bytes = 0;
+
+	manifest_init(&m);
+	if (manifest_get(from, name, s->repo->keys, &m, NULL) == 0)
+		for (size_t i = 0; i < m.packs; i++)
+			bytes += packset_add(seen, m.pack[i].sha) ? m.pack[i].size : 0;
+	manifest_done(&m);
+	return bytes;
+}
+
+static uint64_t
+tier_bytes(const struct session *s, struct store *from, const struct verify_options *o,
+    char (*named)[LAYOUT_NAME], const struct watch *w)
+{
+	struct snapshot_list list = { 0 };
+	struct packset seen = { 0 };
+	uint64_t bytes = 0;
+
+	if (snapshot_list_known(from, NULL, &list, NULL) == 0)
+		for (size_t i = 0; i < list.count && !w->stop(w->arg); i++) {
+			w->count(w->arg, "reading manifests", i, list.count);
+			if (verify_plan_wants(o, &list.item[i], named))
+				bytes += new_bytes(s, from, list.item[i].name, &seen);
+		}
+	snapshot_list_done(&list);
+	packset_done(&seen);
+	return bytes;
+}
+
+uint64_t
+verify_plan_bytes(struct session *s, const struct verify_options *o, char (*named)[LAYOUT_NAME],
+    const struct watch *w)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		const struct tier *t = &s->tiers.tier[i];
+
+		if (t->store && (!o->tier || o->tier == t))
+			bytes += tier_bytes(s, t->store, o, named, w);
+	}
+	return bytes;
+}

@@ -1,0 +1,33 @@
+#ifndef JOB_WAL_GET_H
+#define JOB_WAL_GET_H
+
+#include "repo/repo.h"
+#include "repo/spool_dir.h"
+#include "repo/walread.h"
+#include "store/tier.h"
+
+/*
+ * What restore_command calls: one file of WAL comes from the tiers, checked before it has its name.
+ * Segments behind it are fetched ahead by processes of their own, into a directory beside it.
+ */
+struct wal_get_options {
+	const char *name; /* %f */
+	const char *path; /* %p */
+	struct wal_place place;
+	struct tier *const *tier;
+	size_t tiers;
+	const struct spool_dir *spool; /* NULL: none */
+	/* The newest segment may be unfinished: zeros follow what is known. Else such a one counts
+	 * as absent. */
+	bool unfinished;
+	uint32_t segment_size;
+	unsigned ahead; /* segments to fetch in advance; 0: none */
+};
+
+/*
+ * 1 it is there; 0 it is on none of the tiers, and every one of them said so; -1 it may exist
+ * (ERR_REMOTE), or is damaged everywhere (ERR_CORRUPT): nobody may go on as if there were no more.
+ */
+int wal_get_run(struct repo *repo, const struct wal_get_options *o, struct err *e);
+
+#endif

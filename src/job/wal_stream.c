@@ -1,0 +1,525 @@
+/*
+ * A life in rounds: connect, see where we stand, receive until the connection or the timeline ends,
+ * begin again. Nothing that a server or a tier does ends the service; what would not be mended by
+ * time alone (another database under our name, a spool that is damaged) does, because going on
+ * would cover it up.
+ *
+ * One thread: it receives, and the workers of the shipper (wal_ship.h) store. Between two looks at
+ * the socket lie microseconds; what takes longer (asking the server for its slots, the coordination
+ * place) is done a few times a minute.
+ */
+#include "job/wal_stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/lsn.h"
+#include "base/mem.h"
+#include "job/wal_place.h"
+#include "job/wal_stream_parts.h"
+
+#define FACTS_MAX 256
+#define PAUSE_FIRST_NS (CLOCK_S / 2)
+#define PAUSE_MOST_NS (30 * CLOCK_S)
+#define LAST_SHIP_NS (20 * CLOCK_S) /* for what is still to be shipped when we are asked to stop   \
+				     */
+/* Part of `backlog` that must be free again before receiving goes on. */
+#define BACKLOG_AGAIN 10
+
+/* ---- telling ---- */
+
+void
+wal_stream_event(struct stream *s, const char *kind, const char *fmt, ...)
+{
+	va_list ap;
+	char *text = NULL, *named;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) == -1)
+		text = xstrdup(fmt);
+	va_end(ap);
+	named = xasprintf("%s: %s", s->o->source, text);
+	s->watch->event(s->watch->arg, kind, named);
+	free(named);
+	free(text);
+}
+
+static void
+shipper_event(void *arg, const char *kind, const char *text)
+{
+	wal_stream_event(arg, kind, "%s", text);
+}
+
+static bool
+stopped(void *arg)
+{
+	struct stream *s = arg;
+
+	return s->watch->stop(s->watch->arg);
+}
+
+/* ---- waiting ---- */
+
+/* Before anything is received it is the end of what was found. */
+static uint64_t
+durable_end(const struct stream *s)
+{
+	uint64_t durable = spool_durable(s->spool);
+
+	return durable > s->found ? durable : s->found;
+}
+
+/* One turn of everything but receiving; how long until the next, in ms. */
+static int
+turn(struct stream *s)
+{
+	int ms = 1000;
+
+	if (s->ship) {
+		s->seen.durable = durable_end(s);
+		ms = wal_ship_step(s->ship, &s->seen, wal_stream_keep_lease(s));
+	}
+	wal_stream_keep_up(s);
+	return ms;
+}
+
+static void
+rest(struct stream *s, int64_t ns)
+{
+	const int64_t end = clock_boot_ns() + ns;
+	int64_t left;
+
+	while (!stopped(s) && (left = end - clock_boot_ns()) > 0) {
+		int ms = turn(s);
+
+		clock_sleep_ns(ms * CLOCK_MS < left ? ms * CLOCK_MS : left);
+	}
+}
+
+/* ---- connecting ---- */
+
+static void
+disconnect(struct stream *s)
+{
+	wal_receive_free(s->receive);
+	pg_conn_free(s->conn);
+	pg_conn_free(s->sql);
+	s->receive = NULL;
+	s->conn = s->sql = NULL;
+}
+
+static int
+connect_both(struct stream *s, struct pg_identity *id, struct err *e)
+{
+	struct pg_conn_options o = { .conninfo = s->o->conninfo, .stop = stopped, .arg = s };
+
+	if (pg_conn_open(&o, &s->sql, e) == -1 || pg_conn_identify(s->sql, id, e) == -1)
+		return -1;
+	if (id->standby)
+		return err_set(
+		    e, ERR_REMOTE, "the server is a standby; WAL is received from the primary");
+	o.replication = true;
+	return pg_conn_open(&o, &s->conn, e);
+}
+
+static int
+ask_segment_size(struct stream *s, struct err *e)
+{
+	struct pg_rows *rows = NULL;
+	uint64_t size = 0;
+	int rc = pg_conn_row(s->sql,
+	    "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'", NULL, 0, &rows, e);
+
+	if (rc == 0 && pg_conn_value_u64(rows, 0, 0, &size, e) != 1)
+		rc = -1;
+	pg_conn_rows_free(rows);
+	if (rc == 0 && !lsn_segment_valid(size))
+		rc = err_set(
+		    e, ERR_UNSUPPORTED, "the server has WAL segments of %" PRIu64 " bytes", size);
+	s->segment_size = (uint32_t)size;
+	return rc;
+}
+
+/* Created when missing only: the server logs an error for one that is there. */
+static int
+make_slot(struct stream *s, const char *name, struct pg_slot *slot, struct err *e)
+{
+	int got = pg_slot_read(s->sql, name, slot, e);
+
+	if (got == 0 && pg_slot_create(s->conn, name, false, e) != -1)
+		got = pg_slot_read(s->sql, name, slot, e);
+	return got == 1 ? 0 : -1;
+}
+
+/* Slots first of all: from here on the server keeps what we have not received. */
+static int
+make_slots(struct stream *s, struct pg_slot *slot, struct err *e)
+{
+	struct pg_slot hold;
+
+	if (s->o->hold_slot && make_slot(s, s->o->hold_slot, &hold, e) == -1)
+		return -1;
+	return make_slot(s, s->o->slot, slot, e);
+}
+
+/* ---- the first time ---- */
+
+static char *
+facts_path(const struct stream *s)
+{
+	return xasprintf("%s.server", s->o->spool);
+}
+
+/* What a start without a server has to know of it. */
+static void
+remember_server(struct stream *s)
+{
+	char *path = facts_path(s);
+	struct err why = { 0 };
+	struct buf text;
+
+	buf_init(&text, FACTS_MAX);
+	buf_addf(&text, "segment-size %" PRIu32 "\nversion %" PRIu32 "\n", s->segment_size, s->version);
+	if (file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, &why) == -1)
+		wal_stream_event(s, "warning", "%s", why.text);
+	buf_done(&text);
+	free(path);
+}
+
+static bool
+recall_server(struct stream *s)
+{
+	char *path = facts_path(s);
+	struct buf text;
+	bool known;
+
+	buf_init(&text, FACTS_MAX);
+	known = file_get(AT_FDCWD, path, &text, NULL) == 0 &&
+	    sscanf(buf_str(&text), "segment-size %" SCNu32 "\nversion %" SCNu32 "\n", &s->segment_size,
+		&s->version) == 2 && lsn_segment_valid(s->segment_size);
+	buf_done(&text);
+	free(path);
+	return known;
+}
+
+/* What stays for the life of the service: the spool and the shipper. */
+static int
+open_spool(struct stream *s, struct err *e)
+{
+	struct spool_options so;
+	struct wal_ship_options wo;
+
+	s->dir = (struct spool_dir){ s->o->spool, s->repo->keys };
+	so = (struct spool_options){
+		.dir = s->dir, .place = s->place, .segment_size = s->segment_size
+	};
+	if (spool_open(&so, &s->spool, e) == -1)
+		return -1;
+	wo = (struct wal_ship_options){
+		.repo = s->repo,
+		.tier = s->o->tier,
+		.tiers = s->o->tiers,
+		.spool = s->dir,
+		.place = s->place,
+		.segment_size = s->segment_size,
+		.version = s->version,
+		.host = s->o->host,
+		.every_ns = s->o->ship_every_ns,
+		.event = shipper_event,
+		.arg = s,
+	};
+	s->ship = wal_ship_new(&wo);
+	return 0;
+}
+
+static int
+settle(struct stream *s, const struct pg_identity *id, struct err *e)
+{
+	const struct wal_place_server server = { id->sysid, id->tli, s->o->site };
+
+	if (wal_place_pin(s->o->coord, s->o->source, &server, false, &s->place, e) == -1)
+		return -1;
+	if (s->spool)
+		return 0;
+	s->version = (uint32_t)pg_conn_version(s->conn);
+	if (ask_segment_size(s, e) == -1 || open_spool(s, e) == -1)
+		return -1;
+	remember_server(s);
+	return 0;
+}
+
+/* The server may never come back: what the spool has of it goes to the tiers all the same. */
+static int
+settle_alone(struct stream *s, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (wal_place_get(s->o->coord, s->o->source, &s->place, &why) != 1 || !recall_server(s))
+		return 0;
+	return open_spool(s, e) == -1 ? -1 : wal_stream_where_alone(s, e);
+}
+
+/* ---- one round ---- */
+
+static bool
+too_full(struct stream *s)
+{
+	const uint64_t held = spool_held(s->spool),
+		       again = s->o->backlog - s->o->backlog / BACKLOG_AGAIN;
+
+	if (!s->full && held > s->o->backlog) {
+		s->full = true;
+		wal_stream_event(s, "warning",
+		    "the spool holds %" PRIu64
+		    " bytes, more than `backlog`: receiving waits, the server keeps "
+		    "the WAL",
+		    held);
+	} else if (s->full && held < again) {
+		s->full = false;
+		wal_stream_event(s, "recovered", "the spool has room again, receiving goes on");
+	}
+	return s->full;
+}
+
+static void
+note(struct stream *s)
+{
+	struct wal_receive_state at;
+
+	wal_receive_state(s->receive, &at);
+	if (at.durable > s->counted) {
+		s->report->bytes += at.durable - s->counted;
+		s->counted = at.durable;
+	}
+	s->seen.server_flush = at.server_end;
+	s->seen.seen_boot_ns = at.seen_boot_ns;
+	s->seen.commits = s->before.commits + at.tally.commits;
+	s->seen.last_commit_ns = at.tally.last_ns ? at.tally.last_ns : s->before.last_ns;
+	if (at.unread.kind != ERR_NONE && !s->unread_told) {
+		s->unread_told = true;
+		wal_stream_event(s, "warning",
+		    "what the server sends is no sound WAL, and is kept as it is: %s",
+		    at.unread.text);
+	}
+}
+
+/* While the stream runs: 0 it ended, or we were asked to stop, or must wait for room; -1. */
+static int
+receive(struct stream *s, struct err *e)
+{
+	int more = 1;
+
+	while (more == 1 && !stopped(s) && !too_full(s)) {
+		struct pollfd p = { .fd = wal_receive_fd(s->receive), .events = POLLIN };
+		int ms = turn(s), wait = wal_receive_wait_ms(s->receive);
+
+		if (poll(&p, 1, wait < ms ? wait : ms) == -1 && errno != EINTR)
+			return err_sys(e, "waiting for WAL");
+		more = wal_receive_step(s->receive, e);
+		if (more != -1)
+			note(s);
+	}
+	return more == -1 ? -1 : 0;
+}
+
+static void
+tell_connected(struct stream *s, const struct wal_resume_at *at)
+{
+	char text[LSN_TEXT];
+
+	s->report->connections++;
+	s->pause_ns = 0;
+	if (s->failed || s->report->connections == 1)
+		wal_stream_event(s, "connected",
+		    "receiving WAL from %s, timeline %" PRIu32 ", from %s on",
+		    pg_conn_place(s->conn), at->tli, lsn_text(at->lsn, text));
+	s->failed = false;
+}
+
+/* The server removed what comes next: a hole, and on from what its slot keeps. */
+static int
+skip_removed(struct stream *s, const struct wal_resume_at *at, const struct pg_slot *slot,
+    const char *why, struct err *e)
+{
+	const uint64_t to = lsn_segment(slot->restart_lsn, s->segment_size);
+
+	if (!slot->reserves || to <= at->lsn)
+		return err_set(e, ERR_REMOTE,
+		    "the server has removed WAL, and slot '%s' keeps none: %s", s->o->slot, why);
+	if (wal_stream_where_gap(s, at, to, why, e) == -1)
+		return -1;
+	wal_ship_timeline(s->ship, at->tli, to, at->lsn, &(struct buf){ 0 });
+	s->beyond = (struct wal_resume_at){ at->tli, to };
+	return 0;
+}
+
+/* One stream after the other, while the connection lives. 0: connect anew; -1. */
+static int
+stream_from(struct stream *s, struct wal_resume_at at, const struct pg_slot *slot, struct err *e)
+{
+	struct wal_receive_options o = {
+		.conn = s->conn,
+		.slot = s->o->slot,
+		.spool = s->spool,
+		.dir = s->dir,
+		.place = s->place,
+		.segment_size = s->segment_size,
+		.tli = at.tli,
+		.sample_ns = s->o->ship_every_ns,
+		.from = at.lsn,
+	};
+	const struct pg_stream_end *end;
+	struct wal_receive_state state;
+	int rc = wal_receive_start(&o, &s->receive, e);
+
+	if (rc == 0) {
+		tell_connected(s, &at);
+		s->counted = at.lsn;
+		rc = receive(s, e);
+		wal_receive_state(s->receive, &state);
+		s->before.commits += state.tally.commits;
+		if (state.tally.last_ns)
+			s->before.last_ns = state.tally.last_ns;
+		end = wal_receive_end(s->receive);
+		if (rc == 0 && end->how == PG_STREAM_REMOVED)
+			rc = skip_removed(s, &at, slot, end->why.text, e);
+		else if (rc == 0 && end->how == PG_STREAM_TIMELINE)
+			s->beyond = (struct wal_resume_at){ end->next_tli,
+				lsn_segment(end->next_lsn, s->segment_size) };
+		else if (rc == 0 && end->how == PG_STREAM_CLOSED)
+			wal_stream_event(
+			    s, "closed", "the server ended in good order, all of its WAL is here");
+	}
+	return rc;
+}
+
+static int
+round_once(struct stream *s, struct err *e)
+{
+	struct pg_identity id;
+	struct pg_slot slot = { 0 };
+	struct wal_resume_at at;
+
+	if (connect_both(s, &id, e) == -1 || settle(s, &id, e) == -1 ||
+	    make_slots(s, &slot, e) == -1)
+		return -1;
+	/* Once more: what the server wrote while the slots were made may be received, too. */
+	if (pg_conn_identify(s->sql, &id, e) == -1 || wal_stream_where(s, &id, &slot, &at, e) == -1)
+		return -1;
+	return stream_from(s, at, &slot, e);
+}
+
+/* Time mends what others did; it does not mend these. */
+static bool
+is_final(const struct stream *s, const struct err *e)
+{
+	/* A spool that another process has; a slot that is busy gets free once the server notices
+	 * who died. */
+	if (e->kind == ERR_BUSY)
+		return !s->spool;
+	return e->kind == ERR_STALE || e->kind == ERR_CORRUPT || e->kind == ERR_KEY ||
+	    e->kind == ERR_CONFIG || e->kind == ERR_UNSUPPORTED || e->kind == ERR_BUG;
+}
+
+static void
+pause_after(struct stream *s, const struct err *e)
+{
+	if (!s->failed)
+		wal_stream_event(s, "warning", "receiving is interrupted: %s", e->text);
+	s->failed = true;
+	s->pause_ns = s->pause_ns ? s->pause_ns * 2 : PAUSE_FIRST_NS;
+	if (s->pause_ns > PAUSE_MOST_NS)
+		s->pause_ns = PAUSE_MOST_NS;
+	rest(s, s->pause_ns);
+}
+
+/* Everything that is durable goes to the tiers, as far as there is time. */
+static void
+ship_the_rest(struct stream *s)
+{
+	const int64_t end = clock_boot_ns() + LAST_SHIP_NS;
+
+	if (!s->ship || !s->leased)
+		return;
+	s->seen.durable = durable_end(s);
+	wal_ship_hurry(s->ship);
+	do
+		clock_sleep_ns(CLOCK_MS *
+		    (wal_ship_step(s->ship, &s->seen, lease_good(&s->lease)) > 20 ? 20 : 1));
+	while (!wal_ship_idle(s->ship) && clock_boot_ns() < end);
+}
+
+/* Asked by the shipper's workers. */
+static bool
+has_enough(void *arg)
+{
+	struct stream *s = arg;
+
+	return atomic_load(&s->enough);
+}
+
+/* A tier that does not answer holds up nobody who wants to end: what it lacks is in the spool. */
+static void
+limit_patience(struct stream *s, bool on)
+{
+	for (size_t i = 0; i < s->o->tiers; i++)
+		if (s->o->tier[i]->store)
+			store_stop_when(s->o->tier[i]->store, on ? has_enough : NULL, s);
+}
+
+static void
+close_all(struct stream *s)
+{
+	struct err why = { 0 };
+
+	disconnect(s);
+	ship_the_rest(s);
+	atomic_store(&s->enough, true);
+	wal_ship_free(s->ship);
+	limit_patience(s, false);
+	spool_close(s->spool);
+	if (s->leased && lease_release(&s->lease, &why) == -1)
+		wal_stream_event(s, "warning",
+		    "the lease is not given back, others wait until it ends: %s", why.text);
+}
+
+int
+wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const struct watch *w,
+    struct wal_stream_report *ret, struct err *e)
+{
+	struct stream s = { .repo = repo, .o = o, .watch = w, .report = ret };
+	struct err why = { 0 };
+	int rc = 0;
+
+	*ret = (struct wal_stream_report){ 0 };
+	limit_patience(&s, true);
+	rc = settle_alone(&s, e);
+	while (rc == 0 && !stopped(&s)) {
+		err_clear(&why);
+		if (s.spool && too_full(&s)) {
+			rest(&s, CLOCK_S);
+			continue;
+		}
+		if (round_once(&s, &why) == 0 || stopped(&s)) {
+			disconnect(&s);
+			continue;
+		}
+		disconnect(&s);
+		if (is_final(&s, &why)) {
+			*e = why;
+			rc = err_in(e, "%s", o->source);
+		} else
+			pause_after(&s, &why);
+	}
+	close_all(&s);
+	return rc;
+}

@@ -1,0 +1,46 @@
+#ifndef JOB_WAL_STREAM_H
+#define JOB_WAL_STREAM_H
+
+#include "coord/lease.h"
+#include "job/watch.h"
+#include "repo/repo.h"
+#include "source/pg_conn.h"
+#include "store/tier.h"
+
+/*
+ * The receiver as a service: the WAL of one source, from its server through the spool of this host
+ * to the tiers, until somebody asks it to stop. It connects again for ever, follows timelines,
+ * keeps its slots, and writes down every hole.
+ *
+ * Of several hosts each has a slot and a spool; only the holder of lease/wal/<source> ships.
+ */
+struct wal_stream_options {
+	const char *source; /* "pg.payments" */
+	const char *conninfo;
+	const char *slot;
+	const char *hold_slot; /* keeps on the server what is only on hosts of ours; NULL: none */
+	const char *site, *host;
+	const char *spool; /* directory */
+	int64_t ship_every_ns;
+	uint64_t backlog; /* bytes the spool may hold */
+	bool drop_slot;	  /* beyond that: let the slot go and have a hole; else the server keeps the
+			     WAL */
+	struct tier *const *tier; /* that receive WAL */
+	const bool *off_host;	  /* of each: does it survive this host? */
+	size_t tiers;
+	struct coord *coord;
+	struct lease_times lease;
+	int64_t renew_ns;
+};
+
+struct wal_stream_report {
+	uint64_t bytes;
+	unsigned connections, gaps;
+};
+
+/* 0: asked to stop, all that could be shipped is. -1: what no retry mends (another system, a
+ * damaged spool, a key). */
+int wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const struct watch *w,
+    struct wal_stream_report *ret, struct err *e);
+
+#endif

@@ -1,0 +1,74 @@
+#ifndef JOB_WAL_STREAM_PARTS_H
+#define JOB_WAL_STREAM_PARTS_H
+
+#include <stdatomic.h>
+
+#include "job/wal_receive.h"
+#include "job/wal_resume.h"
+#include "job/wal_ship.h"
+#include "job/wal_stream.h"
+#include "repo/spool.h"
+#include "repo/walread.h"
+#include "source/pg_slot.h"
+
+/* What the parts of one receiver share. Not for others: job/wal_stream.h is. */
+struct stream {
+	struct repo *repo;
+	const struct wal_stream_options *o;
+	const struct watch *watch;
+	struct wal_stream_report *report;
+
+	/* known once a server was reached */
+	struct wal_place place;
+	uint32_t segment_size, version;
+	struct spool *spool;
+	struct spool_dir dir;
+	struct wal_ship *ship;
+	uint32_t tli; /* being received; 0: not yet */
+	uint64_t found; /* end of what the spool had of it when we began */
+	/* nothing more comes before it: a hole, or the end of a timeline */
+	struct wal_resume_at beyond;
+
+	/* of one connection */
+	struct pg_conn *conn, *sql;
+	struct wal_receive *receive;
+	struct wal_ship_seen seen;
+	struct pg_commit_tally before; /* of earlier connections */
+	uint64_t counted;	       /* up to here in the report's bytes */
+
+	struct lease lease;
+	bool leased, lease_told;
+	int64_t lease_boot_ns, upkeep_boot_ns, pause_ns;
+	bool full;   /* the backlog is: receiving waits */
+	bool failed; /* so is the last round; told once */
+	bool unread_told;
+	atomic_bool enough; /* we want to end: the shipper's workers wait for nobody any more */
+};
+
+/* wal_stream.c */
+void __attribute__((format(printf, 3, 4)))
+wal_stream_event(struct stream *s, const char *kind, const char *fmt, ...);
+
+/* wal_stream_keep.c: lease, spool, slots. Now and then by itself; call it often. */
+bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
+void wal_stream_keep_up(struct stream *s);
+
+/* wal_stream_where.c */
+/*
+ * Where to go on receiving; the shipper is told what there is, when it is new. ERR_STALE as
+ * wal_resume.h.
+ */
+int wal_stream_where(struct stream *s, const struct pg_identity *id, const struct pg_slot *slot,
+    struct wal_resume_at *ret, struct err *e);
+/* Without a server: the shipper is told what the spool has. */
+int wal_stream_where_alone(struct stream *s, struct err *e);
+/* The server's history file of a timeline, nothing for timeline 1. */
+int wal_stream_where_history(struct stream *s, uint32_t tli, struct buf *text, struct err *e);
+/*
+ * The server does not have it any more: written down, told, and receiving goes on from where it
+ * has.
+ */
+int wal_stream_where_gap(struct stream *s, const struct wal_resume_at *from, uint64_t to,
+    const char *why, struct err *e);
+
+#endif

@@ -1,0 +1,249 @@
+/*
+ * What there is to be read, by listing alone. Names come in the order of LSNs, so a timeline of a
+ * year without a hole is one range; and what is not asked for is jumped over: to find the timelines
+ * of an epoch, one name of each is looked at.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "repo/walread_parts.h"
+
+/* Behind any name that begins with the prefix before it: not of the alphabet. */
+#define BEYOND "~"
+#define AFTER (LAYOUT_NAME + sizeof(BEYOND))
+
+static int
+must_be_open(const struct tier *t, struct err *e)
+{
+	if (t->store != NULL)
+		return 0;
+	return err_set(e, t->why.kind == ERR_NONE ? ERR_REMOTE : t->why.kind, "tier '%s': %s",
+	    t->name, t->why.kind == ERR_NONE ? "not opened" : t->why.text);
+}
+
+static int
+list(struct tier *t, const char *prefix, const char *after, store_seen *seen, void *arg,
+    struct err *e)
+{
+	struct err why = { 0 };
+
+	if (store_list(t->store, prefix, after, seen, arg, &why) == 0)
+		return 0;
+	if (why.kind == ERR_REMOTE)
+		t->why = why;
+	return err_set(e, why.kind, "tier '%s': %s", t->name, why.text);
+}
+
+/* ---- ranges ---- */
+
+struct joining {
+	struct lsn_set set;
+	uint64_t bound;
+};
+
+static int
+see_range(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct joining *j = arg;
+	struct layout_wal at;
+
+	(void)e;
+	if (layout_wal_parse(entry->name, &at) == 0 && at.kind == LAYOUT_WAL_PIECE)
+		lsn_set_add(&j->set, at.start, at.end < j->bound ? at.end : j->bound);
+	return 0;
+}
+
+/* Only pieces that begin at `from` or later, or may reach it. */
+static int
+ranges_from(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, struct lsn_set *ret,
+    struct err *e)
+{
+	struct joining j = { 0 };
+	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
+	int rc = must_be_open(t, e);
+
+	if (rc == 0 && r->lineage.unknown.kind != ERR_NONE)
+		rc = err_set(e, r->lineage.unknown.kind, "where epoch %u comes from is not known: %s",
+		    r->lineage.level[r->lineage.levels - 1].epoch, r->lineage.unknown.text);
+	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++) {
+		struct wal_place p = walread_place(r, i);
+
+		j.bound = wal_lineage_bound(&r->lineage, i, tli);
+		if (j.bound <= from)
+			continue;
+		layout_wal_of_timeline(&p, tli, prefix);
+		if (from > PIECE_MAX)
+			layout_wal_piece(&p, tli, from - PIECE_MAX, 0, after);
+		rc = list(t, prefix, from > PIECE_MAX ? after : NULL, see_range, &j, e);
+	}
+	if (rc == 0)
+		lsn_set_join(ret, &j.set);
+	lsn_set_done(&j.set);
+	return rc;
+}
+
+int
+walread_ranges(struct walread *r, struct tier *t, uint32_t tli, struct lsn_set *ret,
+    struct err *e)
+{
+	return ranges_from(r, t, tli, 0, ret, e);
+}
+
+int
+walread_frontier(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, uint64_t *ret,
+    struct err *e)
+{
+	struct lsn_set set = { 0 };
+	int rc = ranges_from(r, t, tli, from, &set, e);
+
+	if (rc == 0)
+		*ret = lsn_set_end(&set, from);
+	lsn_set_done(&set);
+	return rc;
+}
+
+int
+walread_spool_ranges(struct walread *r, uint32_t tli, struct lsn_set *ret, struct err *e)
+{
+	for (size_t i = 0; i < r->lineage.levels && r->o.spool != NULL; i++) {
+		uint64_t bound = wal_lineage_bound(&r->lineage, i, tli);
+		struct wal_place p = walread_place(r, i);
+		struct lsn_set set = { 0 };
+
+		if (spool_dir_ranges(r->o.spool, &p, tli, &set, e) == -1) {
+			lsn_set_done(&set);
+			return -1;
+		}
+		for (size_t k = 0; k < set.count; k++)
+			lsn_set_add(ret, set.range[k].from,
+			    set.range[k].to < bound ? set.range[k].to : bound);
+		lsn_set_done(&set);
+	}
+	return 0;
+}
+
+/* ---- timelines and places ---- */
+
+struct first {
+	char name[LAYOUT_NAME];
+	bool found;
+};
+
+static int
+see_first(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct first *f = arg;
+
+	(void)e;
+	if (strlen(entry->name) >= sizeof(f->name))
+		return 0;
+	memcpy(f->name, entry->name, strlen(entry->name) + 1);
+	f->found = true;
+	return -1;
+}
+
+/* The first name below prefix behind after: 1, 0 there is none, -1. */
+static int
+first_behind(struct tier *t, const char *prefix, const char *after, char name[LAYOUT_NAME],
+    struct err *e)
+{
+	struct first f = { 0 };
+
+	if (list(t, prefix, after, see_first, &f, e) == -1 && !f.found)
+		return -1;
+	if (!f.found)
+		return 0;
+	err_clear(e); /* ending the listing looked like a failure */
+	memcpy(name, f.name, sizeof(f.name));
+	return 1;
+}
+
+static void
+add_timeline(struct walread_timelines *l, uint32_t tli)
+{
+	size_t i = 0;
+
+	while (i < l->count && l->tli[i] < tli)
+		i++;
+	if (i < l->count && l->tli[i] == tli)
+		return;
+	l->tli = xreallocarray(l->tli, l->count + 1, sizeof(*l->tli));
+	memmove(l->tli + i + 1, l->tli + i, (l->count - i) * sizeof(*l->tli));
+	l->tli[i] = tli;
+	l->count++;
+}
+
+/* Those of one level. */
+static int
+timelines_of(struct walread *r, size_t level, struct tier *t, struct walread_timelines *ret,
+    struct err *e)
+{
+	struct wal_place p = walread_place(r, level);
+	char prefix[LAYOUT_NAME], name[LAYOUT_NAME], after[AFTER] = "";
+	struct layout_wal at;
+	int rc;
+
+	layout_wal_of_place(&p, prefix);
+	while ((rc = first_behind(t, prefix, after[0] == '\0' ? NULL : after, name, e)) == 1) {
+		snprintf(after, sizeof(after), "%s", name);
+		if (name[strlen(prefix)] > 'f') /* no hex digit: lost/, other/ */
+			return 0;
+		if (layout_wal_parse(name, &at) == -1 || at.tli == 0)
+			continue;
+		if (wal_lineage_bound(&r->lineage, level, at.tli) > 0)
+			add_timeline(ret, at.tli);
+		if (at.kind == LAYOUT_WAL_PIECE) {
+			layout_wal_of_timeline(&p, at.tli, name);
+			snprintf(after, sizeof(after), "%s" BEYOND, name);
+		}
+	}
+	return rc;
+}
+
+int
+walread_timelines(struct walread *r, struct tier *t, struct walread_timelines *ret, struct err *e)
+{
+	int rc = must_be_open(t, e);
+
+	*ret = (struct walread_timelines){ 0 };
+	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++)
+		rc = timelines_of(r, i, t, ret, e);
+	return rc;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	const struct wal_place *x = a, *y = b;
+
+	if (x->sysid != y->sysid)
+		return x->sysid < y->sysid ? -1 : 1;
+	return x->epoch < y->epoch ? -1 : x->epoch > y->epoch;
+}
+
+int
+walread_places(struct tier *t, const char *source, struct walread_places *ret, struct err *e)
+{
+	char prefix[LAYOUT_NAME], name[LAYOUT_NAME], after[AFTER] = "";
+	struct layout_wal at;
+	int rc = must_be_open(t, e);
+
+	*ret = (struct walread_places){ 0 };
+	if (rc == -1)
+		return -1;
+	layout_wal_of_source(source, prefix);
+	while ((rc = first_behind(t, prefix, after[0] == '\0' ? NULL : after, name, e)) == 1) {
+		snprintf(after, sizeof(after), "%s", name);
+		if (layout_wal_parse(name, &at) == -1)
+			continue;
+		ret->place = xreallocarray(ret->place, ret->count + 1, sizeof(*ret->place));
+		ret->place[ret->count++] = at.place;
+		layout_wal_of_place(&at.place, name);
+		snprintf(after, sizeof(after), "%s" BEYOND, name);
+	}
+	if (ret->count > 1)
+		qsort(ret->place, ret->count, sizeof(*ret->place), by_number);
+	return rc;
+}

@@ -1,0 +1,127 @@
+"""A person presses Ctrl-C, or a second one starts the same."""
+
+import os
+import re
+import signal
+import time
+
+import trees
+from conftest import BUSY, DONE, PARTLY, Result
+
+
+def slow(site, rate):
+    site.write_config(tier={t: "keep = 7d\nrate = %s" % rate for t in site.tiers})
+    large = os.path.join(site.source, "large")
+    if not os.path.exists(large):
+        trees.write(os.fsencode(large), trees.noise(40_000_000, 7))
+        trees.finish(os.fsencode(site.source))
+
+
+def wait_for(condition, what):
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+def ended(child):
+    out, err = child.communicate(timeout=60)
+    return Result([str(a) for a in child.args], child.returncode, out, err)
+
+
+def test_a_backup_ends_soon_also_while_its_last_packs_are_put(site):
+    slow(site, "4m")  # ten seconds of it
+    child = site.start("backup", "vol.data")
+    wait_for(lambda: site.objects("local", "pack/"), "no pack was put")
+    time.sleep(1)  # by now all is read, and packs wait for their turn
+    asked = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    result = ended(child)
+    assert time.monotonic() - asked < 3, result
+    assert result.status == PARTLY, result
+    assert "the backup of vol.data was interrupted; nothing was committed" in result.err, result
+    assert not site.objects("local", "snap/")
+    site.write_config()
+    site.backup()
+    site.assert_restores(site.scan())
+
+
+def test_who_meets_a_backup_is_told_which_process_it_is(site):
+    slow(site, "4m")
+    child = site.start("backup", "vol.data")
+    wait_for(lambda: site.objects("local", "pack/"), "no pack was put")
+    result = site.run("backup", "vol.data", status=BUSY)
+    child.terminate()
+    assert ended(child).status == PARTLY
+    assert "another backup of vol.data is running on this host" in result.err, result
+    assert re.search(r"\n  process +%d, since 20" % child.pid, result.err), result
+    assert re.search(r"\n  fix +wait for its end, or `kill %d`" % child.pid, result.err), result
+    # Nothing of it is left behind.
+    site.write_config()
+    assert site.run("backup", "vol.data", status=DONE)
+
+
+def test_an_interrupted_copy_says_so_once(site):
+    slow(site, "4m")
+    site.write_config()
+    site.backup()
+    slow(site, "4m")
+    child = site.start("copy", "--to", "regional")
+    wait_for(lambda: site.objects("regional", "pack/"), "no pack was copied")
+    asked = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    result = ended(child)
+    assert time.monotonic() - asked < 3, result
+    assert result.status == PARTLY, result
+    assert result.err.count("interrupted") == 1, result
+    site.write_config()
+    site.run("copy", "--to", "regional")
+
+
+def test_a_hook_that_hangs_is_stopped_and_what_undoes_it_runs(site):
+    mark = site.path("undone")
+    site.write_config(volume="before = sleep 300\nafter = echo $FFDR_RESULT > %s" % mark)
+    child = site.start("backup", "vol.data")
+    time.sleep(2)
+    asked = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    result = ended(child)
+    assert time.monotonic() - asked < 20, result
+    assert result.status == PARTLY, result
+    assert "the backup of vol.data was interrupted" in result.err, result
+    with open(mark, encoding="utf-8") as f:
+        assert f.read() == "failed\n"
+
+
+def test_two_restores_do_not_meet_in_one_directory(site):
+    slow(site, "4m")
+    site.write_config()
+    site.backup()
+    before = site.scan()
+    slow(site, "4m")
+    child = site.start("restore", "vol.data", "--to", site.path("one"))
+    wait_for(lambda: os.path.isdir(site.path("one", "d1")), "nothing was made")
+    result = site.run("restore", "vol.data", "--to", site.path("one"), "--delta", status=BUSY)
+    assert "another restore into" in result.err, result
+    child.send_signal(signal.SIGINT)
+    assert ended(child).status == PARTLY
+    site.write_config()
+    site.run("restore", "vol.data", "--to", site.path("one"), "--delta")
+    trees.assert_same(before, trees.scan(site.path("one")))
+
+
+def test_two_rehearsals_of_one_source_do_not_remove_each_other(site):
+    slow(site, "4m")
+    site.write_config()
+    site.backup()
+    slow(site, "4m")
+    child = site.start("verify", "--restore", "vol.data")
+    wait_for(lambda: os.path.isdir(site.path("scratch", "restore-vol.data", "d1")),
+             "nothing was made")
+    result = site.run("verify", "--restore", "vol.data", status=BUSY)
+    assert "another rehearsal of" in result.err, result
+    child.send_signal(signal.SIGINT)
+    result = ended(child)
+    assert result.status == PARTLY and "--delta" not in result.err, result
+    site.write_config()
+    site.run("verify", "--restore", "vol.data")
