@@ -1,0 +1,501 @@
+"""A database restored to any point, on real servers, judged by what its client was told."""
+
+import datetime
+import glob
+import os
+import re
+import shutil
+import time
+
+import pytest
+
+from conftest import DEGRADED, REFUSED, USAGE, flip
+from postgres import VERSIONS, Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
+from restored import boot, ids, prepare, protected, readable, refuses, restore, shipped
+
+
+@pytest.fixture(name="site")
+def site_fixture(servers):
+    """A server of version 15 with small segments, whose WAL is received, and a backup of it."""
+    server = servers.new(15, "--wal-segsize=1").start()
+    site = protected(servers, server)
+    yield site
+    site.end_all()
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%fZ")
+
+
+def worked(site, rows=30):
+    """A ledger with that many commits, stopped."""
+    return Ledger(site.server).start().wait(rows).stop()
+
+
+# ---- to the newest ----
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_newest_state_is_what_was_acknowledged(servers, version):
+    server = servers.new(version, "--wal-segsize=1").start()
+    site = protected(servers, server)
+    try:
+        ledger = Ledger(server).start().wait(20)
+        site.backup()
+        ledger.wait(200).stop()
+        site.wait_shipped(server.lsn())
+        server.destroy()
+        said = restore(site)
+        assert "recovers  to the newest there is" in said.out
+        other = boot(servers, site)
+        assert ledger.lost(other) == []
+        assert len(ids(other)) >= ledger.count()
+        assert other.value("SHOW archive_mode") == "off"
+        assert other.value("SHOW primary_conninfo") == ""
+    finally:
+        site.end_all()
+
+
+def test_without_the_first_host_all_is_found_on_a_tier(servers, site):
+    """Nothing that a host remembers is needed: state and coordination place are gone, and so is one tier."""
+    site.backup("--tier", "regional")
+    ledger = worked(site)
+    shipped(site)
+    site.end_all()
+    site.server.destroy()
+    shutil.rmtree(site.path("state"))
+    shutil.rmtree(site.tier("local"))
+    restore(site, "--tier", "regional", status=DEGRADED)
+    assert ledger.lost(boot(servers, site)) == []
+
+
+def test_a_dry_run_says_the_plan_and_does_nothing(site):
+    base = site.backup()
+    shipped(site)
+    got = site.json("restore", "pay", "--to", site.path("back"), "--dry-run")
+    assert got["snapshot"] == base and got["bound"] == "lsn" and got["timeline"] == 1 and got["major"] == 15
+    assert lsn(got["start_lsn"]) < lsn(got["until_lsn"]) == lsn(got["frontier"])
+    assert not os.path.exists(site.path("back"))
+
+
+# ---- to a point ----
+
+@pytest.fixture(name="points")
+def points_fixture(site):
+    """Rows 1 to 5, each a transaction, with what is known of the moments between them."""
+    server = site.server
+    server.sql("CREATE TABLE t (n int)")
+    site.base = site.backup()
+    site.times, site.xids, site.lsns = [], [], []
+    for n in range(1, 6):
+        with server.connect() as c:
+            with c.transaction():
+                c.execute("INSERT INTO t VALUES (%s)", (n,))
+                site.xids.append(c.execute("SELECT txid_current()").fetchone()[0])
+        site.lsns.append(server.value("SELECT pg_current_wal_lsn()"))
+        time.sleep(0.1)
+        site.times.append(now())
+        time.sleep(0.1)
+        server.sql("SELECT pg_create_restore_point(%s)", "behind %d" % n)
+    server.sql("INSERT INTO t VALUES (99)")
+    shipped(site)
+    return site
+
+
+def rows(servers, site):
+    return sorted(row[0] for row in boot(servers, site).sql("SELECT n FROM t"))
+
+
+@pytest.mark.parametrize("kind", ("time", "lsn", "xid", "name", "before"))
+def test_a_point_is_met_exactly(servers, points, kind):
+    at = {"time": points.times[2], "lsn": points.lsns[2], "xid": "xid:%d" % points.xids[2], "name": "name:behind 3",
+          "before": "xid:%d" % points.xids[3]}[kind]
+    restore(points, "--at", at, *(["--before"] if kind == "before" else []))
+    assert rows(servers, points) == [1, 2, 3]
+
+
+def test_a_snapshot_alone_means_its_own_end(servers, points):
+    restore(points, what=points.base)
+    assert rows(servers, points) == []
+
+
+def test_a_point_name_used_twice_means_the_newest(servers, points):
+    points.server.sql("SELECT pg_create_restore_point('behind 2')")
+    points.server.sql("INSERT INTO t VALUES (100)")
+    shipped(points)
+    restore(points, "--at", "name:behind 2")
+    assert rows(servers, points) == [1, 2, 3, 4, 5, 99]
+
+
+def test_the_right_base_is_chosen(points):
+    second = points.backup()
+    points.server.sql("INSERT INTO t VALUES (100)")
+    shipped(points)
+    newest = points.json("restore", "pay", "--to", points.path("x"), "--dry-run")
+    older = points.json("restore", "pay", "--to", points.path("x"), "--dry-run", "--at", points.times[2])
+    assert newest["snapshot"] == second
+    assert older["snapshot"] == points.base and older["bound"] == "time"
+
+
+def test_a_target_can_pause_there(servers, points):
+    restore(points, "--at", "name:behind 3", "--target-action", "pause")
+    other = prepare(servers, points).start()
+    eventually(lambda: other.value("SELECT pg_is_wal_replay_paused()"), what="the pause")
+    assert other.value("SELECT max(n) FROM t") == 3
+
+
+# ---- what cannot be ----
+
+@pytest.mark.parametrize("at,says", (
+    ("2001-01-01", "before the end of every base backup"),
+    ("2091-01-01", "beyond all there is"),
+    ("0/100", "before the end of every base backup"),
+    ("FF/0", "beyond all there is"),
+))
+def test_what_lies_outside_is_refused_with_what_is_possible(points, at, says):
+    got = restore(points, "--at", at, status=REFUSED)
+    assert got.err.startswith("ffdr: restore refused: ") and says in got.err
+    assert re.search(r"\n  possible  .+ \.\. .+", got.err), got
+    assert not os.path.exists(points.path("back"))
+
+
+@pytest.mark.parametrize("at", ("xid:123456", "name:nobody"))
+def test_what_is_not_in_the_log_is_refused(points, at):
+    assert "is not in the WAL of pg.pay" in restore(points, "--at", at, status=USAGE).err
+
+
+@pytest.mark.parametrize("at", ("xid:", "xid:1", "name:", "5/x", "tomorrow", ""))
+def test_a_target_that_is_none_names_what_may_be_said(points, at):
+    assert "--at" in restore(points, "--at", at, status=USAGE).err
+
+
+def test_options_that_exclude_each_other(points):
+    for more in (["--standby", "--adopt"], ["--standby", "--at", "0/5000000"], ["--before"], ["--path", "base"],
+                 ["--target-action", "explode"]):
+        restore(points, *more, status=USAGE)
+
+
+def lose(site, tiers=("local", "regional"), which=1):
+    """A whole segment in the middle of what came after the backup is on no tier any more; its range."""
+    pieces = sorted(set(site.pieces(tiers[0])))
+    segments = sorted({start & ~0xFFFFF for start, _ in pieces})
+    gone = segments[-1 - which]
+    for tier in tiers:
+        for path in glob.glob(site.tier(tier, "wal", "pg.pay", "*", "*", "00000001", "*-*")):
+            if int(os.path.basename(path).split("-")[0], 16) & ~0xFFFFF == gone:
+                os.unlink(path)
+    return gone, gone + 0x100000
+
+
+def filled(site):
+    """A ledger over several segments; the moments after each."""
+    ledger = Ledger(site.server)
+    ledger.start()
+    moments = []
+    for n in range(4):
+        ledger.wait((n + 1) * 20)
+        site.server.sql("SELECT pg_switch_wal()")
+        ledger.wait(ledger.count() + 5)
+        time.sleep(0.2)
+        moments.append(now())
+    ledger.stop()
+    shipped(site)
+    return ledger, moments
+
+
+def test_a_hole_is_not_crossed(servers, site):
+    site.backup()
+    _, moments = filled(site)
+    gone, behind = lose(site, which=2)
+    text = "%X/%08X" % (gone >> 32, gone & 0xFFFFFFFF)
+    got = restore(site, status=REFUSED)
+    assert "a hole of the WAL of pg.pay" in got.err and "is on none of local, regional" in got.err, got
+    assert text in got.err or text.replace("/00", "/").replace("/0", "/") in got.err, got
+    got = restore(site, "--at", moments[-1], status=REFUSED)
+    assert "possible" in got.err and "fix       --at '" in got.err, got
+    # What lies before it can be had.
+    restore(site, "--at", "%X/%X" % (gone >> 32, (gone & 0xFFFFFFFF) - 0x100))
+    assert boot(servers, site).value("SELECT count(*) FROM ffdr_ledger") > 0
+
+
+# ---- never short ----
+
+def test_a_damaged_segment_never_promotes_short(servers, site):
+    site.backup()
+    filled(site)
+    restore(site)
+    segments = sorted({start & ~0xFFFFF for start, _ in site.pieces("local")})
+    for tier in ("local", "regional"):
+        for path in glob.glob(site.tier(tier, "wal", "pg.pay", "*", "*", "00000001", "*-*")):
+            if int(os.path.basename(path).split("-")[0], 16) & ~0xFFFFF == segments[-3]:
+                flip(path)
+    readable(site)
+    refuses(servers, site)
+
+
+def test_a_missing_piece_never_promotes_short(servers, site):
+    site.backup()
+    filled(site)
+    restore(site)
+    lose(site, which=2)
+    refuses(servers, site)
+
+
+def test_a_tier_that_went_away_never_promotes_short(servers, site):
+    site.backup()
+    filled(site)
+    restore(site)
+    for tier in ("local", "regional"):
+        os.rename(site.tier(tier), site.path("away-" + tier))
+    refuses(servers, site)
+
+
+def test_one_good_tier_is_enough(servers, site):
+    site.backup("--tier", "regional")
+    ledger, _ = filled(site)
+    os.rename(site.tier("local"), site.path("away"))
+    restore(site, status=DEGRADED)
+    assert ledger.lost(boot(servers, site)) == []
+
+
+# ---- timelines ----
+
+def switched(servers, site):
+    """The server is replaced by a standby of its own that was promoted; the receiver follows. The new server."""
+    standby = servers.clone(site.server)
+    standby.start()
+    eventually(lambda: standby.value("SELECT status FROM pg_stat_wal_receiver") == "streaming", what="the standby")
+    site.server.stop()
+    standby.promote()
+    site.write_config(conninfo=standby.conninfo)
+    old, site.server = site.server, standby
+    for child in site.services:
+        site.end(child, status=None)
+    site.stream()
+    return old
+
+
+def test_a_switchover_is_recovered_across(servers, site):
+    site.backup()
+    before = worked(site, 20)
+    shipped(site)
+    switched(servers, site)
+    after = Ledger(site.server, seed=2)
+    after.server.sql("DELETE FROM ffdr_ledger WHERE id > 5 OR id < -5")
+    with site.server.connect() as c:
+        c.execute("INSERT INTO ffdr_ledger VALUES (77777, 0, 'after')")
+    shipped(site, tli=2)
+    restore(site)
+    other = boot(servers, site)
+    assert 77777 in ids(other) and before.count() > 0
+    assert other.value("SELECT timeline_id FROM pg_control_checkpoint()") >= 2
+
+
+def test_a_missing_history_is_refused(servers, site):
+    site.backup()
+    worked(site, 5)
+    shipped(site)
+    switched(servers, site)
+    shipped(site, tli=2)
+    for tier in ("local", "regional"):
+        for path in glob.glob(site.tier(tier, "wal", "pg.pay", "*", "*", "00000002.history")):
+            os.unlink(path)
+    got = restore(site, status=REFUSED)
+    assert "history of timeline 2" in got.err and "fix" in got.err, got
+
+
+# ---- where to ----
+
+def spaced(servers, site):
+    """A table in a tablespace."""
+    where = servers.path("space")
+    os.makedirs(where)
+    own(where)
+    site.server.sql("CREATE TABLESPACE far LOCATION '%s'" % where)
+    site.server.sql("CREATE TABLE t TABLESPACE far AS SELECT generate_series(1, 1000) n")
+    site.backup()
+    site.server.sql("INSERT INTO t VALUES (1001)")
+    shipped(site)
+    return where, site.server.value("SELECT oid FROM pg_tablespace WHERE spcname = 'far'")
+
+
+@pytest.mark.parametrize("by", ("name", "number"))
+def test_a_tablespace_goes_elsewhere(servers, site, by):
+    where, oid = spaced(servers, site)
+    there = servers.path("elsewhere")
+    restore(site, "--tablespace", "%s=%s" % ("far" if by == "name" else oid, there))
+    assert os.readlink(site.path("back", "pg_tblspc", str(oid))) == there
+    other = boot(servers, site)
+    assert other.value("SELECT count(*) FROM t") == 1001
+    assert other.value("SELECT pg_tablespace_location(%d)" % oid) == there
+    assert os.listdir(where) and not [n for n in os.listdir(there) if not n.startswith("PG_")]
+
+
+def test_a_tablespace_returns_to_its_place_only_when_that_is_empty(servers, site):
+    where, oid = spaced(servers, site)
+    got = restore(site, status=REFUSED)
+    assert "'%s' is not empty" % where in got.err and "--tablespace %d=DIR" % oid in got.err, got
+    assert not os.path.exists(site.path("back"))
+    site.server.destroy()
+    shutil.rmtree(where)
+    restore(site)
+    assert boot(servers, site).value("SELECT count(*) FROM t") == 1001
+    # And over it, when it has been used.
+    boot_again = servers.all[-1]
+    boot_again.sql("DELETE FROM t")
+    boot_again.stop()
+    restore(site, "--delta")
+    assert boot(servers, site).value("SELECT count(*) FROM t") == 1001
+
+
+def test_unknown_tablespaces_are_named(servers, site):
+    spaced(servers, site)
+    got = restore(site, "--tablespace", "nowhere=%s" % servers.path("x"), status=USAGE)
+    assert "far=DIR" in got.err, got
+
+
+def test_over_an_old_restore_only_what_differs_is_written(servers, points):
+    restore(points)
+    other = boot(servers, points)
+    other.sql("CREATE TABLE mine AS SELECT generate_series(1, 100) n")
+    got = restore(points, "--delta", status=REFUSED)
+    assert "a server runs in" in got.err, got
+    other.stop()
+    said = points.json("restore", "pay", "--to", points.path("back"), "--delta")
+    assert 0 < said["written"] < said["bytes"] / 2
+    again = boot(servers, points)
+    assert again.value("SELECT count(*) FROM t") == 6
+    assert again.value("SELECT count(*) FROM pg_class WHERE relname = 'mine'") == 0
+
+
+def test_another_database_is_not_given_up(servers, points):
+    strange = servers.new(15, name="strange").start()
+    strange.stop()
+    points.write_config(data=strange.data, method="stream")
+    got = points.run("restore", "pay", "--to", strange.data, "--delta", status=REFUSED)
+    assert "another database" in got.err or "is not empty" in got.err, got
+    assert os.path.exists(os.path.join(strange.data, "global", "pg_control"))
+
+
+def test_a_restore_that_was_cut_off_leaves_nothing_that_starts(servers, points, fault_points):
+    child = points.start("restore", "pay", "--to", points.path("back"))
+    # Any moment will do: before the last file is there, no server comes up.
+    while not os.path.exists(points.path("back", "base")) and child.poll() is None:
+        time.sleep(0.001)
+    child.kill()
+    child.communicate()
+    if os.path.exists(points.path("back", "backup_label")):
+        pytest.skip("it was faster")
+    with pytest.raises((RuntimeError, FileNotFoundError)):
+        prepare(servers, points).start()
+    shutil.rmtree(points.path("back"))
+    restore(points)
+    assert boot(servers, points, name="again").value("SELECT count(*) FROM t") == 6
+
+
+# ---- configuration that lies elsewhere ----
+
+def test_configuration_from_elsewhere_is_made_to_fit(servers):
+    """As Debian has it: outside of the data directory, with paths that are not here."""
+    server = servers.new(15, "--wal-segsize=1", max_connections=77)
+    etc = servers.path("etc-postgresql")
+    os.makedirs(os.path.join(etc, "conf.d"))
+    for name in ("postgresql.conf", "pg_hba.conf", "pg_ident.conf"):
+        shutil.move(os.path.join(server.data, name), etc)
+    with open(os.path.join(etc, "postgresql.conf"), "a", encoding="utf-8") as f:
+        f.write("data_directory = '%s'\nhba_file = '%s/pg_hba.conf'\nident_file = '%s/pg_ident.conf'\n" % (server.data, etc, etc))
+        f.write("external_pid_file = '%s/pid'\ninclude_dir = 'conf.d'\nrecovery_target_name = 'old'\n" % server.top)
+        f.write("stats_temp_directory = '/nowhere/stats'\n" if server.version < 15 else "")
+    with open(os.path.join(etc, "conf.d", "more.conf"), "w", encoding="utf-8") as f:
+        f.write("work_mem = '5MB'\n")
+    own(etc)
+    # Started through a file that is gone when the backup is made.
+    with open(os.path.join(server.data, "postgresql.conf"), "w", encoding="utf-8") as f:
+        f.write("include '%s/postgresql.conf'\n" % etc)
+    own(server.top)
+    server.start()
+    os.unlink(os.path.join(server.data, "postgresql.conf"))
+    site = protected(servers, server)
+    try:
+        server.sql("CREATE TABLE t AS SELECT 1 n")
+        site.backup()
+        shipped(site)
+        server.stop()
+        shutil.rmtree(etc)
+        said = restore(site).out
+        assert "changed   postgresql.conf" in said, said
+        other = boot(servers, site)
+        assert other.value("SHOW max_connections") == "77"
+        assert other.value("SHOW work_mem") == "5MB"
+        assert os.path.realpath(other.value("SHOW data_directory")) == os.path.realpath(site.path("back"))
+        assert other.value("SELECT n FROM t") == 1
+    finally:
+        site.end_all()
+
+
+# ---- afterwards ----
+
+def test_a_standby_follows_the_archive(servers, site):
+    site.backup()
+    ledger = worked(site, 10)
+    shipped(site)
+    restore(site, "--standby")
+    other = prepare(servers, site).start()
+    eventually(lambda: len(ids(other)) >= ledger.count(), what="the first rows\n" + other.log()[-1000:])
+    site.server.sql("INSERT INTO ffdr_ledger VALUES (88888, 0, '')")
+    shipped(site)
+    eventually(lambda: 88888 in ids(other), what="what came later\n" + other.log()[-1000:])
+    assert other.value("SELECT pg_is_in_recovery()")
+    # A tier that is away does not end it.
+    os.rename(site.tier("regional"), site.path("away-regional"))
+    os.rename(site.tier("local"), site.path("away-local"))
+    time.sleep(6)
+    os.rename(site.path("away-regional"), site.tier("regional"))
+    os.rename(site.path("away-local"), site.tier("local"))
+    site.server.sql("INSERT INTO ffdr_ledger VALUES (99999, 0, '')")
+    shipped(site)
+    eventually(lambda: 99999 in ids(other), what="what came after that\n" + other.log()[-1000:])
+
+
+def test_an_adopted_server_is_the_database_now(servers, site):
+    base = site.backup()
+    ledger = worked(site, 20)
+    shipped(site)
+    for child in site.services:
+        site.end(child)
+    old = site.server
+    said = restore(site, "--adopt")
+    assert "epoch 2 of pg.pay begins with this server, on timeline 2" in said.out, said
+    readable(site)
+    other = boot(servers, site)
+    assert ledger.lost(other) == []
+    # The old one goes on, and can harm nobody.
+    old.sql("INSERT INTO ffdr_ledger VALUES (66666, 0, 'old')")
+    name = old.value("SELECT pg_walfile_name(pg_switch_wal())")
+    stale = site.run("wal", "push", os.path.join(old.data, "pg_wal", name), status=None)
+    assert stale.status != 0 and "stale epoch" in stale.err, stale
+    # The new one is received into the new epoch, and a restore finds the way through both.
+    site.server = other
+    site.write_config(conninfo=other.conninfo)
+    site.stream()
+    other.sql("INSERT INTO ffdr_ledger VALUES (55555, 0, 'new')")
+    end = lsn(other.value("SELECT pg_switch_wal()"))
+    eventually(lambda: site.frontier("regional", 2, 2) >= end, what="WAL of the new epoch\n" + site.stream_log()[-1500:])
+    readable(site)
+    got = restore(site, to="third")
+    assert base in got.out
+    third = boot(servers, site, "third")
+    assert 55555 in ids(third) and 66666 not in ids(third)
+
+
+def test_what_is_restored_is_not_the_standby_that_it_was(servers, site):
+    """Old recovery settings and the place in a cluster do not come back."""
+    site.server.sql("ALTER SYSTEM SET recovery_target_time = '2001-01-01'")
+    site.server.sql("ALTER SYSTEM SET primary_conninfo = 'host=elsewhere'")
+    site.server.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    site.backup()
+    site.server.sql("SET synchronous_commit = local; CREATE TABLE t AS SELECT 1 n")
+    shipped(site)
+    restore(site)
+    other = boot(servers, site)
+    assert other.value("SHOW primary_conninfo") == "" and other.value("SHOW synchronous_standby_names") == ""
+    other.sql("INSERT INTO t VALUES (2)")  # waits for nobody

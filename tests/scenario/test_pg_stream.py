@@ -1,0 +1,235 @@
+"""The receiver: whatever happens to it, to the server or to a tier, no byte is missing and none is another."""
+
+import os
+import random
+import shutil
+import signal
+import time
+
+import pytest
+
+from databases import Database, database_fixture, make_database  # noqa: F401 (a fixture)
+from postgres import Ledger, eventually, lsn, servers_fixture  # noqa: F401
+
+
+def same_as_server(site, tier="regional", to=None):
+    """Every segment the server still has, as `wal get` brings it from the tier."""
+    folder = os.path.join(site.server.data, "pg_wal")
+    frontier = site.frontier(tier)
+    size = 1 << 20
+    checked = 0
+    for name in sorted(n for n in os.listdir(folder) if len(n) == 24):
+        start = int(name[8:16], 16) * (1 << 32) + int(name[16:], 16) * size
+        if start + size > frontier or start < site.pieces(tier)[0][0]:
+            continue
+        target = site.path("got")
+        site.get(name, target, "--tiers", tier, "--segment-size", "1m")
+        with open(target, "rb") as a, open(os.path.join(folder, name), "rb") as b:
+            assert a.read() == b.read(), name
+        checked += 1
+    return checked
+
+
+def fill(server, times=4):
+    """A few segments of WAL."""
+    for _ in range(times):
+        server.sql("CREATE TABLE junk AS SELECT repeat(md5(i::text), 10) FROM generate_series(1, 3000) i")
+        server.sql("DROP TABLE junk")
+
+
+def test_what_is_written_gets_to_every_tier_within_the_time(database):
+    database.stream()
+    Ledger(database.server).start().wait(100).stop()
+    fill(database.server)
+    end = database.server.lsn()
+    began = time.monotonic()
+    for tier in ("local", "regional"):
+        database.wait_shipped(end, tier)
+    # ship-every is 1 s; the machine may be busy
+    assert time.monotonic() - began < 5
+    assert database.assert_no_hole("regional") >= end
+    assert same_as_server(database) > 0
+
+
+def test_a_receiver_that_is_killed_again_and_again_leaves_no_hole(database):
+    rng = random.Random(7)
+    ledger = Ledger(database.server, clients=2).start()
+    for _ in range(6):
+        child = database.stream()
+        time.sleep(rng.uniform(0.3, 1.2))
+        database.end(child, signal.SIGKILL)
+    child = database.stream()
+    ledger.wait(ledger.count() + 100).stop()
+    fill(database.server)
+    end = database.server.lsn()
+    database.wait_shipped(end)
+    assert database.assert_no_hole("regional") >= end
+    assert same_as_server(database) > 0
+    database.end(child)
+
+
+def test_a_clean_stop_ships_what_is_in_the_spool(database):
+    database.write_config(ship_every="1h")
+    child = database.stream()
+    Ledger(database.server).start().wait(50).stop()
+    end = database.server.lsn()
+    eventually(lambda: database.server.sql("SELECT 1 FROM pg_stat_replication WHERE flush_lsn >= %s::pg_lsn", "%X/%X" % (
+        end >> 32, end & 0xffffffff)))
+    database.end(child)
+    assert database.frontier("regional") >= end
+
+
+def test_the_server_restarts_and_receiving_goes_on(database):
+    database.stream()
+    ledger = Ledger(database.server).start().wait(20)
+    ledger.stop()
+    database.server.restart()
+    Ledger(database.server, seed=2).start().wait(1).stop()
+    database.server.sql("INSERT INTO ffdr_ledger VALUES (-77, 0, '')")
+    end = database.server.lsn()
+    database.wait_shipped(end)
+    database.assert_no_hole("regional")
+
+
+def test_a_shutdown_of_the_server_does_not_wait_for_the_receiver(database):
+    database.stream()
+    eventually(lambda: database.server.sql("SELECT 1 FROM pg_stat_replication WHERE application_name = 'ffdr'"))
+    Ledger(database.server).start().wait(20).stop()
+    began = time.monotonic()
+    database.server.stop()
+    assert time.monotonic() - began < 10
+
+
+def test_a_slot_that_was_dropped_becomes_a_gap_that_is_written_down(database):
+    server = database.server
+    server.set(max_wal_size="2MB", min_wal_size="2MB", wal_keep_size=0).restart()
+    child = database.stream()
+    Ledger(server).start().wait(20).stop()
+    database.wait_shipped(server.lsn())
+    database.end(child)
+    server.sql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+    for _ in range(8):
+        server.sql("CREATE TABLE junk AS SELECT repeat('x', 500) FROM generate_series(1, 4000)")
+        server.sql("DROP TABLE junk")
+        server.sql("SELECT pg_switch_wal()")
+    server.sql("CHECKPOINT")
+    server.sql("CHECKPOINT")
+    child = database.stream()
+    eventually(lambda: database.objects("regional", "rec/gap/pg.pay/"), what="the record of the gap")
+    Ledger(server, seed=3).start().wait(1).stop()
+    server.sql("INSERT INTO ffdr_ledger VALUES (-78, 0, '')")
+    end = server.lsn()
+    database.wait_shipped(end)
+    assert "is lost" in database.stream_log()
+    assert len(database.objects("regional", "rec/gap/pg.pay/")) == 1
+    assert database.end(child, status=None) == 3
+
+
+def test_a_tier_that_is_away_holds_up_nobody_and_catches_up(database):
+    os.rename(database.tier("regional"), database.tier("regional") + ".away")
+    child = database.stream()
+    Ledger(database.server).start().wait(50).stop()
+    end = database.server.lsn()
+    database.wait_shipped(end, "local")
+    os.rename(database.tier("regional") + ".away", database.tier("regional"))
+    database.end(child)
+    child = database.stream()
+    database.wait_shipped(end, "regional")
+    database.assert_no_hole("regional")
+    database.end(child)
+
+
+def test_a_full_spool_lets_the_server_keep_the_wal(servers):
+    site = make_database(servers, 15, "--wal-segsize=1", backlog="64m", wal="regional")
+    shutil.rmtree(site.tier("regional", "wal"), ignore_errors=True)
+    os.chmod(site.tier("regional"), 0o755)
+    # a tier that takes nothing: a file stands where its directory should be
+    with open(site.tier("regional", "wal"), "w", encoding="utf-8"):
+        pass
+    child = site.stream()
+    try:
+        for _ in range(5):
+            site.server.sql("CREATE TABLE junk AS SELECT repeat(md5(i::text), 10) FROM generate_series(1, 60000) i")
+            site.server.sql("DROP TABLE junk")
+        eventually(lambda: "more than `backlog`" in site.stream_log(), what="the warning")
+        held = sum(os.path.getsize(site.path("state", "spool", "pg.pay", n))
+                   for n in os.listdir(site.path("state", "spool", "pg.pay")))
+        assert held < 80 << 20
+        os.unlink(site.tier("regional", "wal"))
+        end = site.server.lsn()
+        site.wait_shipped(end)
+        site.assert_no_hole("regional")
+    finally:
+        site.end_all()
+    assert child.returncode is not None
+
+
+@pytest.mark.parametrize("version", (14, 16, 17, 18))
+def test_every_version_streams(servers, version):
+    site = make_database(servers, version)
+    try:
+        site.stream()
+        Ledger(site.server).start().wait(50).stop()
+        site.wait_shipped(site.server.lsn())
+        site.assert_no_hole("regional")
+    finally:
+        site.end_all()
+
+
+def test_a_standby_that_takes_over_is_followed(servers):
+    primary = servers.new(15, "--wal-segsize=1", wal_keep_size=64).start()
+    standby = servers.clone(primary).start()
+    eventually(lambda: primary.sql("SELECT 1 FROM pg_stat_replication"))
+    site = Database(servers.path("site"), primary)
+    site.keys["conninfo"] = "host=%s,%s port=%d,%d user=postgres dbname=postgres target_session_attrs=read-write" % (
+        primary.top, standby.top, primary.port, standby.port)
+    site.write_config()
+    site.run("init")
+    try:
+        site.stream()
+        ledger = Ledger(primary).start().wait(50).stop()
+        end = primary.lsn()
+        site.wait_shipped(end)
+        eventually(lambda: lsn(standby.value("SELECT pg_last_wal_replay_lsn()")) >= end)
+        primary.kill()
+        standby.promote()
+        standby.sql("INSERT INTO ffdr_ledger VALUES (-79, 0, '')")
+        site.wait_shipped(standby.lsn(), tli=2)
+        assert site.objects("regional", "wal/pg.pay/%d/00000001/00000002.history" % standby.sysid)
+        assert ledger.lost(standby) == []
+    finally:
+        site.end_all()
+
+
+def test_another_server_under_the_name_is_refused(servers, database):
+    child = database.stream()
+    Ledger(database.server).start().wait(5).stop()
+    database.wait_shipped(database.server.lsn())
+    database.end(child)
+    other = servers.new(15, "--wal-segsize=1").start()
+    database.write_config(conninfo=other.conninfo)
+    child = database.stream()
+    assert child.wait(30) == 10
+    assert "system identifier" in database.stream_log()
+
+
+def test_a_server_that_was_set_back_is_refused(servers, database):
+    server = database.server
+    server.sql("CREATE TABLE ffdr_mark (n int)")
+    server.stop()
+    shutil.copytree(server.data, server.data + ".old")
+    server.start()
+    child = database.stream()
+    Ledger(server).start().wait(50).stop()
+    database.wait_shipped(server.lsn())
+    database.end(child)
+    before = database.pieces("regional")
+    server.stop()
+    shutil.rmtree(server.data)
+    os.rename(server.data + ".old", server.data)
+    server.own()
+    server.start()
+    child = database.stream()
+    assert child.wait(30) == 10
+    assert "restored" in database.stream_log()
+    assert database.pieces("regional") == before
