@@ -418,6 +418,28 @@ round_once(struct stream *s, struct err *e)
 	return stream_from(s, at, &slot, e);
 }
 
+/*
+ * The server's disk goes before our archive, as `backlog-full` says: without slots it may remove what
+ * is not here yet. Whether it did is seen when receiving goes on, and is a gap then.
+ */
+static void
+let_slots_go(struct stream *s)
+{
+	struct pg_conn_options o = { .conninfo = s->o->conninfo, .stop = stopped, .arg = s };
+	struct pg_conn *c = NULL;
+	struct err why = { 0 };
+
+	if (pg_conn_open(&o, &c, &why) == -1 || pg_slot_drop(c, s->o->slot, &why) == -1 ||
+	    (s->o->hold_slot && pg_slot_drop(c, s->o->hold_slot, &why) == -1))
+		wal_stream_event(s, "warning", "the slots are not dropped: %s", why.text);
+	else
+		wal_stream_event(s, "warning", "the slots were dropped: the server may remove WAL that is "
+					       "not here yet\n  fix       bring the tiers back, then `ffdr backup %s`",
+		    s->o->source);
+	pg_conn_free(c);
+	s->let_go = true;
+}
+
 /* Time mends what others did; it does not mend these. */
 static bool
 is_final(const struct stream *s, const struct err *e)
@@ -506,9 +528,12 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 	while (rc == 0 && !stopped(&s)) {
 		err_clear(&why);
 		if (s.spool && too_full(&s)) {
+			if (o->drop_slot && !s.let_go)
+				let_slots_go(&s);
 			rest(&s, CLOCK_S);
 			continue;
 		}
+		s.let_go = false;
 		if (round_once(&s, &why) == 0 || stopped(&s)) {
 			disconnect(&s);
 			continue;

@@ -40,6 +40,7 @@ struct stream {
 	bool leased, lease_told;
 	int64_t lease_boot_ns, upkeep_boot_ns, pause_ns;
 	bool full;   /* the backlog is: receiving waits */
+	bool let_go; /* and the slots were dropped for it */
 	bool failed; /* so is the last round; told once */
 	bool unread_told;
 	atomic_bool enough; /* we want to end: the shipper's workers wait for nobody any more */

@@ -16,7 +16,8 @@ VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
 # Minutes each under valgrind: they make RSA keys or many megabytes. Only make check-deep does these.
 HEAVY = {"tests/unit/test_" + name for name in (
     "init key history newest record contents writer parent fetch commit restore repo_audit keyring "
-    "proc cut volume tar packer scrub list zip backend walk tree reader").split()}
+    "proc cut volume tar packer scrub list zip backend walk tree reader walread any_order spool sorter "
+    "wal_keep wal_worlds").split()}
 
 
 def make(tests, *args):

@@ -25,7 +25,10 @@ class Proxy:
             ready, _, _ = select.select([self.listener], [], [], 0.1)
             if not ready:
                 continue
-            near, _ = self.listener.accept()
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return  # closed meanwhile
             if self.refuse.is_set():
                 near.close()
                 continue

@@ -43,8 +43,8 @@ def die(site, ledger, rng):
 
 def bring_back(servers, site, *more):
     target = site.path("restored")
+    own(site.top)  # who runs the server must read keys and tiers
     site.run("restore", "pg.pay", "--to", target, "--tier", "regional", *more)
-    own(site.top)
     other = servers.adopt(target, 15).start()
     eventually(lambda: not other.value("SELECT pg_is_in_recovery()"), what="the end of recovery")
     return other

@@ -233,3 +233,23 @@ def test_a_server_that_was_set_back_is_refused(servers, database):
     assert child.wait(30) == 10
     assert "restored" in database.stream_log()
     assert database.pieces("regional") == before
+
+
+def test_a_full_spool_lets_the_slots_go_where_that_is_wanted(servers):
+    site = make_database(servers, 15, "--wal-segsize=1", backlog="64m", backlog_full="drop-slot", wal="regional")
+    with open(site.tier("regional", "wal"), "w", encoding="utf-8"):
+        pass  # nothing gets there
+    site.stream()
+    try:
+        for _ in range(5):
+            site.server.sql("CREATE TABLE junk AS SELECT repeat(md5(i::text), 10) FROM generate_series(1, 60000) i")
+            site.server.sql("DROP TABLE junk")
+        eventually(lambda: "the slots were dropped" in site.stream_log(), what="the warning")
+        assert site.server.sql("SELECT 1 FROM pg_replication_slots") == []
+        os.unlink(site.tier("regional", "wal"))
+        # Room again: a slot of its own again, and on from where it can, with a gap if it must.
+        eventually(lambda: site.server.sql("SELECT 1 FROM pg_replication_slots WHERE active"), what="the new slot")
+        end = site.server.lsn()
+        site.wait_shipped(end)
+    finally:
+        site.end_all()
