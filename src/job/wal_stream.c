@@ -188,7 +188,8 @@ remember_server(struct stream *s)
 	struct buf text;
 
 	buf_init(&text, FACTS_MAX);
-	buf_addf(&text, "segment-size %" PRIu32 "\nversion %" PRIu32 "\n", s->segment_size, s->version);
+	buf_addf(
+	    &text, "segment-size %" PRIu32 "\nversion %" PRIu32 "\n", s->segment_size, s->version);
 	if (file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, &why) == -1)
 		wal_stream_event(s, "warning", "%s", why.text);
 	buf_done(&text);
@@ -204,8 +205,9 @@ recall_server(struct stream *s)
 
 	buf_init(&text, FACTS_MAX);
 	known = file_get(AT_FDCWD, path, &text, NULL) == 0 &&
-	    sscanf(buf_str(&text), "segment-size %" SCNu32 "\nversion %" SCNu32 "\n", &s->segment_size,
-		&s->version) == 2 && lsn_segment_valid(s->segment_size);
+	    sscanf(buf_str(&text), "segment-size %" SCNu32 "\nversion %" SCNu32 "\n",
+		&s->segment_size, &s->version) == 2 &&
+	    lsn_segment_valid(s->segment_size);
 	buf_done(&text);
 	free(path);
 	return known;
@@ -419,8 +421,8 @@ round_once(struct stream *s, struct err *e)
 }
 
 /*
- * The server's disk goes before our archive, as `backlog-full` says: without slots it may remove what
- * is not here yet. Whether it did is seen when receiving goes on, and is a gap then.
+ * The server's disk goes before our archive, as `backlog-full` says: without slots it may remove
+ * what is not here yet. Whether it did is seen when receiving goes on, and is a gap then.
  */
 static void
 let_slots_go(struct stream *s)
@@ -433,8 +435,9 @@ let_slots_go(struct stream *s)
 	    (s->o->hold_slot && pg_slot_drop(c, s->o->hold_slot, &why) == -1))
 		wal_stream_event(s, "warning", "the slots are not dropped: %s", why.text);
 	else
-		wal_stream_event(s, "warning", "the slots were dropped: the server may remove WAL that is "
-					       "not here yet\n  fix       bring the tiers back, then `ffdr backup %s`",
+		wal_stream_event(s, "warning",
+		    "the slots were dropped: the server may remove WAL that is "
+		    "not here yet\n  fix       bring the tiers back, then `ffdr backup %s`",
 		    s->o->source);
 	pg_conn_free(c);
 	s->let_go = true;
@@ -444,8 +447,10 @@ let_slots_go(struct stream *s)
 static bool
 is_final(const struct stream *s, const struct err *e)
 {
-	/* A spool that another process has; a slot that is busy gets free once the server notices
-	 * who died. */
+	/*
+	 * A spool that another process has; a slot that is busy gets free once the server notices
+	 * who died.
+	 */
 	if (e->kind == ERR_BUSY)
 		return !s->spool;
 	return e->kind == ERR_STALE || e->kind == ERR_CORRUPT || e->kind == ERR_KEY ||

@@ -464,7 +464,9 @@ def test_an_adopted_server_is_the_database_now(servers, site):
         site.end(child)
     old = site.server
     said = restore(site, "--adopt")
-    assert "epoch 2 of pg.pay begins with this server, on timeline 2" in said.out, said
+    # A number may be skipped: backup and receiver may have come first at once.
+    epoch = int(re.search(r"epoch (\d+) of pg\.pay begins with this server, on timeline 2", said.out).group(1))
+    assert epoch >= 2
     readable(site)
     other = boot(servers, site)
     assert ledger.lost(other) == []
@@ -479,7 +481,7 @@ def test_an_adopted_server_is_the_database_now(servers, site):
     site.stream()
     other.sql("INSERT INTO ffdr_ledger VALUES (55555, 0, 'new')")
     end = lsn(other.value("SELECT pg_switch_wal()"))
-    eventually(lambda: site.frontier("regional", 2, 2) >= end, what="WAL of the new epoch\n" + site.stream_log()[-1500:])
+    eventually(lambda: site.frontier("regional", 2, epoch) >= end, what="WAL of the new epoch\n" + site.stream_log()[-1500:])
     readable(site)
     got = restore(site, to="third")
     assert base in got.out

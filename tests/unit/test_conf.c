@@ -122,7 +122,8 @@ static void
 every_mistake_is_named_with_its_line(void **state)
 {
 	static const char *const row[][2] = {
-		{ TIER "[ffdr]\nstaet = /x\n", ":4: [ffdr] staet: unknown key, did you mean state?" },
+		{ TIER "[ffdr]\nstaet = /x\n",
+		    ":4: [ffdr] staet: unknown key, did you mean state?" },
 		{ TIER "[ffdr]\nzzz = /x\n", ":4: [ffdr] zzz: unknown key" },
 		{ TIER "[ffdr]\n= /x\n", ":4: [ffdr] '': unknown key" },
 		{ "[teir b]\nx = 1\n" TIER, ":1: [teir b]: unknown section, did you mean tier?" },
@@ -131,13 +132,16 @@ every_mistake_is_named_with_its_line(void **state)
 		{ "[kafkas main]\nx = 1\n" TIER, ":1: [kafkas main]: unknown section" },
 		{ TIER "[tier]\n", ":3: [tier]: the name is missing, expected [tier NAME]" },
 		{ TIER "[keys x]\n", ":3: [keys x]: this section has no name, expected [keys]" },
-		{ TIER "[tier B]\n", ":3: [tier B]: 'B' is no name, expected 1 to 48 of a-z 0-9 _ -" },
+		{ TIER "[tier B]\n",
+		    ":3: [tier B]: 'B' is no name, expected 1 to 48 of a-z 0-9 _ -" },
 		{ TIER "[tier b c]\n",
 		    ":3: [tier b c]: 'b c' is no name, expected 1 to 48 of a-z 0-9 _ -" },
 		{ TIER TIER, ":3: [tier a]: is there already, at " NAME ":1" },
-		{ TIER "keep = 7d\nkeep = 8d\n", ":4: [tier a] keep: is set already, at " NAME ":3" },
+		{ TIER "keep = 7d\nkeep = 8d\n",
+		    ":4: [tier a] keep: is set already, at " NAME ":3" },
 		{ "keep = 1\n" TIER,
-		    ":1: 'keep' stands before the first section, expected [ffdr] or another above it" },
+		    ":1: 'keep' stands before the first section, expected [ffdr] or another above "
+		    "it" },
 		{ TIER "nonsense\n", ":3: expected KEY = VALUE, [SECTION] or a comment" },
 		{ TIER "[keys\nkek = hunter2\n", ":3: ']' is missing" },
 		{ TIER "[keys] x\nkek = hunter2\n",
@@ -145,7 +149,8 @@ every_mistake_is_named_with_its_line(void **state)
 		{ TIER "x = \xff\n", ":3: the line is not UTF-8" },
 		{ TIER "x = \x01\n", ":3: the line has a control character in it" },
 		{ "[tier a]\n", ":1: [tier a] url: is missing, expected file:///DIR" },
-		{ TIER "[volume v]\n", ":3: [volume v] path: is missing, expected an absolute path" },
+		{ TIER "[volume v]\n",
+		    ":3: [volume v] path: is missing, expected an absolute path" },
 		{ "[ffdr]\n",
 		    ": there is no tier, expected at least one section [tier NAME] with its url" },
 		{ TIER "[tier b]\nurl = file:///srv/a\n",
@@ -171,7 +176,8 @@ a_tier_that_was_mistyped_is_the_only_thing_said(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-		assert_int_equal(conf_parse(NAME, row[i], strlen(row[i]), &confkit.c, &confkit.e), -1);
+		assert_int_equal(
+		    conf_parse(NAME, row[i], strlen(row[i]), &confkit.c, &confkit.e), -1);
 		assert_non_null(strstr(confkit.e.text, NAME ":1: "));
 		assert_null(strstr(confkit.e.text, "there is no tier"));
 	}
@@ -185,7 +191,8 @@ every_bad_value_says_what_was_expected(void **state)
 	} row[] = {
 		{ "ffdr", "site", "US", "'US' is not right, expected 1 to 48 of a-z 0-9 _ -" },
 		{ "ffdr", "state", "rel", "'rel' is not right, expected an absolute path" },
-		{ "keys", "signing", "passphrase:file:/p", "'passphrase:file:/p' is not right, expected "
+		{ "keys", "signing", "passphrase:file:/p",
+		    "'passphrase:file:/p' is not right, expected "
 		    "credential:NAME, file:PATH, env:NAME or command:CMD" },
 		{ "ffdr", "state", "", "has no value, expected an absolute path" },
 		{ "keys", "kek", "",
@@ -196,10 +203,12 @@ every_bad_value_says_what_was_expected(void **state)
 		{ "repository", "horizon", "6d",
 		    "'6d' is not right, expected a duration such as 30s, 4h or 7d, at least 7d" },
 		{ "repository", "pack-size", "8m",
-		    "'8m' is not right, expected a size such as 32m or 100MB, at least 16m, at most "
+		    "'8m' is not right, expected a size such as 32m or 100MB, at least 16m, at "
+		    "most "
 		    "128m" },
 		{ "repository", "pack-size", "129m",
-		    "'129m' is not right, expected a size such as 32m or 100MB, at least 16m, at most "
+		    "'129m' is not right, expected a size such as 32m or 100MB, at least 16m, at "
+		    "most "
 		    "128m" },
 		{ "repository", "level", "x",
 		    "'x' is not right, expected a whole number, at least 1, at most 19" },
@@ -208,7 +217,8 @@ every_bad_value_says_what_was_expected(void **state)
 		{ "tier a", "keep", "59m",
 		    "'59m' is not right, expected a duration such as 30s, 4h or 7d, at least 1h" },
 		{ "tier a", "keep", "forever",
-		    "'forever' is not right, expected a duration such as 30s, 4h or 7d, at least 1h" },
+		    "'forever' is not right, expected a duration such as 30s, 4h or 7d, at least "
+		    "1h" },
 		{ "tier a", "takes", "dayly",
 		    "'dayly' is not one of all, hourly, daily, weekly, did you mean daily?" },
 		{ "tier a", "takes", "never",
@@ -252,7 +262,8 @@ urls_must_be_directories_of_this_host(void **state)
 	confkit_refused("[tier a]\nurl = /srv/a\n",
 	    ":2: [tier a] url: '/srv/a' is not right, expected file:///DIR");
 	confkit_refused("[tier a]\nurl = file://srv/a\n",
-	    ":2: [tier a] url: 'file://srv/a' names a host, expected file:///DIR with three slashes");
+	    ":2: [tier a] url: 'file://srv/a' names a host, expected file:///DIR with three "
+	    "slashes");
 	confkit_refused("[tier a]\nurl = file:///\n",
 	    ":2: [tier a] url: 'file:///' is the root directory, expected one below it");
 }
@@ -261,10 +272,11 @@ static void
 a_secret_in_the_wrong_place_is_not_repeated(void **state)
 {
 	(void)state;
-	assert_int_equal(confkit_parse(TIER "[keys]\nkek = hunter2\nsigning = hunter3\nescrow = hunter4\n"),
-	    -1);
+	assert_int_equal(
+	    confkit_parse(TIER "[keys]\nkek = hunter2\nsigning = hunter3\nescrow = hunter4\n"), -1);
 	assert_null(strstr(confkit.e.text, "hunter"));
-	assert_non_null(strstr(confkit.e.text, ":4: [keys] kek: the value (not shown) is no reference"));
+	assert_non_null(
+	    strstr(confkit.e.text, ":4: [keys] kek: the value (not shown) is no reference"));
 	assert_non_null(strstr(confkit.e.text, ":6: [keys] escrow: the value (not shown)"));
 }
 
@@ -274,7 +286,8 @@ all_problems_come_at_once_in_the_order_of_the_lines(void **state)
 	const char *at[4];
 
 	(void)state;
-	assert_int_equal(confkit_parse("[volume v]\ntiers = nix\npath = v\n[tier a]\n[ffdr]\nsiet = x\n"), -1);
+	assert_int_equal(
+	    confkit_parse("[volume v]\ntiers = nix\npath = v\n[tier a]\n[ffdr]\nsiet = x\n"), -1);
 	at[0] = strstr(confkit.e.text, ":2: [volume v] tiers: there is no [tier nix]");
 	at[1] = strstr(confkit.e.text, ":3: [volume v] path: 'v'");
 	at[2] = strstr(confkit.e.text, ":4: [tier a] url: is missing");
@@ -369,7 +382,8 @@ tiers_of_a_source_come_in_its_order(void **state)
 	const struct conf_tier *t[4];
 
 	(void)state;
-	assert_int_equal(confkit_parse(TIER "[tier b]\nurl=file:///b\n[tier c]\nurl=file:///c\n"), 0);
+	assert_int_equal(
+	    confkit_parse(TIER "[tier b]\nurl=file:///b\n[tier c]\nurl=file:///c\n"), 0);
 	assert_int_equal(conf_source_tiers(confkit.c, "c, a", t, 4), 2);
 	assert_ptr_equal(t[0], &confkit.c->tier[2]);
 	assert_ptr_equal(t[1], &confkit.c->tier[0]);
@@ -382,7 +396,8 @@ tiers_of_a_source_come_in_its_order(void **state)
 static void
 write_file(const char *path, const char *text)
 {
-	assert_int_equal(file_put(AT_FDCWD, path, text, strlen(text), 0600, FILE_REPLACE, &confkit.e), 1);
+	assert_int_equal(
+	    file_put(AT_FDCWD, path, text, strlen(text), 0600, FILE_REPLACE, &confkit.e), 1);
 }
 
 static void

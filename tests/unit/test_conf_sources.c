@@ -19,8 +19,10 @@ sources_of_all_kinds_stand_in_one_row(void **state)
 	const struct conf_source *s = NULL;
 
 	(void)state;
-	assert_int_equal(confkit_parse(TIER "[postgres pay]\nconninfo = service=p\ndata = /d\nkeep = 2y\n"
-			       "[volume up]\npath=/u\nsite = x\n[postgres up]\nconninfo = host=h\n"),
+	assert_int_equal(confkit_parse(TIER "[postgres pay]\nconninfo = service=p\ndata = /d\nkeep "
+					    "= 2y\n"
+					    "[volume up]\npath=/u\nsite = x\n[postgres "
+					    "up]\nconninfo = host=h\n"),
 	    0);
 	assert_int_equal(confkit.c->sources, 3);
 	assert_string_equal(confkit.c->source[0].name, "vol.up");
@@ -41,8 +43,9 @@ sources_of_all_kinds_stand_in_one_row(void **state)
 	assert_ptr_equal(s, &confkit.c->source[2]);
 	assert_int_equal(conf_find_source(confkit.c, "up", &s, &confkit.e), -1);
 	assert_int_equal(confkit.e.kind, ERR_USAGE);
-	assert_string_equal(confkit.e.text, "'up' is the name of several sources, expected the whole name of "
-				    "one\n  known     vol.up\n            pg.up");
+	assert_string_equal(confkit.e.text,
+	    "'up' is the name of several sources, expected the whole name of "
+	    "one\n  known     vol.up\n            pg.up");
 	assert_int_equal(conf_find_source(confkit.c, "pg.pey", &s, &confkit.e), -1);
 	assert_string_equal(confkit.e.text, "there is no source 'pg.pey', did you mean pg.pay?");
 }
@@ -54,8 +57,10 @@ a_server_needs_nothing_but_its_conninfo(void **state)
 	const struct conf_tier *t[4];
 
 	(void)state;
-	assert_int_equal(confkit_parse(TIER "[tier b]\nurl=file:///b\n[postgres p]\nconninfo = host=p\n"
-			       "tiers = b, a\n"), 0);
+	assert_int_equal(confkit_parse(TIER "[tier b]\nurl=file:///b\n[postgres p]\nconninfo = "
+					    "host=p\n"
+					    "tiers = b, a\n"),
+	    0);
 	p = &confkit.c->postgres[0];
 	assert_string_equal(p->method, "auto");
 	assert_null(p->data);
@@ -97,8 +102,9 @@ static void
 what_a_server_cannot_mean_is_refused(void **state)
 {
 	static const char *const row[][2] = {
-		{ PG, ":3: [postgres p] conninfo: is missing, expected KEY=VALUE ... or "
-		      "postgresql://, without a password" },
+		{ PG,
+		    ":3: [postgres p] conninfo: is missing, expected KEY=VALUE ... or "
+		    "postgresql://, without a password" },
 		{ PG "conninfo = host=p\nwal = b\n", ":5: [postgres p] wal: there is no [tier b]" },
 		{ PG "conninfo = host=p\nwal = ,\n",
 		    ":5: [postgres p] wal: has no value, expected at least one tier" },
@@ -107,34 +113,42 @@ what_a_server_cannot_mean_is_refused(void **state)
 		{ PG "conninfo = host=p\nship-evry = 1s\n",
 		    ":5: [postgres p] ship-evry: unknown key, did you mean ship-every?" },
 		{ PG "conninfo = host=p\nship-every = 900ms\n",
-		    ":5: [postgres p] ship-every: '900ms' is not right, expected a duration such as 30s, "
+		    ":5: [postgres p] ship-every: '900ms' is not right, expected a duration such "
+		    "as 30s, "
 		    "4h or 7d, at least 1s" },
 		{ PG "conninfo = host=p\nmethod = locl\n",
-		    ":5: [postgres p] method: 'locl' is not one of auto, stream, local, did you mean "
+		    ":5: [postgres p] method: 'locl' is not one of auto, stream, local, did you "
+		    "mean "
 		    "local?" },
 		{ PG "conninfo = host=p\npush-ack = 2\n",
 		    ":5: [postgres p] push-ack: 2 tiers can never have it, wal names 1" },
 		{ PG "conninfo = host=p\nreplication-slot = ffdr-%H\n",
-		    ":5: [postgres p] replication-slot: 'ffdr-%H' is not right, expected 1 to 63 of a-z "
+		    ":5: [postgres p] replication-slot: 'ffdr-%H' is not right, expected 1 to 63 "
+		    "of a-z "
 		    "0-9 _, and %H for the host" },
 		{ PG "conninfo = host=p\nreplication-slot = %h\n",
 		    ":5: [postgres p] replication-slot: '%h' is not right, expected 1 to 63 of a-z "
 		    "0-9 _, and %H for the host" },
 		{ PG "conninfo = host=p\nreplication-slot = ffdr_hold\n",
-		    ":5: [postgres p] replication-slot: 'ffdr_hold' is kept for all hosts together, "
+		    ":5: [postgres p] replication-slot: 'ffdr_hold' is kept for all hosts "
+		    "together, "
 		    "expected another name" },
 		{ TIER "[coordination]\nplace = etcd:https://x\n",
-		    ":4: [coordination] place: 'etcd' is not a kind of place known here, expected file" },
+		    ":4: [coordination] place: 'etcd' is not a kind of place known here, expected "
+		    "file" },
 		{ TIER "[coordination]\nplace = file:rel\n",
 		    ":4: [coordination] place: 'file:rel' is not right, expected file:/DIR" },
 		{ TIER "[coordination]\nttl = 10s\n",
-		    ":4: [coordination] ttl: a lease that is renewed every 10s has ended after 10s, "
+		    ":4: [coordination] ttl: a lease that is renewed every 10s has ended after "
+		    "10s, "
 		    "expected renew below ttl" },
 		{ TIER "[coordination]\nttl = x\n",
-		    ":4: [coordination] ttl: 'x' is not right, expected a duration such as 30s, 4h or 7d, "
+		    ":4: [coordination] ttl: 'x' is not right, expected a duration such as 30s, 4h "
+		    "or 7d, "
 		    "at least 3s, at most 1h" },
 		{ TIER "[ffdr]\nrun-as = root\n",
-		    ":4: [ffdr] run-as: PostgreSQL refuses to be run by root, expected another user" },
+		    ":4: [ffdr] run-as: PostgreSQL refuses to be run by root, expected another "
+		    "user" },
 		{ TIER "[ffdr]\npostgres.13 = /x\n",
 		    ":4: [ffdr] postgres.13: unknown key, did you mean postgres.14?" },
 	};
@@ -163,8 +177,9 @@ a_password_in_a_conninfo_is_refused_and_not_repeated(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		text = xasprintf(PG "conninfo = %s\n", bad[i]);
 		assert_int_equal(confkit_parse(text), -1);
-		assert_non_null(strstr(confkit.e.text, "[postgres p] conninfo: holds a password (not shown), "
-					       "expected it in ~/.pgpass, "));
+		assert_non_null(strstr(confkit.e.text,
+		    "[postgres p] conninfo: holds a password (not shown), "
+		    "expected it in ~/.pgpass, "));
 		assert_null(strstr(confkit.e.text, "hunter"));
 		free(text);
 	}
