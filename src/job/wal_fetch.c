@@ -26,7 +26,6 @@ struct wal_fetch {
 	struct wal_fetch_options o;
 	struct pg_conn *conn;
 	char slot[PG_SLOT_NAME];
-	bool has_slot;
 
 	/* the piece being collected */
 	struct buf bytes;
@@ -52,7 +51,6 @@ wal_fetch_open(const struct wal_fetch_options *o, struct wal_fetch **ret, struct
 		wal_fetch_free(f);
 		return err_in(e, "the connection that brings the WAL of the backup");
 	}
-	f->has_slot = true;
 	*ret = f;
 	return 0;
 }
@@ -165,7 +163,7 @@ static int
 receive(struct wal_fetch *f, bool last, struct pg_stream_end *end, struct err *e)
 {
 	const struct pg_stream_options so = {
-		.slot = f->has_slot ? f->slot : NULL,
+		.slot = f->slot,
 		.from = f->at,
 		.tli = f->tli,
 		.wal = collect,

@@ -47,7 +47,7 @@ struct task {
 	struct buf history; /* borrowed bytes, to be stored first; empty: they are there */
 	bool put_from;	    /* so must the epoch's `from` */
 	struct piece piece;
-	uint64_t sample_boot_ns; /* when the server said so */
+	int64_t sample_boot_ns; /* when the server said so */
 	bool beat;		 /* and beat/<source> */
 	struct err why;
 	int rc;
@@ -159,7 +159,7 @@ date_sample(struct task *t, struct err *e)
 		return 0;
 	if (store_clock(t->tier->store, &now, e) == -1)
 		return -1;
-	t->piece.sample.time_ns = now - (clock_boot_ns() - (int64_t)t->sample_boot_ns);
+	t->piece.sample.time_ns = now - (clock_boot_ns() - t->sample_boot_ns);
 	return 0;
 }
 
@@ -346,7 +346,7 @@ hand_out(struct wal_ship *s, struct lane *l, uint64_t end, bool beat)
 		.tier = l->tier,
 		.put_from = !l->from_there,
 		.beat = beat,
-		.sample_boot_ns = (uint64_t)s->seen.seen_boot_ns,
+		.sample_boot_ns = s->seen.seen_boot_ns,
 		.piece = {
 			.at = { .place = s->o.place, .kind = LAYOUT_WAL_PIECE, .tli = leg->tli,
 			    .start = l->until, .end = end },

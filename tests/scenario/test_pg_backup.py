@@ -254,3 +254,15 @@ def test_no_secret_is_shown(servers):
     site.write_config(conninfo="host=127.0.0.1 port=%d user=postgres password=very-secret-word" % server.port)
     result = site.run("backup", "pg.pay", status=78)
     assert "very-secret-word" not in result.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_role_of_the_manual_is_enough(database, method):
+    """What docs/operations.md says a role needs, and nothing more."""
+    database.server.sql("CREATE ROLE ffdr LOGIN REPLICATION IN ROLE pg_monitor")
+    for call in ("pg_backup_start(text, boolean)", "pg_backup_stop(boolean)"):
+        database.server.sql("GRANT EXECUTE ON FUNCTION %s TO ffdr" % call)
+    use(database, method)
+    database.write_config(conninfo=database.server.conninfo.replace("user=postgres", "user=ffdr"))
+    database.run("backup", "pg.pay")
+    verified(database)
