@@ -366,7 +366,7 @@ class Bench:
             return
         for title, table in (("pages of pgbench", "pgbench_accounts"), ("pages of random values", "noise")):
             path = os.path.join(self.cluster.data, self.cluster.sql("SELECT pg_relation_filepath('%s')" % table))
-            got = subprocess.run([self.options.limits, path], capture_output=True, text=True, check=False).stdout
+            got = subprocess.run([self.options.limits.name, path], capture_output=True, text=True, check=False).stdout
             out("")
             out("The machine, one core, %s: %s." % (title, ", ".join(got.strip().split("\n"))))
 
@@ -404,7 +404,7 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser()
     parser.add_argument("--ffdr", default=os.path.join(here, "..", "..", "ffdr"))
-    parser.add_argument("--limits")
+    parser.add_argument("--limits", type=argparse.FileType("rb"), help="the program that tells what the machine can do")
     parser.add_argument("--dir", help="where servers and repositories lie (default: a temporary directory)")
     parser.add_argument("--scale", type=int, default=200, help="of pgbench; 200 makes about 4 GiB")
     parser.add_argument("--segments", type=int, default=64, help="that are archived and fetched")

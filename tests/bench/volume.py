@@ -294,7 +294,7 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser()
     parser.add_argument("--ffdr", default=os.path.join(here, "..", "..", "ffdr"))
-    parser.add_argument("--limits")
+    parser.add_argument("--limits", type=argparse.FileType("rb"), help="the program that tells what the machine can do")
     parser.add_argument("--dir", help="where tree and repositories lie (default: a temporary directory)")
     parser.add_argument("--mib", type=int, default=2048)
     parser.add_argument("--runs", type=int, default=5)
@@ -330,7 +330,7 @@ def main():
         if o.limits:
             sample = max((os.path.join(d, f) for d, _, names in os.walk(tree) for f in names if f.startswith("half")),
                          key=os.path.getsize)
-            got = subprocess.run([o.limits, sample], capture_output=True, text=True).stdout
+            got = subprocess.run([o.limits.name, sample], capture_output=True, text=True).stdout
             out("")
             out("The machine, one core, half compressible bytes: " + ", ".join(got.strip().split("\n")) + ".")
     finally:
