@@ -108,11 +108,21 @@ static int
 pin(struct backup *b, struct pg_backup *p, struct err *e)
 {
 	const struct conf *c = b->run.session->conf;
-	const struct wal_place_server server = { p->id.sysid, p->id.tli, b->source->site };
+	struct pg_conn_options o = connection(b);
+	struct pg_conn *asks = p->stream;
+	struct wal_place_server server = { 0 };
+	int rc = -1;
 
-	if (coord_open(c->coord_place, &p->coord, e) == -1)
-		return -1;
-	return wal_place_pin(p->coord, b->source->name, &server, b->o->new_system, &p->place, e);
+	o.replication = true;
+	if ((asks || pg_conn_open(&o, &asks, e) == 0) &&
+	    wal_place_server(asks, &p->id, &server, e) == 0 &&
+	    coord_open(c->coord_place, &p->coord, e) == 0)
+		rc = wal_place_pin(p->coord, b->source->name, b->source->site, &server, b->o->new_system,
+		    &p->place, e);
+	wal_place_server_done(&server);
+	if (asks != p->stream)
+		pg_conn_free(asks);
+	return rc;
 }
 
 static int

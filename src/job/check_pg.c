@@ -35,7 +35,7 @@ struct checking {
 	const struct conf_source *source;
 	const struct conf_postgres *p;
 	const char *what;
-	struct pg_conn *sql;
+	struct pg_conn *sql, *stream; /* stream: NULL where it is not allowed */
 	struct pg_identity id;
 	bool streams, local;
 };
@@ -84,7 +84,6 @@ static bool
 connection(struct checking *k)
 {
 	struct pg_conn_options o = { .conninfo = k->p->conninfo, .timeout_s = CONNECT_S };
-	struct pg_conn *stream = NULL;
 	struct err e = { 0 };
 	int version;
 
@@ -102,7 +101,7 @@ connection(struct checking *k)
 		  "PostgreSQL %d at %s answers, %s on timeline %" PRIu32, version / 10000,
 		  pg_conn_place(k->sql), k->id.standby ? "a standby" : "the primary", k->id.tli);
 	o.replication = true;
-	if (pg_conn_open(&o, &stream, &e) == -1) {
+	if (pg_conn_open(&o, &k->stream, &e) == -1) {
 		if (!strstr(e.text, "\n  fix "))
 			err_line(&e, "fix",
 				 "a line for database replication and this role in pg_hba.conf");
@@ -110,25 +109,28 @@ connection(struct checking *k)
 	} else {
 		check_add(k->c, CHECK_OK, k->what, NULL, "replication connections are allowed");
 	}
-	pg_conn_free(stream);
 	return true;
 }
 
 static void
 pinned(struct checking *k)
 {
-	const struct wal_place_server server = { k->id.sysid, k->id.tli, k->source->site };
+	struct wal_place_server server = { 0 };
 	struct coord *coord = NULL;
 	struct wal_place place;
 	struct err e = { 0 };
 
-	if (coord_open(k->s->conf->coord_place, &coord, &e) == -1 ||
-	    wal_place_pin(coord, k->source->name, &server, false, &place, &e) == -1)
+	if (!k->stream)
+		return; /* which is a failure of its own */
+	if (wal_place_server(k->stream, &k->id, &server, &e) == -1 ||
+	    coord_open(k->s->conf->coord_place, &coord, &e) == -1 ||
+	    wal_place_pin(coord, k->source->name, k->source->site, &server, false, &place, &e) == -1)
 		check_error(k->c, CHECK_FAIL, k->what, &e);
 	else
 		check_add(k->c, CHECK_OK, k->what, NULL,
 			  "it is system %" PRIu64 ", as pinned in %s", place.sysid,
 			  k->s->conf->coord_place);
+	wal_place_server_done(&server);
 	coord_close(coord);
 }
 
@@ -486,5 +488,6 @@ check_pg(struct check *c, struct session *s, const struct conf_source *source)
 		shipper(&k);
 		spool(&k);
 	}
+	pg_conn_free(k.stream);
 	pg_conn_free(k.sql);
 }

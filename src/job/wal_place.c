@@ -1,6 +1,10 @@
 /*
  * Pinning is a compare and swap, so of two who come first at once one makes the entry and both use
  * it.
+ *
+ * A system id is the same on every copy of a server. What tells the database from its copies is the
+ * way of timelines: the active one, or a later one that grew out of it behind the point where the
+ * epoch began. A server on any other is one that somebody has taken over from.
  */
 #include "job/wal_place.h"
 
@@ -8,9 +12,44 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/lsn.h"
 #include "coord/active.h"
+#include "source/pg_stream.h"
 
 #define TRIES 8 /* somebody else may write in between, but not for ever */
+
+int
+wal_place_server(struct pg_conn *replication, const struct pg_identity *id,
+    struct wal_place_server *ret, struct err *e)
+{
+	struct buf text;
+	int rc = 0;
+
+	ret->id = *id;
+	pg_history_init(&ret->history, id->tli);
+	if (id->tli == 1)
+		return 0;
+	buf_init(&text, PG_HISTORY_MAX);
+	switch (pg_stream_history(replication, id->tli, &text, e)) {
+	case 1:
+		rc = pg_history_parse(id->tli, buf_str(&text), text.len, &ret->history, e);
+		break;
+	case 0:
+		rc = err_set(e, ERR_NOTFOUND, "the server has no history of its timeline %" PRIu32,
+		    id->tli);
+		break;
+	default:
+		rc = -1;
+	}
+	buf_done(&text);
+	return rc;
+}
+
+void
+wal_place_server_done(struct wal_place_server *s)
+{
+	pg_history_done(&s->history);
+}
 
 static void
 place_of(const char *source, const struct active *a, struct wal_place *ret)
@@ -20,12 +59,36 @@ place_of(const char *source, const struct active *a, struct wal_place *ret)
 }
 
 static int
-refuse(const char *source, const struct active *a, uint64_t sysid, struct err *e)
+refuse_system(const char *source, const struct active *a, uint64_t sysid, struct err *e)
 {
 	err_set(e, ERR_STALE, "the server is not the one whose WAL is kept as %s", source);
 	err_line(e, "checked", "system identifier %" PRIu64 ", expected %" PRIu64, sysid, a->sysid);
 	return err_line(e, "fix",
 	    "if the database was made anew or upgraded: `ffdr backup --new-system %s`", source);
+}
+
+static int
+refuse_timeline(const char *source, const struct active *a, uint32_t tli, struct err *e)
+{
+	char at[LSN_TEXT];
+
+	err_set(e, ERR_REFUSED, "the server is not the active one of %s: an old primary, a copy, or a "
+	    "server that has not come there yet", source);
+	err_line(e, "checked", "it is on timeline %" PRIu32 ", which does not come from timeline %"
+	    PRIu32 " of epoch %" PRIu32 "%s%s", tli, a->tli, a->epoch,
+	    a->fork_lsn > 0 ? ", begun at " : "", a->fork_lsn > 0 ? lsn_text(a->fork_lsn, at) : "");
+	return err_line(e, "fix", "let conninfo name the primary; if this server is the database from "
+	    "now on: `ffdr backup --new-system %s`", source);
+}
+
+static bool
+on_the_way(const struct active *a, const struct wal_place_server *s)
+{
+	uint64_t from, to;
+
+	return s->id.tli == a->tli ||
+	    (s->id.tli > a->tli && pg_history_span(&s->history, a->tli, &from, &to) &&
+		to >= a->fork_lsn);
 }
 
 int
@@ -39,31 +102,50 @@ wal_place_get(struct coord *c, const char *source, struct wal_place *ret, struct
 	return got;
 }
 
+/* Nothing to write: 1. The entry is to be changed: 0. -1: refused. */
+static int
+judge(const char *source, const struct wal_place_server *s, const struct active *a, struct err *e)
+{
+	if (a->sysid != s->id.sysid)
+		return refuse_system(source, a, s->id.sysid, e);
+	if (!on_the_way(a, s))
+		return refuse_timeline(source, a, s->id.tli, e);
+	/* A standby follows; it makes nothing active. */
+	return s->id.tli == a->tli || s->id.standby;
+}
+
+/* The entry as it is to be: 1 it is so already, 0, -1. */
+static int
+want(struct coord *c, const char *source, const char *site, const struct wal_place_server *s,
+    bool anew, struct active *a, struct err *e)
+{
+	int got = active_get(c, source, a, e);
+
+	if (got == -1)
+		return -1;
+	if (got == 1 && !anew) {
+		got = judge(source, s, a, e);
+		a->tli = got == 0 ? s->id.tli : a->tli;
+		return got;
+	}
+	a->sysid = s->id.sysid;
+	a->tli = s->id.tli;
+	a->fork_lsn = 0;
+	snprintf(a->site, sizeof(a->site), "%s", site && *site ? site : "-");
+	return active_epoch_raise(c, &a->epoch, e);
+}
+
 int
-wal_place_pin(struct coord *c, const char *source, const struct wal_place_server *server,
-    bool adopt, struct wal_place *ret, struct err *e)
+wal_place_pin(struct coord *c, const char *source, const char *site,
+    const struct wal_place_server *server, bool anew, struct wal_place *ret, struct err *e)
 {
 	struct active a;
-	int got, set = 0;
+	int set = 0;
 
 	for (int i = 0; i < TRIES && set == 0; i++) {
-		got = active_get(c, source, &a, e);
-		if (got == -1)
-			return -1;
-		if (got == 1 && a.sysid == server->sysid) {
-			place_of(source, &a, ret);
-			return 0;
-		}
-		if (got == 1 && !adopt)
-			return refuse(source, &a, server->sysid, e);
-		a.sysid = server->sysid;
-		a.tli = server->tli;
-		a.fork_lsn = 0;
-		snprintf(a.site, sizeof(a.site), "%s",
-		    server->site && *server->site ? server->site : "-");
-		if (active_epoch_raise(c, &a.epoch, e) == -1)
-			return -1;
-		set = active_set(c, source, &a, e);
+		set = want(c, source, site, server, anew, &a, e);
+		if (set == 0)
+			set = active_set(c, source, &a, e);
 	}
 	if (set == -1)
 		return -1;

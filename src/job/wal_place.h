@@ -3,23 +3,33 @@
 
 #include "coord/coord.h"
 #include "repo/layout_wal.h"
+#include "source/pg_conn.h"
+#include "source/pg_history.h"
 
 /*
  * Under which system id and epoch the WAL of a source is kept now: active/<source> in the
- * coordination place. The first who comes with a server pins it; a server with another system id is
- * refused from then on.
+ * coordination place. The first who comes with a server pins it; a server with another system id,
+ * and one that is not on the way of the active timeline, is refused from then on.
  */
 struct wal_place_server {
-	uint64_t sysid;
-	uint32_t tli;
-	const char *site;
+	struct pg_identity id;
+	struct pg_history history; /* of its timeline */
 };
+/* Asked on a replication connection. wal_place_server_done() in any case. */
+int wal_place_server(struct pg_conn *replication, const struct pg_identity *id,
+    struct wal_place_server *ret, struct err *e);
+void wal_place_server_done(struct wal_place_server *s);
+
 /*
- * adopt: the source is this server's from now on, whatever was pinned (it was made anew, or
- * upgraded): a new epoch. ERR_STALE: another system id is pinned. ERR_REMOTE: the place is away.
+ * site: "" or NULL where none is known. anew: the source is this server's from now on, whatever was
+ * pinned (it was made anew, upgraded, or set back): a new epoch. A primary that was promoted since
+ * moves the active timeline on.
+ *
+ * ERR_STALE: another system id is pinned. ERR_REFUSED: the same system, but an old primary, a copy,
+ * or a standby that has not followed. ERR_REMOTE: the place is away.
  */
-int wal_place_pin(struct coord *c, const char *source, const struct wal_place_server *server,
-    bool adopt, struct wal_place *ret, struct err *e);
+int wal_place_pin(struct coord *c, const char *source, const char *site,
+    const struct wal_place_server *server, bool anew, struct wal_place *ret, struct err *e);
 /* What is pinned: 1, 0 nothing yet, -1. */
 int wal_place_get(struct coord *c, const char *source, struct wal_place *ret, struct err *e);
 

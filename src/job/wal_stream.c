@@ -27,7 +27,6 @@
 #include "job/wal_place.h"
 #include "job/wal_stream_parts.h"
 
-#define FACTS_MAX 256
 #define PAUSE_FIRST_NS (CLOCK_S / 2)
 #define PAUSE_MOST_NS (30 * CLOCK_S)
 #define LAST_SHIP_NS (20 * CLOCK_S) /* for what is still to be shipped when we are asked to stop   \
@@ -51,12 +50,6 @@ wal_stream_event(struct stream *s, const char *kind, const char *fmt, ...)
 	s->watch->event(s->watch->arg, kind, named);
 	free(named);
 	free(text);
-}
-
-static void
-shipper_event(void *arg, const char *kind, const char *text)
-{
-	wal_stream_event(arg, kind, "%s", text);
 }
 
 static bool
@@ -87,6 +80,7 @@ turn(struct stream *s)
 	if (s->ship) {
 		s->seen.durable = durable_end(s);
 		ms = wal_ship_step(s->ship, &s->seen, wal_stream_keep_lease(s));
+		wal_stream_elders_step(s);
 	}
 	wal_stream_keep_up(s);
 	return ms;
@@ -131,24 +125,6 @@ connect_both(struct stream *s, struct pg_identity *id, struct err *e)
 	return pg_conn_open(&o, &s->conn, e);
 }
 
-static int
-ask_segment_size(struct stream *s, struct err *e)
-{
-	struct pg_rows *rows = NULL;
-	uint64_t size = 0;
-	int rc = pg_conn_row(s->sql,
-	    "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'", NULL, 0, &rows, e);
-
-	if (rc == 0 && pg_conn_value_u64(rows, 0, 0, &size, e) != 1)
-		rc = -1;
-	pg_conn_rows_free(rows);
-	if (rc == 0 && !lsn_segment_valid(size))
-		rc = err_set(
-		    e, ERR_UNSUPPORTED, "the server has WAL segments of %" PRIu64 " bytes", size);
-	s->segment_size = (uint32_t)size;
-	return rc;
-}
-
 /* Created when missing only: the server logs an error for one that is there. */
 static int
 make_slot(struct stream *s, const char *name, struct pg_slot *slot, struct err *e)
@@ -169,105 +145,6 @@ make_slots(struct stream *s, struct pg_slot *slot, struct err *e)
 	if (s->o->hold_slot && make_slot(s, s->o->hold_slot, &hold, e) == -1)
 		return -1;
 	return make_slot(s, s->o->slot, slot, e);
-}
-
-/* ---- the first time ---- */
-
-static char *
-facts_path(const struct stream *s)
-{
-	return xasprintf("%s.server", s->o->spool);
-}
-
-/* What a start without a server has to know of it. */
-static void
-remember_server(struct stream *s)
-{
-	char *path = facts_path(s);
-	struct err why = { 0 };
-	struct buf text;
-
-	buf_init(&text, FACTS_MAX);
-	buf_addf(
-	    &text, "segment-size %" PRIu32 "\nversion %" PRIu32 "\n", s->segment_size, s->version);
-	if (file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, &why) == -1)
-		wal_stream_event(s, "warning", "%s", why.text);
-	buf_done(&text);
-	free(path);
-}
-
-static bool
-recall_server(struct stream *s)
-{
-	char *path = facts_path(s);
-	struct buf text;
-	bool known;
-
-	buf_init(&text, FACTS_MAX);
-	known = file_get(AT_FDCWD, path, &text, NULL) == 0 &&
-	    sscanf(buf_str(&text), "segment-size %" SCNu32 "\nversion %" SCNu32 "\n",
-		&s->segment_size, &s->version) == 2 &&
-	    lsn_segment_valid(s->segment_size);
-	buf_done(&text);
-	free(path);
-	return known;
-}
-
-/* What stays for the life of the service: the spool and the shipper. */
-static int
-open_spool(struct stream *s, struct err *e)
-{
-	struct spool_options so;
-	struct wal_ship_options wo;
-
-	s->dir = (struct spool_dir){ s->o->spool, s->repo->keys };
-	so = (struct spool_options){
-		.dir = s->dir, .place = s->place, .segment_size = s->segment_size
-	};
-	if (spool_open(&so, &s->spool, e) == -1)
-		return -1;
-	wo = (struct wal_ship_options){
-		.repo = s->repo,
-		.tier = s->o->tier,
-		.tiers = s->o->tiers,
-		.spool = s->dir,
-		.place = s->place,
-		.segment_size = s->segment_size,
-		.version = s->version,
-		.host = s->o->host,
-		.every_ns = s->o->ship_every_ns,
-		.event = shipper_event,
-		.arg = s,
-	};
-	s->ship = wal_ship_new(&wo);
-	return 0;
-}
-
-static int
-settle(struct stream *s, const struct pg_identity *id, struct err *e)
-{
-	const struct wal_place_server server = { id->sysid, id->tli, s->o->site };
-
-	if (wal_place_pin(s->o->coord, s->o->source, &server, false, &s->place, e) == -1)
-		return -1;
-	if (s->spool)
-		return 0;
-	s->version = (uint32_t)pg_conn_version(s->conn);
-	if (ask_segment_size(s, e) == -1 || open_spool(s, e) == -1)
-		return -1;
-	remember_server(s);
-	return 0;
-}
-
-/* The server may never come back: what the spool has of it goes to the tiers all the same. */
-static int
-settle_alone(struct stream *s, struct err *e)
-{
-	struct err why = { 0 };
-
-	if (wal_place_get(s->o->coord, s->o->source, &s->place, &why) != 1 || !recall_server(s))
-		return 0;
-	return open_spool(s, e) == -1 ? -1 : wal_stream_where_alone(s, e);
 }
 
 /* ---- one round ---- */
@@ -314,13 +191,14 @@ note(struct stream *s)
 	}
 }
 
-/* While the stream runs: 0 it ended, or we were asked to stop, or must wait for room; -1. */
+/* While the stream runs: 0 it ended, or we were asked to stop, or must wait for room, or another
+ * epoch began; -1. */
 static int
 receive(struct stream *s, struct err *e)
 {
 	int more = 1;
 
-	while (more == 1 && !stopped(s) && !too_full(s)) {
+	while (more == 1 && !stopped(s) && !too_full(s) && !s->moved) {
 		struct pollfd p = { .fd = wal_receive_fd(s->receive), .events = POLLIN };
 		int ms = turn(s), wait = wal_receive_wait_ms(s->receive);
 
@@ -411,7 +289,7 @@ round_once(struct stream *s, struct err *e)
 	struct pg_slot slot = { 0 };
 	struct wal_resume_at at;
 
-	if (connect_both(s, &id, e) == -1 || settle(s, &id, e) == -1 ||
+	if (connect_both(s, &id, e) == -1 || wal_stream_epoch(s, &id, e) == -1 ||
 	    make_slots(s, &slot, e) == -1)
 		return -1;
 	/* Once more: what the server wrote while the slots were made may be received, too. */
@@ -491,7 +369,7 @@ has_enough(void *arg)
 {
 	struct stream *s = arg;
 
-	return atomic_load(&s->enough);
+	return atomic_load(&s->enough) || atomic_load(&s->hasty);
 }
 
 /* A tier that does not answer holds up nobody who wants to end: what it lacks is in the spool. */
@@ -512,6 +390,7 @@ close_all(struct stream *s)
 	ship_the_rest(s);
 	atomic_store(&s->enough, true);
 	wal_ship_free(s->ship);
+	wal_stream_elders_free(s);
 	limit_patience(s, false);
 	spool_close(s->spool);
 	if (s->leased && lease_release(&s->lease, &why) == -1)
@@ -529,7 +408,7 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 
 	*ret = (struct wal_stream_report){ 0 };
 	limit_patience(&s, true);
-	rc = settle_alone(&s, e);
+	rc = wal_stream_epoch_alone(&s, e);
 	while (rc == 0 && !stopped(&s)) {
 		err_clear(&why);
 		if (s.spool && too_full(&s)) {

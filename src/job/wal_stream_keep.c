@@ -160,6 +160,7 @@ wal_stream_keep_up(struct stream *s)
 	if (now < s->upkeep_boot_ns || !s->ship || s->tli == 0)
 		return;
 	s->upkeep_boot_ns = now + UPKEEP_NS;
+	wal_stream_epoch_look(s);
 	safe = safe_upto(s);
 	if (s->leased) {
 		cut_spool(s, safe);

@@ -11,6 +11,8 @@
 #include "repo/walread.h"
 #include "source/pg_slot.h"
 
+struct stream_elder;
+
 /* What the parts of one receiver share. Not for others: job/wal_stream.h is. */
 struct stream {
 	struct repo *repo;
@@ -29,6 +31,9 @@ struct stream {
 	/* nothing more comes before it: a hole, or the end of a timeline */
 	struct wal_resume_at beyond;
 
+	struct stream_elder *elder; /* epochs before this one that the spool still has something of */
+	size_t elders;
+
 	/* of one connection */
 	struct pg_conn *conn, *sql;
 	struct wal_receive *receive;
@@ -43,6 +48,8 @@ struct stream {
 	bool let_go; /* and the slots were dropped for it */
 	bool failed; /* so is the last round; told once */
 	bool unread_told;
+	bool moved; /* another epoch has begun: this connection is not the one any more */
+	atomic_bool hasty;  /* a tier that does not answer at once is away */
 	atomic_bool enough; /* we want to end: the shipper's workers wait for nobody any more */
 };
 
@@ -54,7 +61,26 @@ wal_stream_event(struct stream *s, const char *kind, const char *fmt, ...);
 bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
 void wal_stream_keep_up(struct stream *s);
 
+/* wal_stream_epoch.c */
+/* Which epoch this server's WAL belongs to; with its first one, or a new one, spool and shipper. */
+int wal_stream_epoch(struct stream *s, const struct pg_identity *id, struct err *e);
+/* The server may never come back: what the spool has of it goes to the tiers all the same. */
+int wal_stream_epoch_alone(struct stream *s, struct err *e);
+/* Has another one begun? */
+void wal_stream_epoch_look(struct stream *s);
+
+/* wal_stream_elder.c: shippers of earlier epochs, made like the one of this. */
+int wal_stream_elders_find(struct stream *s, const struct wal_ship_options *like, struct err *e);
+void wal_stream_elders_step(struct stream *s);
+void wal_stream_elders_free(struct stream *s);
+
 /* wal_stream_where.c */
+/*
+ * That shipper is told what the spool has of that place, up to timeline `upto`. *last, *end: the
+ * last timeline and its end; 0 when there is none.
+ */
+int wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wal_ship *ship,
+    uint32_t upto, uint32_t *last, uint64_t *end, struct err *e);
 /*
  * Where to go on receiving; the shipper is told what there is, when it is new. ERR_STALE as
  * wal_resume.h.

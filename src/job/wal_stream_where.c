@@ -11,32 +11,33 @@
 #include "job/wal_stream_parts.h"
 #include "repo/wal_gap.h"
 
-/* The newest bytes a tier has in one piece; away or empty is nothing. */
+static bool
+is_away(const struct err *e)
+{
+	return e->kind == ERR_REMOTE || e->kind == ERR_CANCELLED;
+}
+
+/* The newest bytes the tiers have; away or empty is nothing. How many answered, or -1. */
 static int
 newest_on_tiers(struct stream *s, struct walread *r, struct wal_resume_at *ret, struct err *e)
 {
-	for (size_t i = 0; i < s->o->tiers; i++) {
-		struct walread_timelines t = { 0 };
-		struct lsn_set held = { 0 };
-		int rc = 0;
+	int answered = 0;
 
-		if (s->o->tier[i]->store)
-			rc = walread_timelines(r, s->o->tier[i], &t, e);
-		if (rc != -1 && t.count > 0)
-			rc = walread_ranges(r, s->o->tier[i], t.tli[t.count - 1], &held, e);
-		if (rc != -1 && held.count > 0 &&
-		    (t.tli[t.count - 1] > ret->tli ||
-			(t.tli[t.count - 1] == ret->tli &&
-			    held.range[held.count - 1].to > ret->lsn)))
-			*ret = (struct wal_resume_at){ t.tli[t.count - 1],
-				held.range[held.count - 1].to };
-		lsn_set_done(&held);
-		free(t.tli);
-		if (rc == -1 && e->kind != ERR_REMOTE)
+	for (size_t i = 0; i < s->o->tiers; i++) {
+		struct wal_resume_at at = { 0, 0 };
+		int rc;
+
+		if (!s->o->tier[i]->store)
+			continue;
+		rc = walread_newest(r, s->o->tier[i], &at.tli, &at.lsn, e);
+		if (rc == 1 && (at.tli > ret->tli || (at.tli == ret->tli && at.lsn > ret->lsn)))
+			*ret = at;
+		if (rc == -1 && !is_away(e))
 			return -1;
+		answered += rc != -1;
 		err_clear(e);
 	}
-	return 0;
+	return answered;
 }
 
 /* The end of the newest stretch: a hole before it was written down when it came about. */
@@ -52,9 +53,9 @@ end_in_spool(const struct stream *s, uint32_t tli, uint64_t *ret, struct err *e)
 }
 
 static bool
-is_ours(const struct stream *s, const struct spool_dir_file *f)
+is_of(const struct wal_place *p, const struct spool_dir_file *f)
 {
-	return f->sysid == s->place.sysid && f->epoch == s->place.epoch;
+	return f->sysid == p->sysid && f->epoch == p->epoch;
 }
 
 static int
@@ -64,7 +65,7 @@ newest_in_spool(const struct stream *s, struct wal_resume_at *ret, struct err *e
 	int rc = spool_dir_list(&s->dir, &files, e);
 
 	for (size_t i = 0; i < files.count; i++)
-		if (is_ours(s, &files.file[i]) && files.file[i].tli > ret->tli)
+		if (is_of(&s->place, &files.file[i]) && files.file[i].tli > ret->tli)
 			ret->tli = files.file[i].tli;
 	spool_dir_done(&files);
 	if (rc == 0 && ret->tli > 0)
@@ -77,14 +78,14 @@ newest_in_spool(const struct stream *s, struct wal_resume_at *ret, struct err *e
 
 /* For reading what the tiers have; none of them is asked by a worker meanwhile. */
 static int
-open_reader(struct stream *s, struct walread **ret, struct err *e)
+open_reader(struct stream *s, const struct wal_place *place, struct walread **ret, struct err *e)
 {
 	const struct walread_options ro = {
 		.repo = s->repo,
 		.tier = s->o->tier,
 		.tiers = s->o->tiers,
 		.spool = &s->dir,
-		.place = s->place,
+		.place = *place,
 	};
 
 	return walread_new(&ro, ret, e);
@@ -92,11 +93,12 @@ open_reader(struct stream *s, struct walread **ret, struct err *e)
 
 /* Without a server one may find it on a tier; else the tiers do without it. */
 static int
-stored_history(struct stream *s, uint32_t tli, struct buf *text, struct err *e)
+stored_history(
+    struct stream *s, const struct wal_place *place, uint32_t tli, struct buf *text, struct err *e)
 {
 	struct walread *r = NULL;
 	struct err why = { 0 };
-	int rc = open_reader(s, &r, e);
+	int rc = open_reader(s, place, &r, e);
 
 	if (rc == 0 && walread_history(r, tli, text, &why) != 1)
 		buf_reset(text);
@@ -112,27 +114,45 @@ wal_stream_where_history(struct stream *s, uint32_t tli, struct buf *text, struc
 	if (tli == 1)
 		return 0;
 	if (!s->conn)
-		return stored_history(s, tli, text, e);
+		return stored_history(s, &s->place, tli, text, e);
 	got = pg_stream_history(s->conn, tli, text, e);
 	if (got == 0)
 		return err_set(e, ERR_NOTFOUND, "the server has no history of its timeline %" PRIu32, tli);
 	return got == -1 ? -1 : 0;
 }
 
+/* The server that answers now need not know timelines of an epoch before. */
+static int
+history_of(
+    struct stream *s, const struct wal_place *place, uint32_t tli, struct buf *text, struct err *e)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if (tli == 1 || place->epoch == s->place.epoch)
+		return wal_stream_where_history(s, tli, text, e);
+	rc = stored_history(s, place, tli, text, e);
+	if (rc == 0 && text->len == 0 && s->conn &&
+	    pg_stream_history(s->conn, tli, text, &why) != 1)
+		buf_reset(text);
+	return rc;
+}
+
 /* One timeline of what the spool has: a leg for each stretch. *end: of the last one. */
 static int
-tell_timeline(struct stream *s, uint32_t tli, uint64_t *end, struct err *e)
+tell_timeline(struct stream *s, const struct wal_place *place, struct wal_ship *ship, uint32_t tli,
+    uint64_t *end, struct err *e)
 {
 	struct lsn_set held = { 0 };
 	struct buf text;
 	int rc;
 
 	buf_init(&text, PG_HISTORY_MAX);
-	rc = wal_stream_where_history(s, tli, &text, e);
+	rc = history_of(s, place, tli, &text, e);
 	if (rc == 0)
-		rc = spool_dir_ranges(&s->dir, &s->place, tli, &held, e);
+		rc = spool_dir_ranges(&s->dir, place, tli, &held, e);
 	for (size_t i = 0; rc == 0 && i < held.count; i++) {
-		wal_ship_timeline(s->ship, tli, held.range[i].from, *end, &text);
+		wal_ship_timeline(ship, tli, held.range[i].from, *end, &text);
 		*end = held.range[i].to;
 	}
 	lsn_set_done(&held);
@@ -140,23 +160,34 @@ tell_timeline(struct stream *s, uint32_t tli, uint64_t *end, struct err *e)
 	return rc;
 }
 
+int
+wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wal_ship *ship,
+    uint32_t upto, uint32_t *last, uint64_t *end, struct err *e)
+{
+	struct spool_dir_files files = { 0 };
+	int rc = spool_dir_list(&s->dir, &files, e);
+
+	*last = 0;
+	*end = 0;
+	for (size_t i = 0; rc == 0 && i < files.count; i++)
+		if (is_of(place, &files.file[i]) && files.file[i].tli > *last &&
+		    files.file[i].tli <= upto) {
+			*last = files.file[i].tli;
+			rc = tell_timeline(s, place, ship, *last, end, e);
+		}
+	spool_dir_done(&files);
+	return rc;
+}
+
 /* The shipper walks what the spool has, then what is received from `at` on. */
 static int
 tell_shipper(struct stream *s, const struct wal_resume_at *at, struct err *e)
 {
-	struct spool_dir_files files = { 0 };
-	uint64_t end = 0;
-	uint32_t last = 0;
+	uint64_t end;
+	uint32_t last;
 	struct buf text;
-	int rc = spool_dir_list(&s->dir, &files, e);
+	int rc = wal_stream_where_tell(s, &s->place, s->ship, at->tli, &last, &end, e);
 
-	for (size_t i = 0; rc == 0 && i < files.count; i++)
-		if (is_ours(s, &files.file[i]) && files.file[i].tli > last &&
-		    files.file[i].tli <= at->tli) {
-			last = files.file[i].tli;
-			rc = tell_timeline(s, last, &end, e);
-		}
-	spool_dir_done(&files);
 	if (rc == -1 || (last == at->tli && end == at->lsn))
 		return rc;
 	buf_init(&text, PG_HISTORY_MAX);
@@ -175,12 +206,35 @@ tell_shipper_of_tiers(struct stream *s, struct walread *r, uint32_t tli)
 	struct err why = { 0 };
 	uint64_t until;
 
+	atomic_store(&s->hasty, true);
 	for (size_t i = 0; i < s->o->tiers; i++) {
 		wal_ship_tier(s->ship, i, &at);
 		if (s->o->tier[i]->store && at.tli == tli &&
 		    walread_frontier(r, s->o->tier[i], tli, at.until, &until, &why) == 0)
 			wal_ship_has(s->ship, i, tli, until);
 	}
+	atomic_store(&s->hasty, false);
+}
+
+/*
+ * One tier's answer will do, and the server's WAL waits for it; so nobody is waited for unless
+ * nobody answers. *r is for what is to be read after this.
+ */
+static int
+ask_tiers(struct stream *s, struct walread **r, struct wal_resume_at *ret, struct err *e)
+{
+	int answered = 0;
+
+	for (int patient = 0; patient < 2 && answered == 0; patient++) {
+		walread_free(*r);
+		*r = NULL;
+		atomic_store(&s->hasty, patient == 0);
+		answered = open_reader(s, &s->place, r, e);
+		if (answered == 0)
+			answered = newest_on_tiers(s, *r, ret, e);
+	}
+	atomic_store(&s->hasty, false);
+	return answered == -1 ? -1 : 0;
 }
 
 static int
@@ -214,7 +268,7 @@ wal_stream_where_alone(struct stream *s, struct err *e)
 		return rc;
 	rc = tell_shipper(s, &at, e);
 	if (rc == 0)
-		rc = open_reader(s, &r, e);
+		rc = open_reader(s, &s->place, &r, e);
 	if (rc == 0) {
 		tell_shipper_of_tiers(s, r, at.tli);
 		s->tli = at.tli;
@@ -258,9 +312,7 @@ wal_stream_where(struct stream *s, const struct pg_identity *id, const struct pg
 	int rc = newest_in_spool(s, &v.spool, e);
 
 	if (rc == 0 && first)
-		rc = open_reader(s, &r, e);
-	if (rc == 0 && first)
-		rc = newest_on_tiers(s, r, &v.tiers, e);
+		rc = ask_tiers(s, &r, &v.tiers, e);
 	if (rc == 0)
 		rc = decide(s, &v, ret, e);
 	if (rc == 0)

@@ -67,6 +67,8 @@ struct walread_timelines {
 /* Timelines with pieces or a history on that tier, in the lineage. free(ret->tli) in any case. */
 int walread_timelines(struct walread *r, struct tier *t, struct walread_timelines *ret,
     struct err *e);
+/* The end of the newest bytes a tier has, and their timeline: 1; 0 it has none; -1. */
+int walread_newest(struct walread *r, struct tier *t, uint32_t *tli, uint64_t *end, struct err *e);
 
 struct walread_places {
 	struct wal_place *place; /* by system id, then epoch */

@@ -55,18 +55,17 @@ see_range(void *arg, const struct store_entry *entry, struct err *e)
 	return 0;
 }
 
-/* Only pieces that begin at `from` or later, or may reach it. */
+/*
+ * Only pieces that begin at `from` or later, or may reach it; of the epochs that are known.
+ */
 static int
-ranges_from(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, struct lsn_set *ret,
+known_ranges(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, struct lsn_set *ret,
     struct err *e)
 {
 	struct joining j = { 0 };
 	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
-	int rc = must_be_open(t, e);
+	int rc = 0;
 
-	if (rc == 0 && r->lineage.unknown.kind != ERR_NONE)
-		rc = err_set(e, r->lineage.unknown.kind, "where epoch %u comes from is not known: %s",
-		    r->lineage.level[r->lineage.levels - 1].epoch, r->lineage.unknown.text);
 	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++) {
 		struct wal_place p = walread_place(r, i);
 
@@ -82,6 +81,26 @@ ranges_from(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, stru
 		lsn_set_join(ret, &j.set);
 	lsn_set_done(&j.set);
 	return rc;
+}
+
+static int
+must_be_whole(const struct walread *r, struct err *e)
+{
+	const struct wal_lineage *l = &r->lineage;
+
+	if (l->unknown.kind == ERR_NONE)
+		return 0;
+	return err_set(e, l->unknown.kind, "where epoch %u comes from is not known: %s",
+	    l->level[l->levels - 1].epoch, l->unknown.text);
+}
+
+static int
+ranges_from(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, struct lsn_set *ret,
+    struct err *e)
+{
+	if (must_be_open(t, e) == -1 || must_be_whole(r, e) == -1)
+		return -1;
+	return known_ranges(r, t, tli, from, ret, e);
 }
 
 int
@@ -210,6 +229,30 @@ walread_timelines(struct walread *r, struct tier *t, struct walread_timelines *r
 	*ret = (struct walread_timelines){ 0 };
 	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++)
 		rc = timelines_of(r, i, t, ret, e);
+	return rc;
+}
+
+int
+walread_newest(struct walread *r, struct tier *t, uint32_t *tli, uint64_t *end, struct err *e)
+{
+	struct walread_timelines found = { 0 };
+	struct lsn_set held = { 0 };
+	int rc = walread_timelines(r, t, &found, e);
+
+	/* What is older may lie in a parent that is not known; the newest does not. */
+	if (rc == 0 && found.count == 0)
+		rc = must_be_whole(r, e);
+	/* Of the very last there may be nothing but its history yet. */
+	for (size_t i = found.count; rc == 0 && i-- > 0 && held.count == 0;) {
+		*tli = found.tli[i];
+		rc = known_ranges(r, t, *tli, 0, &held, e);
+	}
+	if (rc == 0 && held.count > 0) {
+		*end = held.range[held.count - 1].to;
+		rc = 1;
+	}
+	lsn_set_done(&held);
+	free(found.tli);
 	return rc;
 }
 

@@ -1,0 +1,113 @@
+"""The source becomes another server's: what is received, backed up and restored from then on, and what the old one may not do."""
+
+import contextlib
+import os
+import re
+import shutil
+
+import pytest
+
+from conftest import DEGRADED, REFUSED
+from databases import Database, eventually
+from postgres import Ledger, lsn, servers_fixture  # noqa: F401
+from proxy import Proxy
+from restored import boot, ids, readable, restore, shipped
+
+
+
+@pytest.fixture(name="moving")
+def moving_fixture(servers):
+    """A site whose conninfo is an address that can be moved to another server, as a virtual one is."""
+    server = servers.new(15, "--wal-segsize=1").start()
+    line = Proxy(server.port)
+    site = Database(servers.path("site"), server, conninfo="host=127.0.0.1 port=%d user=postgres dbname=postgres" % line.port)
+    site.line = line
+    site.run("init")
+    site.stream()
+    Ledger(server).start().wait(20).stop()
+    site.backup()
+    shipped(site)
+    yield site
+    site.end_all()
+    line.close()
+
+
+def adopted(servers, site):
+    """The restored server is the database now and stands at the old one's address; the old one lives on elsewhere."""
+    said = restore(site, "--adopt", status=None)
+    assert said.status in (0, DEGRADED), said
+    epoch = int(re.search(r"epoch (\d+) of pg\.pay begins", said.out).group(1))
+    readable(site)
+    other = boot(servers, site)
+    site.line.target = ("127.0.0.1", other.port)
+    site.line.reset()
+    return other, epoch
+
+
+def written(server, number):
+    server.sql("INSERT INTO ffdr_ledger VALUES (%d, 0, 'here')" % number)
+    return lsn(server.value("SELECT pg_switch_wal()"))
+
+
+def test_a_receiver_that_runs_goes_on_in_the_new_epoch(servers, moving):
+    other, epoch = adopted(servers, moving)
+    end = written(other, 55555)
+    eventually(lambda: moving.frontier("regional", 2, epoch) >= end, what="WAL of the new epoch\n" + moving.stream_log()[-2000:])
+    assert not moving.pieces("regional", 2, 1), "the new server's WAL lies in the old epoch"
+    assert "epoch %d begins" % epoch in moving.stream_log()
+    readable(moving)
+    restore(moving, to="third")
+    assert 55555 in ids(boot(servers, moving, "third"))
+
+
+def test_a_receiver_on_the_old_server_notices_and_leaves_it(servers, moving):
+    """The address is not moved: what the old one writes is nobody's."""
+    old = moving.server
+    restore(moving, "--adopt", status=None)
+    eventually(lambda: "is not the active one of pg.pay" in moving.stream_log(), 40, what="the refusal\n" + moving.stream_log()[-2000:])
+    before = moving.frontier("regional", 1, 1)
+    old.sql("CREATE TABLE more AS SELECT i FROM generate_series(1, 100000) i")
+    got = moving.run("backup", "pg.pay", status=REFUSED)
+    assert "old primary" in got.err and "--new-system" in got.err, got
+    got = moving.run("check", status=None)
+    assert re.search(r"FAIL\s+pg\.pay.*is not the active one", got.out), got.out
+    assert moving.frontier("regional", 1, 1) <= before + 0x100000
+    # Somebody decides that it is the database after all.
+    moving.run("backup", "--new-system", "pg.pay")
+    moving.run("backup", "pg.pay")
+    assert len({n.split("/")[3] for n in moving.objects("regional", "wal/pg.pay/")}) >= 3, "an epoch of its own"
+
+
+def test_an_old_primary_after_a_promotion_is_no_source_of_backups(servers, moving):
+    old = moving.server
+    standby = servers.clone(old)
+    standby.start()
+    eventually(lambda: standby.value("SELECT status FROM pg_stat_wal_receiver") == "streaming", what="the standby")
+    standby.promote()
+    moving.line.target = ("127.0.0.1", standby.port)
+    moving.line.reset()
+    end = written(standby, 44444)
+    eventually(lambda: moving.frontier("regional", 2) >= end, what="timeline 2\n" + moving.stream_log()[-2000:])
+    moving.line.target = ("127.0.0.1", old.port)
+    moving.line.reset()
+    got = moving.run("backup", "pg.pay", status=REFUSED)
+    assert "timeline 1, which does not come from timeline 2" in got.err, got
+
+
+def test_what_a_tier_lacks_of_the_epoch_before_reaches_it_later(servers, moving):
+    """It was away when the epoch changed; the spool alone has it."""
+    away = moving.path("away")
+    os.rename(moving.tier("regional"), away)
+    old = moving.server
+    end = written(old, 33333)
+    moving.wait_shipped(end, "local")
+    other, epoch = adopted(servers, moving)
+    new_end = written(other, 55555)
+    eventually(lambda: moving.frontier("local", 2, epoch) >= new_end, what="the new epoch\n" + moving.stream_log()[-2000:])
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(moving.tier("regional"))
+    os.rename(away, moving.tier("regional"))
+    eventually(lambda: moving.frontier("regional", 1, 1) >= end, 60, what="the old epoch\n" + moving.stream_log()[-2000:])
+    eventually(lambda: moving.frontier("regional", 2, epoch) >= new_end, 60, what="the new epoch\n" + moving.stream_log()[-2000:])
+    eventually(lambda: "the tiers have all of epoch 1" in moving.stream_log(), 60, what="the end of it\n" + moving.stream_log()[-2000:])
+
