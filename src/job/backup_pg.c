@@ -17,6 +17,7 @@
 #include "coord/coord.h"
 #include "job/wal_fetch.h"
 #include "job/wal_place.h"
+#include "job/wal_source.h"
 #include "source/pg_local.h"
 
 #define PAGE_SIZE 8192 /* what a server is built with, unless somebody took pains */
@@ -111,14 +112,17 @@ pin(struct backup *b, struct pg_backup *p, struct err *e)
 	struct pg_conn_options o = connection(b);
 	struct pg_conn *asks = p->stream;
 	struct wal_place_server server = { 0 };
+	struct tier *tier[WAL_SOURCE_TIERS];
+	const struct wal_place_archive archive = { b->run.session->repo, tier,
+		session_source_tiers(b->run.session, b->source->name, tier, WAL_SOURCE_TIERS) };
 	int rc = -1;
 
 	o.replication = true;
 	if ((asks || pg_conn_open(&o, &asks, e) == 0) &&
 	    wal_place_server(asks, &p->id, &server, e) == 0 &&
 	    coord_open(c->coord_place, &p->coord, e) == 0)
-		rc = wal_place_pin(p->coord, b->source->name, b->source->site, &server, b->o->new_system,
-		    &p->place, e);
+		rc = wal_place_pin(p->coord, b->source->name, b->source->site, &server, &archive,
+		    b->o->new_system, &p->place, e);
 	wal_place_server_done(&server);
 	if (asks != p->stream)
 		pg_conn_free(asks);

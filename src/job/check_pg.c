@@ -116,15 +116,19 @@ static void
 pinned(struct checking *k)
 {
 	struct wal_place_server server = { 0 };
+	struct tier *tier[WAL_SOURCE_TIERS];
+	const struct wal_place_archive archive = { k->s->repo, tier,
+		session_source_tiers(k->s, k->source->name, tier, WAL_SOURCE_TIERS) };
 	struct coord *coord = NULL;
 	struct wal_place place;
 	struct err e = { 0 };
 
-	if (!k->stream)
+	if (!k->stream || !k->s->repo)
 		return; /* which is a failure of its own */
 	if (wal_place_server(k->stream, &k->id, &server, &e) == -1 ||
 	    coord_open(k->s->conf->coord_place, &coord, &e) == -1 ||
-	    wal_place_pin(coord, k->source->name, k->source->site, &server, false, &place, &e) == -1)
+	    wal_place_pin(coord, k->source->name, k->source->site, &server,
+		&archive, false, &place, &e) == -1)
 		check_error(k->c, CHECK_FAIL, k->what, &e);
 	else
 		check_add(k->c, CHECK_OK, k->what, NULL,

@@ -3,6 +3,9 @@
  * backup begins until we have it. It is asked for nothing meanwhile: an idle connection has no
  * timeout there, and the WAL of a backup is streamed in a fraction of the backup's time. When the
  * connection breaks, the slot is gone, and what the server still has decides.
+ *
+ * All of it is asked for, also what the tier has: what lies there under the same names may be a
+ * copy's, and a base backup with the WAL of another life cannot be restored.
  */
 #include "job/wal_fetch.h"
 
@@ -32,6 +35,11 @@ struct wal_fetch {
 	uint64_t at; /* where it begins */
 	uint32_t tli;
 	uint64_t stop; /* nothing is needed behind */
+
+	/* what the tier has of the segment it lies in */
+	struct walread *read;
+	struct buf there;
+	uint64_t there_from; /* UINT64_MAX: not asked yet */
 	uint64_t brought;
 };
 
@@ -44,7 +52,9 @@ wal_fetch_open(const struct wal_fetch_options *o, struct wal_fetch **ret, struct
 
 	f->o = *o;
 	f->o.conn.replication = true;
+	f->there_from = UINT64_MAX;
 	buf_init(&f->bytes, PIECE_MAX);
+	buf_init(&f->there, o->segment_size);
 	snprintf(f->slot, sizeof(f->slot), "ffdr_backup_%ld", (long)getpid());
 	if (pg_conn_open(&f->o.conn, &f->conn, e) == -1 ||
 	    pg_slot_create(f->conn, f->slot, true, e) == -1) {
@@ -61,22 +71,23 @@ wal_fetch_free(struct wal_fetch *f)
 	if (!f)
 		return;
 	pg_conn_free(f->conn); /* and with it the slot */
+	walread_free(f->read);
 	buf_done(&f->bytes);
+	buf_done(&f->there);
 	free(f);
 }
 
 /* ---- storing ---- */
 
-/* What was collected becomes a piece on the tier. */
 static int
-store_piece(struct wal_fetch *f, struct err *e)
+put_piece(struct wal_fetch *f, uint64_t from, uint64_t end, struct err *e)
 {
 	struct piece p = {
 		.at = { .place = f->o.place,
 		    .kind = LAYOUT_WAL_PIECE,
 		    .tli = f->tli,
-		    .start = f->at,
-		    .end = f->at + f->bytes.len },
+		    .start = from,
+		    .end = end },
 		.segment_size = f->o.segment_size,
 		.version = (uint32_t)pg_conn_version(f->conn),
 	};
@@ -84,15 +95,68 @@ store_piece(struct wal_fetch *f, struct err *e)
 	struct buf sealed;
 	int rc = -1;
 
-	if (f->bytes.len == 0)
-		return 0;
 	snprintf(p.host, sizeof(p.host), "%s", f->o.host);
 	buf_init(&sealed, STORE_OBJECT_MAX);
-	if (piece_seal(f->o.repo->keys, &p, f->bytes.data, f->bytes.len, &sealed, name, e) == 0 &&
-	    piece_put(f->o.repo->keys, f->o.tier->store, name, &sealed, e) != -1)
+	if (piece_seal(f->o.repo->keys, &p, f->bytes.data + (from - f->at), (size_t)(end - from),
+		&sealed, name, e) == 0 &&
+	    piece_put(f->o.repo->keys, f->o.tier->store, name, &sealed, e) != -1) {
+		f->brought += end - from;
 		rc = 0;
+	}
 	buf_done(&sealed);
-	f->at += f->bytes.len;
+	return rc;
+}
+
+/* What the tier has of the segment that begins there, before anything of ours came. */
+static int
+ask_tier(struct wal_fetch *f, uint64_t segment, struct err *e)
+{
+	uint64_t until;
+
+	if (f->there_from == segment)
+		return 0;
+	if (walread_segment(f->read, f->tli, segment, f->o.segment_size, &f->there, &until, e) == -1)
+		return -1;
+	f->there_from = segment;
+	return 0;
+}
+
+static int
+refuse_other(const struct wal_fetch *f, uint64_t at, struct err *e)
+{
+	char text[LSN_TEXT];
+
+	err_set(e, ERR_REFUSED, "the WAL that '%s' has of %s is not this server's: they differ from %s "
+	    "of timeline %" PRIu32 " on", f->o.tier->name, f->o.place.source, lsn_text(at, text),
+	    f->tli);
+	err_line(e, "because", "the server was set back, or a copy of it pushes its WAL there");
+	return err_line(e, "fix", "turn off archive_command of the copy; then `ffdr backup "
+	    "--new-system %s` begins a new epoch for this server", f->o.place.source);
+}
+
+/*
+ * What was collected becomes a piece, as far as the tier has it not. What it has must be the same:
+ * a copy of the server has our system id and timeline, and other bytes.
+ */
+static int
+store_piece(struct wal_fetch *f, struct err *e)
+{
+	const uint64_t end = f->at + f->bytes.len, segment = lsn_segment(f->at, f->o.segment_size);
+	uint64_t from = f->at, known;
+	int rc;
+
+	if (f->bytes.len == 0)
+		return 0;
+	rc = ask_tier(f, segment, e);
+	known = segment + f->there.len;
+	while (rc == 0 && from < end && from < known) {
+		if (f->bytes.data[from - f->at] != f->there.data[from - segment])
+			return refuse_other(f, from, e);
+		from++;
+	}
+	if (rc == 0 && from < end)
+		rc = put_piece(f, from, end, e);
+	f->at = end;
 	buf_reset(&f->bytes);
 	return rc;
 }
@@ -105,7 +169,6 @@ collect(void *arg, uint64_t lsn, const uint8_t *data, size_t n, uint64_t server_
 
 	(void)lsn;
 	(void)server_end;
-	f->brought += n;
 	while (n > 0) {
 		uint64_t here = f->at + f->bytes.len;
 		uint64_t room = lsn_segment(here, f->o.segment_size) + f->o.segment_size - here;
@@ -194,31 +257,27 @@ receive(struct wal_fetch *f, bool last, struct pg_stream_end *end, struct err *e
 	return rc == -1 ? -1 : more == 0;
 }
 
-/* From the first byte the tier lacks, along the timelines. */
+/* From the segment it starts in, along the timelines. */
 static int
-bring(struct wal_fetch *f, struct walread *r, const struct wal_prove_range *range, struct err *e)
+bring(struct wal_fetch *f, const struct wal_prove_range *range, struct err *e)
 {
-	uint64_t from = lsn_segment(range->start, f->o.segment_size), have;
 	struct pg_stream_end end;
 	int rc;
 
-	for (f->tli = range->start_tli;; from = lsn_segment(end.next_lsn, f->o.segment_size)) {
+	f->at = lsn_segment(range->start, f->o.segment_size);
+	for (f->tli = range->start_tli;; f->tli = end.next_tli) {
 		const bool last = f->tli == range->stop_tli;
 
-		if (store_history(f, f->tli, e) == -1 ||
-		    walread_frontier(r, f->o.tier, f->tli, from, &have, e) == -1)
+		f->there_from = UINT64_MAX;
+		if (store_history(f, f->tli, e) == -1)
 			return -1;
-		if (last && have >= range->stop)
-			return 0;
-		/* Streams begin at a segment; what comes twice is the same. */
-		f->at = lsn_segment(have, f->o.segment_size);
 		rc = receive(f, last, &end, e);
 		if (rc != 1)
 			return rc;
 		if (last || end.next_tli > range->stop_tli)
 			return err_set(e, ERR_REFUSED,
 			    "timeline %" PRIu32 " ended before the backup's last WAL", f->tli);
-		f->tli = end.next_tli;
+		f->at = lsn_segment(end.next_lsn, f->o.segment_size);
 	}
 }
 
@@ -232,15 +291,13 @@ wal_fetch_bring(
 	const struct walread_options ro = {
 		.repo = f->o.repo, .tier = only, .tiers = 1, .place = f->o.place
 	};
-	struct walread *r = NULL;
 	int rc = -1;
 
 	f->stop = range->stop;
 	f->o.watch->progress(f->o.watch->arg, "bringing WAL", 0, 0);
-	if (walread_new(&ro, &r, e) == 0 && bring(f, r, range, e) == 0 &&
+	if (walread_new(&ro, &f->read, e) == 0 && bring(f, range, e) == 0 &&
 	    wal_prove(f->o.repo, f->o.tier, &f->o.place, f->o.segment_size, range, e) == 0)
 		rc = 0;
-	walread_free(r);
 	if (brought)
 		*brought = f->brought;
 	return rc == -1 ? err_in(e, "the WAL of the backup") : 0;

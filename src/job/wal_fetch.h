@@ -33,9 +33,10 @@ int wal_fetch_open(const struct wal_fetch_options *o, struct wal_fetch **ret, st
 void wal_fetch_free(struct wal_fetch *f);
 
 /*
- * What the tier lacks of that range is received and stored, with the history files; then all of it
- * is read back from the tier. *brought (may be NULL): bytes that were received. ERR_REFUSED when
- * the server has removed what is missing.
+ * That range is received, compared with what the tier has of it, and stored as far as that lacks it,
+ * with the history files; then all of it is read back from the tier. *brought (may be NULL): bytes
+ * that were stored. ERR_REFUSED when the server has removed some of it, or the tier has another
+ * server's.
  */
 int wal_fetch_bring(
     struct wal_fetch *f, const struct wal_prove_range *r, uint64_t *brought, struct err *e);

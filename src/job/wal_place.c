@@ -10,10 +10,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/lsn.h"
 #include "coord/active.h"
+#include "repo/walread.h"
 #include "source/pg_stream.h"
 
 #define TRIES 8 /* somebody else may write in between, but not for ever */
@@ -114,11 +116,73 @@ judge(const char *source, const struct wal_place_server *s, const struct active 
 	return s->id.tli == a->tli || s->id.standby;
 }
 
+/* ---- nothing is pinned ---- */
+
+/* The newest epoch of that system on any tier; 0: none has any. -1 when no tier answers. */
+static int
+newest_epoch(const struct wal_place_archive *a, const char *source, uint64_t sysid, uint32_t *ret,
+    struct err *e)
+{
+	size_t answered = 0;
+
+	*ret = 0;
+	for (size_t i = 0; i < a->tiers; i++) {
+		struct walread_places p = { 0 };
+
+		if (a->tier[i]->store && walread_places(a->tier[i], source, &p, e) == 0)
+			answered++;
+		for (size_t k = 0; k < p.count; k++)
+			if (p.place[k].sysid == sysid && p.place[k].epoch > *ret)
+				*ret = p.place[k].epoch;
+		free(p.place);
+	}
+	return answered > 0 ? 0 : -1;
+}
+
+/* What the entry of that epoch must have said, as far as its `from` tells. */
+static int
+recall(const struct wal_place_archive *a, const char *source, const struct wal_place_server *s,
+    uint32_t epoch, struct active *ret, struct err *e)
+{
+	struct wal_place at = { .sysid = s->id.sysid, .epoch = epoch };
+	struct wal_lineage l = { 0 };
+	uint64_t from, to;
+	int rc;
+
+	snprintf(at.source, sizeof(at.source), "%s", source);
+	rc = wal_lineage_load(a->repo, a->tier, a->tiers, &at, &l, e);
+	ret->epoch = epoch;
+	ret->tli = s->id.tli;
+	ret->fork_lsn = rc == 0 && l.levels > 1 ? l.level[1].fork : 0;
+	/* The epoch left a timeline: its server has that behind it, up to there at least. */
+	if (rc == 0 && l.levels > 1 &&
+	    (s->id.tli <= l.level[1].tli ||
+		!pg_history_span(&s->history, l.level[1].tli, &from, &to) ||
+		to < l.level[1].fork)) {
+		ret->tli = l.level[1].tli + 1;
+		rc = refuse_timeline(source, ret, s->id.tli, e);
+	}
+	wal_lineage_done(&l);
+	return rc;
+}
+
+/* The counter of a place that was lost begins anew: up to there its numbers are taken. */
+static int
+raise_to(struct coord *c, uint32_t least, uint32_t *ret, struct err *e)
+{
+	do
+		if (active_epoch_raise(c, ret, e) == -1)
+			return -1;
+	while (*ret < least);
+	return 0;
+}
+
 /* The entry as it is to be: 1 it is so already, 0, -1. */
 static int
 want(struct coord *c, const char *source, const char *site, const struct wal_place_server *s,
-    bool anew, struct active *a, struct err *e)
+    const struct wal_place_archive *archive, bool anew, struct active *a, struct err *e)
 {
+	uint32_t known = 0, number;
 	int got = active_get(c, source, a, e);
 
 	if (got == -1)
@@ -128,22 +192,28 @@ want(struct coord *c, const char *source, const char *site, const struct wal_pla
 		a->tli = got == 0 ? s->id.tli : a->tli;
 		return got;
 	}
+	if (newest_epoch(archive, source, s->id.sysid, &known, e) == -1)
+		return -1;
 	a->sysid = s->id.sysid;
+	snprintf(a->site, sizeof(a->site), "%s", site && *site ? site : "-");
+	if (known > 0 && !anew)
+		return recall(archive, source, s, known, a, e) == -1 ? -1 :
+								       raise_to(c, known, &number, e);
 	a->tli = s->id.tli;
 	a->fork_lsn = 0;
-	snprintf(a->site, sizeof(a->site), "%s", site && *site ? site : "-");
-	return active_epoch_raise(c, &a->epoch, e);
+	return raise_to(c, (got == 1 && a->epoch > known ? a->epoch : known) + 1, &a->epoch, e);
 }
 
 int
 wal_place_pin(struct coord *c, const char *source, const char *site,
-    const struct wal_place_server *server, bool anew, struct wal_place *ret, struct err *e)
+    const struct wal_place_server *server, const struct wal_place_archive *archive, bool anew,
+    struct wal_place *ret, struct err *e)
 {
 	struct active a;
 	int set = 0;
 
 	for (int i = 0; i < TRIES && set == 0; i++) {
-		set = want(c, source, site, server, anew, &a, e);
+		set = want(c, source, site, server, archive, anew, &a, e);
 		if (set == 0)
 			set = active_set(c, source, &a, e);
 	}

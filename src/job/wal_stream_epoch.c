@@ -134,12 +134,14 @@ leave(struct stream *s, uint32_t epoch)
 int
 wal_stream_epoch(struct stream *s, const struct pg_identity *id, struct err *e)
 {
+	const struct wal_place_archive archive = { s->repo, s->o->tier, s->o->tiers };
 	struct wal_place_server server = { 0 };
 	struct wal_place place;
 	int rc = wal_place_server(s->conn, id, &server, e);
 
 	if (rc == 0)
-		rc = wal_place_pin(s->o->coord, s->o->source, s->o->site, &server, false, &place, e);
+		rc = wal_place_pin(
+		    s->o->coord, s->o->source, s->o->site, &server, &archive, false, &place, e);
 	wal_place_server_done(&server);
 	if (rc == -1)
 		return -1;

@@ -111,3 +111,48 @@ def test_what_a_tier_lacks_of_the_epoch_before_reaches_it_later(servers, moving)
     eventually(lambda: moving.frontier("regional", 2, epoch) >= new_end, 60, what="the new epoch\n" + moving.stream_log()[-2000:])
     eventually(lambda: "the tiers have all of epoch 1" in moving.stream_log(), 60, what="the end of it\n" + moving.stream_log()[-2000:])
 
+
+
+def test_a_server_that_was_set_back_is_no_source_until_somebody_says_so(servers, moving):
+    """Its disk was: the archive has WAL of another life under the same names, and a backup with that could never be restored."""
+    server = moving.server
+    server.stop()
+    shutil.copytree(server.data, server.data + ".old", symlinks=True)
+    server.start()
+    moving.line.reset()
+    server.sql("CREATE TABLE one AS SELECT i, md5(i::text) t FROM generate_series(1, 50000) i")
+    shipped(moving)
+    server.stop()
+    shutil.rmtree(server.data)
+    os.rename(server.data + ".old", server.data)
+    server.own()
+    server.start()
+    moving.line.target = ("127.0.0.1", server.port)
+    server.sql("CREATE TABLE two AS SELECT 2 AS n")
+    got = moving.run("backup", "pg.pay", status=REFUSED)
+    assert "is not this server's" in got.err and "--new-system" in got.err, got
+    base = moving.backup("--new-system", status=None)
+    readable(moving)
+    restore(moving, what=base)
+    assert boot(servers, moving).value("SELECT n FROM two") == 2
+
+
+def test_a_coordination_place_that_was_lost_opens_no_old_epoch_again(servers, moving):
+    other, epoch = adopted(servers, moving)
+    end = written(other, 55555)
+    eventually(lambda: moving.frontier("regional", 2, epoch) >= end, what="WAL of the new epoch\n" + moving.stream_log()[-2000:])
+    for child in moving.services:
+        moving.end(child, status=None)
+    moving.services.clear()
+    shutil.rmtree(moving.path("state", "coord"))
+    # The old one is refused also by who remembers nothing.
+    moving.line.target = ("127.0.0.1", moving.server.port)
+    got = moving.run("backup", "pg.pay", status=REFUSED)
+    assert "epoch %d" % epoch in got.err, got
+    moving.line.target = ("127.0.0.1", other.port)
+    moving.stream()
+    end = written(other, 66666)
+    eventually(lambda: moving.frontier("regional", 2, epoch) >= end, what="WAL of the same epoch\n" + moving.stream_log()[-2000:])
+    assert not moving.pieces("regional", 2, 1)
+    restore(moving, "--adopt", to="third", status=None)
+    assert len(set(os.listdir(os.path.dirname(moving.tier("regional", "wal", "pg.pay", "x"))))) == 1
