@@ -37,6 +37,7 @@
 #include "storage-backends/fs_walk.h"
 
 #define ASIDE "bad"
+#define TMP_BYTES 12 /* random ones, of which the name of a file in tmp/ is made */
 /* Older than any put can be under way: its writer is dead. */
 #define TMP_DEAD_NS (7 * 24 * 3600 * CLOCK_S)
 /* A file system that keeps times no finer (FAT) has the clock of this host all the same. */
@@ -142,6 +143,13 @@ fs_open(const struct store_options *o, struct store **ret, struct err *e)
 	return 0;
 }
 
+/* As tmp_create() makes them. The directory may be somebody else's, who had one of the name. */
+static bool
+is_tmp_name(const char *name)
+{
+	return strspn(name, "0123456789abcdef") == 2 * TMP_BYTES && name[2 * TMP_BYTES] == '\0';
+}
+
 /* Makes tmp/ and removes what dead writers left there. A failure to remove harms nobody. */
 static int
 tmp_make(struct fs *fs, struct err *e)
@@ -155,10 +163,15 @@ tmp_make(struct fs *fs, struct err *e)
 	if (file_make_dirs(fs->root, FS_TMP, fs->mode & 07777, e) == -1)
 		return -1;
 	dir = fs_walk_open(fs->root, FS_TMP);
+	if (dir == NULL && errno == ENOTDIR) {
+		err_set(e, ERR_REFUSED, "'%s/" FS_TMP "' is a link or a file, expected a directory",
+		    fs->path);
+		return err_line(e, "fix", "move it away: ffdr keeps unfinished objects there");
+	}
 	if (dir == NULL)
 		return err_sys(e, "read '%s/" FS_TMP "'", fs->path);
 	while ((d = readdir(dir)) != NULL)
-		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		if (is_tmp_name(d->d_name) && fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISREG(st.st_mode) && fs_walk_time(&st) < clock_real_ns() - TMP_DEAD_NS)
 			unlinkat(dirfd(dir), d->d_name, 0);
 	closedir(dir);
@@ -222,7 +235,7 @@ parent_make(const struct fs *fs, const char *name, char **ret, struct err *e)
 static int
 tmp_create(struct fs *fs, char **ret, struct err *e)
 {
-	uint8_t bytes[12];
+	uint8_t bytes[TMP_BYTES];
 	char hex[TEXT_HEX(sizeof(bytes))];
 	int fd;
 

@@ -23,9 +23,14 @@
 DIR *
 fs_walk_open(int root, const char *path)
 {
-	int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Only a directory of objects right below the root may be a link; a slash behind would follow
+	 * any. */
+	char *plain = xstrndup(path, strlen(path) - (path[strlen(path) - 1] == '/'));
+	bool first = strchr(plain, '/') == NULL && strcmp(plain, FS_TMP) != 0;
+	int fd = openat(root, plain, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (first ? 0 : O_NOFOLLOW));
 	DIR *dir;
 
+	free(plain);
 	if (fd == -1)
 		return NULL;
 	dir = fdopendir(fd);
@@ -90,6 +95,26 @@ entry_path(DIR *dir, const char *below, const struct dirent *d)
 	return xasprintf("%s%s%s", below, d->d_name, is_dir ? "/" : "");
 }
 
+/*
+ * A link right below the root stands for a disk. When it leads nowhere that is not mounted, and an
+ * empty listing would say that all of it is gone.
+ */
+static int
+refuse_dangling(const struct fs_walk *w, DIR *dir, const struct dirent *d, struct err *e)
+{
+	char *level = xasprintf("%s/", d->d_name);
+	bool asked = wanted(w, level, true);
+	struct stat st;
+
+	free(level);
+	if (!asked || (d->d_type != DT_LNK && d->d_type != DT_UNKNOWN) ||
+	    fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISLNK(st.st_mode) ||
+	    fstatat(dirfd(dir), d->d_name, &st, 0) == 0)
+		return 0;
+	err_set(e, ERR_REMOTE, "'%s/%s' is a link that leads nowhere", w->path, d->d_name);
+	return err_line(e, "fix", "mount what belongs there");
+}
+
 static bool
 is_level(const char *path)
 {
@@ -106,9 +131,12 @@ level_read(const struct fs_walk *w, const char *below, struct level *l, struct e
 
 	if (dir == NULL)
 		return errno == ENOENT ? 0 : err_sys(e, "list '%s/%s'", w->path, below);
-	while ((errno = 0, d = readdir(dir)) != NULL) {
-		char *path = entry_path(dir, below, d);
+	while (rc == 0 && (errno = 0, d = readdir(dir)) != NULL) {
+		char *path;
 
+		if (below[0] == '\0')
+			rc = refuse_dangling(w, dir, d, e);
+		path = entry_path(dir, below, d);
 		if (path == NULL || !wanted(w, path, is_level(path))) {
 			free(path);
 			continue;
@@ -116,7 +144,7 @@ level_read(const struct fs_walk *w, const char *below, struct level *l, struct e
 		l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
 		l->name[l->count++] = path;
 	}
-	if (errno != 0)
+	if (rc == 0 && errno != 0)
 		rc = err_sys(e, "list '%s/%s'", w->path, below);
 	closedir(dir);
 	if (l->count > 1)

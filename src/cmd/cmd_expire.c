@@ -221,7 +221,7 @@ const struct command cmd_expire_expire = {
 struct gc_opts {
 	struct common_options common;
 	const char *tier;
-	bool dry_run, clock_is_right;
+	bool dry_run, clock_is_right, empty_is_right;
 };
 static const struct opt gc_table[] = {
 	{ "dry-run", 'n', OPT_FLAG, offsetof(struct gc_opts, dry_run), NULL,
@@ -229,6 +229,8 @@ static const struct opt gc_table[] = {
 	{ "tier", 0, OPT_STRING, offsetof(struct gc_opts, tier), "TIER", "only on this tier" },
 	{ "yes-the-clock-is-right", 0, OPT_FLAG, offsetof(struct gc_opts, clock_is_right), NULL,
 	    "this host's clock was set, and is right now" },
+	{ "yes-nothing-is-kept", 0, OPT_FLAG, offsetof(struct gc_opts, empty_is_right), NULL,
+	    "a tier with packs and not one snapshot is no accident" },
 	{ 0 },
 };
 
@@ -288,6 +290,7 @@ gc_command(const struct command_call *call, struct err *e)
 	const struct gc_opts *o = call->options;
 	struct gc_choice choice = {
 		.dry_run = o->dry_run, .clock_is_right = o->clock_is_right,
+		.empty_is_right = o->empty_is_right,
 	};
 	struct gc_summary report = { 0 };
 	struct session s = { 0 };
@@ -321,7 +324,9 @@ const struct command cmd_expire_gc = {
 		"it on that tier, because nobody knows what it names: repair it, or give it up by "
 		"`ffdr expire --discard`. What `ffdr verify --repair` set aside below bad/ goes after a "
 		"month, when a good object is in its place or no snapshot there needs it. As "
-		"`ffdr expire` it refuses when this host's clock was set since the last run.",
+		"`ffdr expire` it refuses when this host's clock was set since the last run, and on a "
+		"tier whose newest snapshot, as this host remembers it, is gone, or that has packs and "
+		"not one snapshot: what named them may only be out of sight.",
 	.examples = "ffdr gc --dry-run    # what would that free?\n"
 		    "ffdr gc              # after `ffdr expire`, daily",
 	.options = gc_table,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/recall.h"
 #include "repo/wall.h"
 
 static bool
@@ -34,12 +35,23 @@ tell(const struct watch *w, const struct gc_part *part)
 	free(text);
 }
 
+/* A snapshot that is gone may have named what is garbage now: it is to be found first. */
+static void
+refuse_missing(void *arg, struct tier *t, const struct newest_missing *m)
+{
+	struct err *e = arg;
+
+	if (e->kind == ERR_NONE)
+		err_set(e, ERR_REFUSED, "nothing is collected on '%s': %s %s", t->name, m->id, m->why.text);
+}
+
 int
 gc_run(struct session *s, const struct gc_choice *o, const struct watch *w,
     struct gc_summary *ret, struct err *e)
 {
 	struct watch asked = *w;
-	const struct gc_options go = { .dry_run = o->dry_run, .interrupted = stop, .arg = &asked };
+	const struct gc_options go = { .dry_run = o->dry_run,
+		.empty_is_right = o->empty_is_right, .interrupted = stop, .arg = &asked };
 	int rc = 0;
 
 	memset(ret, 0, sizeof(*ret));
@@ -55,9 +67,10 @@ gc_run(struct session *s, const struct gc_choice *o, const struct watch *w,
 			continue;
 		ret->count++;
 		part->tier = t->name;
+		recall_each(s, t, NULL, w, refuse_missing, &part->failed);
 		if (t->store == NULL)
 			part->failed = t->why;
-		else
+		else if (part->failed.kind == ERR_NONE)
 			rc = gc_collect(s->repo, t, &go, &part->gc, &part->failed);
 		part->away = t->store == NULL || part->failed.kind == ERR_REMOTE;
 		ret->away += part->away;

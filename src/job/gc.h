@@ -10,6 +10,7 @@ struct gc_choice {
 	struct tier *tier; /* NULL: all that answer */
 	bool dry_run;
 	bool clock_is_right; /* says a person, whatever this host remembers of it */
+	bool empty_is_right; /* likewise: packs without a snapshot may go */
 };
 struct gc_part {
 	const char *tier; /* name, borrowed from the session */

@@ -320,6 +320,24 @@ refuse_held(const struct collection *c, struct err *e)
 	return err_line(e, "fix", "release the hold of '*' once its reason is gone");
 }
 
+/*
+ * Where not one manifest is to be seen, all is garbage: but a tier whose snap/ is not there (moved,
+ * not mounted, deleted by hand, or not yet there while somebody copies the tier) looks the same.
+ */
+static int
+refuse_empty(const struct collection *c, struct err *e)
+{
+	const struct gc_report *rep = c->report;
+
+	if (rep->snapshots > 0 || rep->packs == rep->young + rep->referenced || c->o->empty_is_right)
+		return 0;
+	err_set(e, ERR_REFUSED, "'%s' has %zu packs and not one snapshot: nothing is collected there",
+	    c->t->name, rep->packs);
+	err_line(e, "fix", "bring snap/ back, or let the next backup or copy come first");
+	return err_line(e, "or", "where all snapshots were let go of: `ffdr gc --tier %s "
+	    "--yes-nothing-is-kept`", c->t->name);
+}
+
 int
 gc_collect(struct repo *r, struct tier *t, const struct gc_options *o, struct gc_report *ret,
     struct err *e)
@@ -344,7 +362,7 @@ gc_collect(struct repo *r, struct tier *t, const struct gc_options *o, struct gc
 		goto out;
 	if (store_list(t->store, "pack/", NULL, pack_seen, &c, e) == -1)
 		goto out;
-	if (sweep(&c, e) == -1 || settle_lists(&c, e) == -1 || sweep_aside(&c, e) == -1)
+	if (refuse_empty(&c, e) == -1 || sweep(&c, e) == -1 || settle_lists(&c, e) == -1 || sweep_aside(&c, e) == -1)
 		goto out;
 	rc = 0;
 out:

@@ -22,12 +22,13 @@ struct gc_options {
 	int64_t longest_ns;  /* W; 0: LAYOUT_W_NS */
 	int64_t rest_ns;     /* between tombstone and deletion; 0: a day */
 	bool dry_run;	     /* counts what would be done and writes nothing */
+	bool empty_is_right; /* a tier of packs without a snapshot is no accident, says a person */
 	bool (*interrupted)(void *arg); /* asked between objects; may be NULL */
 	void *arg;
 };
 /*
- * -1: ERR_CORRUPT (ERR_KEY, ERR_UNSUPPORTED) when a manifest cannot be read, ERR_REFUSED for clocks
- * or a hold on the tier, ERR_CANCELLED, or what the store says. Packs are only deleted after
+ * -1: ERR_CORRUPT (ERR_KEY, ERR_UNSUPPORTED) when a manifest cannot be read, ERR_REFUSED for clocks,
+ * a hold on the tier, or packs where no snapshot is, ERR_CANCELLED, or what the store says. Packs are only deleted after
  * everything was read; what was done until then is in *ret in any case.
  */
 int gc_collect(struct repo *r, struct tier *t, const struct gc_options *o, struct gc_report *ret,

@@ -372,16 +372,59 @@ static void
 the_first_put_removes_what_dead_writers_left_and_nothing_younger(void **state)
 {
 	(void)state;
-	litter("tmp/dead");
-	litter("tmp/slow");
-	set_age("tmp/dead", 8 * 24 * 3600 * CLOCK_S);
-	set_age("tmp/slow", 6 * 24 * 3600 * CLOCK_S);
+	litter("tmp/0123456789abcdef01234567");
+	litter("tmp/0123456789abcdef01234568");
+	set_age("tmp/0123456789abcdef01234567", 8 * 24 * 3600 * CLOCK_S);
+	set_age("tmp/0123456789abcdef01234568", 6 * 24 * 3600 * CLOCK_S);
 	assert_int_equal(listed(""), 0);
 	assert_int_equal(entries("tmp"), 2);
 	put("a");
 	assert_int_equal(entries("tmp"), 1);
 	put("b");
 	assert_int_equal(entries("tmp"), 1);
+}
+
+/* A disk that is in use already may have a directory of that name. */
+static void
+what_others_keep_in_tmp_stays_and_a_link_there_is_refused(void **state)
+{
+	char *tmp = scratch_path(dir, "tmp"), *elsewhere = scratch_path(dir, "elsewhere");
+
+	(void)state;
+	litter("tmp/thesis.tex");
+	litter("tmp/0123456789abcdef0123456");
+	set_age("tmp/thesis.tex", 40 * 24 * 3600 * CLOCK_S);
+	set_age("tmp/0123456789abcdef0123456", 40 * 24 * 3600 * CLOCK_S);
+	put("a");
+	assert_int_equal(entries("tmp"), 2);
+	store_close(store);
+	assert_int_equal(rename(tmp, elsewhere), 0);
+	litter("elsewhere/0123456789abcdef01234567");
+	set_age("elsewhere/0123456789abcdef01234567", 40 * 24 * 3600 * CLOCK_S);
+	assert_int_equal(symlink(elsewhere, tmp), 0);
+	assert_int_equal(store_open(&(struct store_options){ .url = url }, &store, &e), 0);
+	assert_int_equal(store_put(store, "b", "x", 1, STORE_NEW, &e), -1);
+	assert_int_equal(e.kind, ERR_REFUSED);
+	assert_int_equal(entries("elsewhere"), 3);
+	free(tmp);
+	free(elsewhere);
+}
+
+/* An empty listing would make garbage of everything. */
+static void
+a_link_below_the_root_that_leads_nowhere_is_no_empty_listing(void **state)
+{
+	char *snap = scratch_path(dir, "snap");
+	size_t n = 0;
+
+	(void)state;
+	put("pack/00/a");
+	assert_int_equal(symlink("/not/mounted", snap), 0);
+	assert_int_equal(listed("pack/"), 1);
+	/* Without the patience of store_list(). */
+	assert_int_equal(store->ops->list(store, "snap/", NULL, count_name, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+	free(snap);
 }
 
 static void
@@ -546,6 +589,8 @@ main(void)
 		TEST(right_below_the_root_a_link_may_lead_to_another_disk),
 		TEST(where_files_lie_on_a_server_its_clock_counts),
 		TEST(the_first_put_removes_what_dead_writers_left_and_nothing_younger),
+		TEST(what_others_keep_in_tmp_stays_and_a_link_there_is_refused),
+		TEST(a_link_below_the_root_that_leads_nowhere_is_no_empty_listing),
 		TEST(a_put_leaves_nothing_in_tmp_whatever_it_answers),
 		TEST(objects_are_read_only_and_permissions_follow_the_root),
 		TEST(times_follow_the_clock_of_the_program),

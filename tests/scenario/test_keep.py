@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import pytest
 
@@ -135,10 +136,30 @@ def test_gc_leaves_a_running_backup_alone(site):
     site.backup()
     for name in site.objects("local", "snap/"):
         os.unlink(site.tier("local", name))
+    shutil.rmtree(site.path("state", "newest"))
     packs = site.objects("local", "pack/")
     site.run("gc")
     site.run("gc")
     assert site.objects("local", "pack/") == packs
+
+
+def test_gc_takes_nothing_where_snapshots_are_out_of_sight(site, fault_points):
+    """snap/ was moved away, or has not come yet: what it names looks like garbage and is all there is."""
+    site.backup()
+    before = site.scan()
+    packs = site.objects("local", "pack/")
+    os.rename(site.tier("local", "snap"), site.path("snap"))
+    for days in (3, 5):
+        got = site.run("gc", "--tier", "local", status=REFUSED, env=later(days))
+        assert re.search(r"nothing is collected on 'local'.*was the newest.*gone", got.err, re.S), got
+    # A host that remembers nothing of it.
+    shutil.rmtree(site.path("state", "newest"))
+    for days in (7, 9):
+        got = site.run("gc", "--tier", "local", status=REFUSED, env=later(days))
+        assert "not one snapshot" in got.err and "--yes-nothing-is-kept" in got.err, got
+    assert site.objects("local", "pack/") == packs
+    os.rename(site.path("snap"), site.tier("local", "snap"))
+    site.assert_restores(before)
 
 
 def test_gc_stops_at_an_unreadable_manifest(site, fault_points):

@@ -181,7 +181,8 @@ expire(struct host *h)
 static void
 collect(struct host *h)
 {
-	struct gc_options o = { 0 };
+	/* Without that brake there is more to go wrong. */
+	struct gc_options o = { .empty_is_right = true };
 	struct gc_report g;
 	struct err e = { 0 };
 

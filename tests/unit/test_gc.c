@@ -39,10 +39,11 @@ end(void **state)
 	return 0;
 }
 
+/* Most cases need no snapshot for what they are about. */
 static int
 collect(void)
 {
-	const struct gc_options o = { 0 };
+	const struct gc_options o = { .empty_is_right = true };
 
 	err_clear(&e);
 	return gc_collect(k.repo, &k.tier[0], &o, &rep, &e);
@@ -99,6 +100,25 @@ garbage_goes_in_the_second_run_a_day_after_the_first(void **state)
 	vclock_pass(DAY);
 	collect_well();
 	assert_int_equal(snapkit_count(&k, 0, "gc/"), 0);
+}
+
+static void
+packs_without_a_snapshot_go_only_when_somebody_says_so(void **state)
+{
+	const struct gc_options o = { 0 };
+
+	(void)state;
+	snapkit_put_pack(&k, 0, 3);
+	/* Of a first backup that has not committed yet. */
+	assert_int_equal(gc_collect(k.repo, &k.tier[0], &o, &rep, &e), 0);
+	vclock_pass(26 * HOUR);
+	assert_int_equal(gc_collect(k.repo, &k.tier[0], &o, &rep, &e), -1);
+	assert_int_equal(e.kind, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "not one snapshot"));
+	assert_int_equal(snapkit_count(&k, 0, "gc/"), 0);
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1 } }, snap);
+	assert_int_equal(gc_collect(k.repo, &k.tier[0], &o, &rep, &e), 0);
+	assert_int_equal(rep.candidates, 1);
 }
 
 static void
@@ -239,7 +259,7 @@ a_damaged_list_condemns_nothing_and_goes(void **state)
 static void
 a_dry_run_counts_and_changes_nothing(void **state)
 {
-	const struct gc_options o = { .dry_run = true };
+	const struct gc_options o = { .dry_run = true, .empty_is_right = true };
 	size_t before;
 
 	(void)state;
@@ -451,7 +471,7 @@ a_bad_manifest_or_key_goes_when_a_good_one_is_in_its_place(void **state)
 static void
 a_dry_run_counts_what_was_set_aside_and_leaves_it(void **state)
 {
-	const struct gc_options o = { .dry_run = true };
+	const struct gc_options o = { .dry_run = true, .empty_is_right = true };
 
 	(void)state;
 	put_aside("snap/vol.test/20200101T000000Z-00000000");
@@ -470,6 +490,7 @@ main(void)
 		cmocka_unit_test(packs_are_judged_by_reference_then_age_then_lists),
 		cmocka_unit_test(a_set_of_packs_holds_what_was_added_and_nothing_else),
 		CASE(garbage_goes_in_the_second_run_a_day_after_the_first),
+		CASE(packs_without_a_snapshot_go_only_when_somebody_says_so),
 		CASE(what_is_named_again_is_spared),
 		CASE(a_copy_under_way_is_a_reference_for_seven_days),
 		CASE(a_manifest_that_cannot_be_read_stops_everything_and_says_the_way_out),
