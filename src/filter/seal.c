@@ -7,8 +7,10 @@
 #include "filter/seal.h"
 
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -100,4 +102,45 @@ seal_open(struct seal *s, uint64_t offset, const void *aad, size_t aadlen, const
 	crypt_why();
 	return err_set(e, ERR_CORRUPT, "frame at %llu does not open: bytes or key are not the ones "
 	    "it was sealed with", (unsigned long long)offset);
+}
+
+/* ---- sums ---- */
+
+struct seal_sum {
+	EVP_MAC *mac;
+	EVP_MAC_CTX *ctx;
+};
+
+struct seal_sum *
+seal_sum_new(const uint8_t key[SEAL_KEY])
+{
+	static uint8_t nonce[NONCE_LEN];
+	struct seal_sum *s = xmalloc(sizeof(*s));
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, (char[]){ "AES-256-GCM" }, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_IV, nonce, NONCE_LEN),
+		OSSL_PARAM_construct_end(),
+	};
+
+	s->mac = EVP_MAC_fetch(NULL, "GMAC", NULL);
+	s->ctx = EVP_MAC_CTX_new(s->mac);
+	crypt_must(s->ctx != NULL && EVP_MAC_init(s->ctx, key, SEAL_KEY, params) == 1, "GMAC");
+	return s;
+}
+
+void
+seal_sum_add(struct seal_sum *s, const void *data, size_t n)
+{
+	crypt_must(n == 0 || EVP_MAC_update(s->ctx, data, n) == 1, "GMAC");
+}
+
+void
+seal_sum_end(struct seal_sum *s, uint8_t out[SEAL_SUM])
+{
+	size_t n = 0;
+
+	crypt_must(EVP_MAC_final(s->ctx, out, &n, SEAL_SUM) == 1 && n == SEAL_SUM, "GMAC");
+	EVP_MAC_CTX_free(s->ctx);
+	EVP_MAC_free(s->mac);
+	free(s);
 }

@@ -28,4 +28,15 @@ void seal_frame(struct seal *s, uint64_t offset, const void *aad, size_t aadlen,
 int seal_open(struct seal *s, uint64_t offset, const void *aad, size_t aadlen, const uint8_t *in,
     size_t n, uint8_t *out, struct err *e);
 
+/*
+ * A keyed sum (GMAC) of many bytes, five times as fast as a hash. Who does not know the key cannot
+ * find two messages of one sum, unless sums are shown: a sum goes into a MAC of another key and
+ * nowhere else.
+ */
+#define SEAL_SUM 16
+struct seal_sum;
+struct seal_sum *seal_sum_new(const uint8_t key[SEAL_KEY]);
+void seal_sum_add(struct seal_sum *s, const void *data, size_t n);
+void seal_sum_end(struct seal_sum *s, uint8_t out[SEAL_SUM]); /* and frees it */
+
 #endif

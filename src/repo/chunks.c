@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/proof.h"
 
 /* A list up to here stands in the manifest: it is read with it, in one request. */
 #define INLINE_MAX (1u << 20)
@@ -57,7 +58,7 @@ chunks_free(struct chunks *c)
 static int
 place(struct chunks *c, struct manifest_chunk *m, const uint8_t *text, struct err *e)
 {
-	const struct packer_grain new = {
+	struct packer_grain new = {
 	    .kind = FRAME_LIST, .bytes = text, .len = m->len, .id = m->id};
 	const struct manifest_chunk *same;
 
@@ -67,6 +68,7 @@ place(struct chunks *c, struct manifest_chunk *m, const uint8_t *text, struct er
 		m->ref = same->ref;
 		return 0;
 	}
+	new.sum = proof_grain(m->id, text, m->len);
 	return packer_place(c->maps, &new, &m->ref, e);
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "repo/map.h"
+#include "repo/proof.h"
 
 static const uint8_t zero_id[GRAIN_ID_LEN];
 
@@ -204,7 +205,7 @@ static int
 store(struct contents *c, const struct cut_grain *g, struct entry_ref *ref, struct err *e)
 {
 	const struct packer_grain new = {
-	    .kind = FRAME_DATA, .bytes = g->data, .len = g->len, .id = g->id};
+	    .kind = FRAME_DATA, .bytes = g->data, .len = g->len, .id = g->id, .sum = g->sum};
 
 	c->sums.fresh += g->len;
 	return packer_place(c->o.data, &new, ref, e);
@@ -407,6 +408,7 @@ place_map(struct contents *c, struct entry_ref *ref, struct err *e)
 	new = (struct packer_grain){
 	    .kind = FRAME_MAP, .bytes = c->encoded.data, .len = c->encoded.len, .id = id};
 	digest_id(c->o.key, new.bytes, new.len, id);
+	new.sum = proof_grain(id, new.bytes, new.len);
 	if (packer_place(c->o.maps, &new, ref, e) == -1)
 		return -1;
 	/*

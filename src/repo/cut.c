@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "filter/pool.h"
+#include "repo/proof.h"
 
 /* 1 MiB: eight grains, half a millisecond of hashing; small against the caches of a core. */
 #define SLAB (1u << 20)
@@ -29,12 +30,18 @@
 
 enum piece_kind { PIECE_GRAIN, PIECE_ZEROS, PIECE_STRETCH, PIECE_END };
 
+/* What a worker finds out about a grain. */
+struct found {
+	uint8_t id[GRAIN_ID_LEN];
+	uint32_t sum;
+};
+
 struct piece {
 	enum piece_kind kind;
 	void *entry;
 	uint32_t off, len;
 	uint64_t zeros;
-	uint8_t id[GRAIN_ID_LEN];
+	struct found found;
 	unsigned stretch; /* which of its slab */
 };
 
@@ -43,7 +50,7 @@ struct stretch {
 	struct cut_loader by;
 	uint64_t at; /* in the entry */
 	size_t grain_size;
-	size_t first_id; /* of its grains, in the slab's */
+	size_t first; /* of its grains, in the slab's */
 	size_t bytes, have;
 	struct err *err; /* why it could not be loaded; NULL */
 };
@@ -56,8 +63,8 @@ struct slab {
 	size_t pieces;
 	struct stretch stretch[SLAB_STRETCHES];
 	unsigned stretches;
-	uint8_t (*id)[GRAIN_ID_LEN]; /* of what is loaded */
-	size_t ids, id_room;
+	struct found *found; /* of what is loaded */
+	size_t founds, found_room;
 };
 
 struct cut {
@@ -88,12 +95,13 @@ is_zero(const uint8_t *p, size_t n)
 /* ---- in workers ---- */
 
 static void
-hash_grain(const struct slab *s, const uint8_t *data, size_t n, uint8_t id[GRAIN_ID_LEN])
+hash_grain(const struct slab *s, const uint8_t *data, size_t n, struct found *ret)
 {
+	*ret = (struct found){0};
 	if (is_zero(data, n))
-		memset(id, 0, GRAIN_ID_LEN);
-	else
-		digest_id(s->key, data, n, id);
+		return;
+	digest_id(s->key, data, n, ret->id);
+	ret->sum = proof_grain(ret->id, data, n);
 }
 
 /* Fills the room of the stretch: how many bytes of it count, or -1. */
@@ -127,10 +135,10 @@ load_stretch(struct slab *s, const struct piece *p)
 		return;
 	}
 	t->have = (size_t)have;
-	for (size_t off = 0, i = t->first_id; off < t->have; off += t->grain_size, i++) {
+	for (size_t off = 0, i = t->first; off < t->have; off += t->grain_size, i++) {
 		size_t n = t->have - off < t->grain_size ? t->have - off : t->grain_size;
 
-		hash_grain(s, data + off, n, s->id[i]);
+		hash_grain(s, data + off, n, &s->found[i]);
 	}
 }
 
@@ -143,7 +151,7 @@ work_slab(void *task)
 		struct piece *p = &s->piece[i];
 
 		if (p->kind == PIECE_GRAIN)
-			hash_grain(s, s->data + p->off, p->len, p->id);
+			hash_grain(s, s->data + p->off, p->len, &p->found);
 		else if (p->kind == PIECE_STRETCH)
 			load_stretch(s, p);
 	}
@@ -172,7 +180,7 @@ slab_free(struct slab *s)
 		return;
 	for (unsigned i = 0; i < s->stretches; i++)
 		free(s->stretch[i].err);
-	free(s->id);
+	free(s->found);
 	free(s->data);
 	free(s);
 }
@@ -183,7 +191,7 @@ slab_reset(struct slab *s)
 {
 	for (unsigned i = 0; i < s->stretches; i++)
 		free(s->stretch[i].err);
-	s->used = s->pieces = s->ids = 0;
+	s->used = s->pieces = s->founds = 0;
 	s->stretches = 0;
 }
 
@@ -235,7 +243,7 @@ deliver_stretch(struct cut *c, const struct slab *s, const struct piece *p, stru
 {
 	const struct stretch *t = &s->stretch[p->stretch];
 	struct cut_grain g = {.data = s->data + p->off};
-	size_t i = t->first_id;
+	const struct found *found = s->found + t->first;
 
 	if (t->err) {
 		*e = *t->err;
@@ -243,7 +251,8 @@ deliver_stretch(struct cut *c, const struct slab *s, const struct piece *p, stru
 	}
 	for (size_t left = t->have; left > 0; left -= g.len, g.data += g.len) {
 		g.len = (uint32_t)(left < t->grain_size ? left : t->grain_size);
-		memcpy(g.id, s->id[i++], sizeof(g.id));
+		memcpy(g.id, found->id, sizeof(g.id));
+		g.sum = found++->sum;
 		if (c->target.grain(c->target.arg, p->entry, &g, e) == -1)
 			return -1;
 	}
@@ -271,7 +280,8 @@ deliver(struct cut *c, const struct slab *s, const struct piece *p, struct err *
 		g.zeros = p->zeros;
 	else
 		g.data = s->data + p->off;
-	memcpy(g.id, p->id, sizeof(g.id));
+	memcpy(g.id, p->found.id, sizeof(g.id));
+	g.sum = p->found.sum;
 	return c->target.grain(c->target.arg, p->entry, &g, e);
 }
 
@@ -466,10 +476,10 @@ add_stretch(struct cut *c, size_t n, const struct cut_loader *l)
 	p->stretch = s->stretches++;
 	t = &s->stretch[p->stretch];
 	*t = (struct stretch){
-	    .by = *l, .at = c->at, .grain_size = c->grain_size, .first_id = s->ids};
+	    .by = *l, .at = c->at, .grain_size = c->grain_size, .first = s->founds};
 	s->used += n;
-	s->ids += (n + c->grain_size - 1) / c->grain_size;
-	s->id = mem_grow(s->id, &s->id_room, s->ids + 1, sizeof(*s->id));
+	s->founds += (n + c->grain_size - 1) / c->grain_size;
+	s->found = mem_grow(s->found, &s->found_room, s->founds + 1, sizeof(*s->found));
 	c->at += n;
 }
 

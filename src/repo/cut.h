@@ -19,6 +19,7 @@ struct cut_grain {
 	uint32_t len;
 	uint64_t zeros;
 	uint8_t id[GRAIN_ID_LEN]; /* all zero: the grain is zero */
+	uint32_t sum;		  /* proof_grain() of it, unless it is zero */
 };
 
 /* What was loaded of an entry (cut_load). */

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "filter/digest.h"
+#include "filter/seal.h"
 #include "repo/keyring.h"
 #include "repo/layout.h"
 #include "repo/object_index.h"
@@ -108,6 +109,13 @@ void object_free(struct object *o);
 /* sealed: the frame's bytes (frame->len of them). out gets rawlen bytes. Does not check ids. */
 int object_frame(const struct object *o, size_t frame, const uint8_t *sealed, uint8_t *out,
     struct err *e);
+/*
+ * Only unsealed: codec byte and payload, len - SEAL_TAG bytes of the frame. opener: of this object,
+ * for one thread, made once for many frames; the caller frees it.
+ */
+struct seal *object_opener(const struct object *o);
+int object_payload(const struct object *o, struct seal *opener, size_t frame,
+    const uint8_t *sealed, uint8_t *out, struct err *e);
 /* Recomputes each grain's id of an opened frame. ERR_CORRUPT names the grain. */
 int object_check_ids(const struct object *o, size_t frame, const uint8_t *raw,
     const struct keyring *k, struct err *e);

@@ -18,6 +18,7 @@
 #include "filter/pool.h"
 #include "filter/zip.h"
 #include "repo/layout.h"
+#include "repo/proof.h"
 #include "repo/scrub.h"
 
 /* Packs on their way at once: one is sealed or written while another is read back. */
@@ -30,11 +31,16 @@
 /* Header, index head, the index frame's own codec byte and tag. */
 #define PACK_COST (OBJECT_HEADER + 8 + 17)
 
+/* A frame larger than most (a map, a list) does not keep its memory. */
+#define FRAME_KEPT (4 * LAYOUT_FRAME_MAX)
+
 /* A pack being filled, or on its way. */
 struct pack {
 	struct packer *owner;
 	uint32_t number;
 	struct object_builder built;
+	uint32_t *proof; /* of each frame */
+	size_t proof_room;
 	size_t bound;	  /* what it will be at most */
 	uint16_t frames;  /* promised */
 	size_t out;	  /* of them still being compressed */
@@ -42,6 +48,7 @@ struct pack {
 	struct packer_pack done;
 	bool stored; /* else: why not, in err */
 	struct err err;
+	struct pack *spare; /* the next one */
 };
 
 /* A frame being filled, or compressed. */
@@ -51,8 +58,13 @@ struct frame {
 	int level;
 	struct buf raw, packed;
 	struct object_grain *grain;
-	size_t grains, room;
+	uint32_t *sum; /* of each grain */
+	size_t grains, room, sum_room;
 	size_t bound;
+	struct buf again; /* unpacked */
+	uint32_t proof;
+	struct err err;	     /* it does not unpack to what went in */
+	struct frame *spare; /* the next one */
 };
 
 struct packer {
@@ -60,20 +72,31 @@ struct packer {
 	struct pool *frames, *packs;
 	struct pack *pack;   /* open; NULL */
 	struct frame *frame; /* open; NULL */
+	struct pack *spare_packs; /* empty ones, kept for their memory */
+	struct frame *spare_frames;
 	uint64_t stored_bytes;
 	bool failed;
 	struct err err; /* the first failure */
 };
 
+/* Memory that was used before is there at once; new memory comes from the kernel page by page. */
 static struct pack *
 pack_new(struct packer *p)
 {
-	struct pack *k = xcalloc(1, sizeof(*k));
+	struct pack *k = p->spare_packs;
 
+	if (k) {
+		p->spare_packs = k->spare;
+		object_build_again(&k->built);
+		*k = (struct pack){
+		    .built = k->built, .proof = k->proof, .proof_room = k->proof_room};
+	} else {
+		k = xcalloc(1, sizeof(*k));
+		object_build(&k->built, OBJECT_PACK, STORE_OBJECT_MAX);
+	}
 	k->owner = p;
 	k->number = p->o.next_number(p->o.arg);
 	k->bound = PACK_COST;
-	object_build(&k->built, OBJECT_PACK, STORE_OBJECT_MAX);
 	return k;
 }
 
@@ -83,17 +106,30 @@ pack_free(struct pack *k)
 	if (!k)
 		return;
 	object_build_done(&k->built);
+	free(k->proof);
 	free(k);
 }
 
 static struct frame *
-frame_new(int level)
+frame_new(struct packer *p)
 {
-	struct frame *f = xcalloc(1, sizeof(*f));
+	struct frame *f = p->spare_frames;
 
-	f->level = level;
-	buf_init(&f->raw, OBJECT_RAW_MAX);
-	buf_init(&f->packed, OBJECT_RAW_MAX + 1024);
+	if (f) {
+		p->spare_frames = f->spare;
+		f->spare = NULL;
+		buf_reset(&f->raw);
+		buf_reset(&f->packed);
+		f->grains = 0;
+		err_clear(&f->err);
+	} else {
+		f = xcalloc(1, sizeof(*f));
+		buf_init(&f->raw, OBJECT_RAW_MAX);
+		buf_init(&f->packed, OBJECT_RAW_MAX + 1024);
+		buf_init(&f->again, OBJECT_RAW_MAX);
+		buf_reserve(&f->raw, LAYOUT_FRAME_MAX);
+	}
+	f->level = p->o.level;
 	f->bound = FRAME_COST;
 	return f;
 }
@@ -105,8 +141,21 @@ frame_free(struct frame *f)
 		return;
 	buf_done(&f->raw);
 	buf_done(&f->packed);
+	buf_done(&f->again);
 	free(f->grain);
+	free(f->sum);
 	free(f);
+}
+
+static void
+frame_keep(struct packer *p, struct frame *f)
+{
+	if (f->raw.room > FRAME_KEPT) {
+		frame_free(f);
+		return;
+	}
+	f->spare = p->spare_frames;
+	p->spare_frames = f;
 }
 
 struct packer *
@@ -139,6 +188,14 @@ packer_free(struct packer *p)
 	pool_free(p->packs);
 	frame_free(p->frame);
 	pack_free(p->pack);
+	while ((f = p->spare_frames)) {
+		p->spare_frames = f->spare;
+		frame_free(f);
+	}
+	while ((k = p->spare_packs)) {
+		p->spare_packs = k->spare;
+		pack_free(k);
+	}
 	free(p);
 }
 
@@ -150,12 +207,22 @@ packer_stored_bytes(const struct packer *p)
 
 /* ---- in workers ---- */
 
+/* Nobody has to believe that compression can be undone: it is seen. */
 static void
 compress_frame(void *task)
 {
 	struct frame *f = task;
+	uint8_t *again;
 
 	zip_pack(f->raw.data, f->raw.len, f->level, &f->packed);
+	buf_reset(&f->again);
+	again = buf_reserve(&f->again, f->raw.len);
+	if (proof_unpack(&f->packed, f->raw.len, f->grain, f->sum, f->grains, again, &f->err) == -1) {
+		err_in(&f->err, "a frame that was just compressed");
+		err_line(&f->err, "fix", "test the memory of this host, then run it again");
+		return;
+	}
+	f->proof = proof_frame(f->kind, f->grain, f->grains, f->packed.data, f->packed.len);
 }
 
 /* Seals, puts, reads back. */
@@ -167,6 +234,8 @@ store_pack(void *task)
 	struct object_header header;
 	char name[LAYOUT_NAME];
 
+	if (k->err.kind != ERR_NONE)
+		return;
 	k->done.number = k->number;
 	k->done.grains = (uint32_t)k->built.index.grains;
 	if (object_seal(&k->built, o->keys, NULL, k->done.sha, &k->err) == -1 ||
@@ -180,7 +249,7 @@ store_pack(void *task)
 		&k->err) == -1)
 		return;
 	fault_point("pack.put");
-	if (scrub_pack(o->store, k->done.sha, k->done.size, o->keys, SCRUB_OPENED, &k->err) == -1)
+	if (scrub_written(o->store, k->done.sha, &header, k->proof, o->keys, &k->err) == -1)
 		err_in(&k->err, "reading back what was just written");
 	else
 		k->stored = true;
@@ -204,7 +273,8 @@ take_pack(struct packer *p)
 		p->failed = true;
 		p->err = k->err;
 	}
-	pack_free(k);
+	k->spare = p->spare_packs;
+	p->spare_packs = k;
 	return true;
 }
 
@@ -221,12 +291,17 @@ static void
 take_frame(struct packer *p, struct frame *f)
 {
 	struct pack *k = f->pack;
+	const size_t number = k->built.index.frames;
 
+	if (f->err.kind != ERR_NONE && k->err.kind == ERR_NONE)
+		k->err = f->err;
+	k->proof = mem_grow(k->proof, &k->proof_room, number + 1, sizeof(*k->proof));
+	k->proof[number] = f->proof;
 	object_add(&k->built, f->kind, f->packed.data, f->packed.len, f->raw.len, f->grain,
 	    f->grains);
 	k->bound -= f->bound - (FRAME_COST - 1 + f->packed.len + GRAIN_COST * f->grains);
 	k->out--;
-	frame_free(f);
+	frame_keep(p, f);
 	if (k->out == 0 && k->closed)
 		send_pack(p, k);
 }
@@ -282,7 +357,7 @@ make_room(struct packer *p, const struct packer_grain *g)
 	if (!p->pack)
 		p->pack = pack_new(p);
 	if (!p->frame) {
-		p->frame = frame_new(p->o.level);
+		p->frame = frame_new(p);
 		p->frame->pack = p->pack;
 		p->frame->kind = g->kind;
 		p->pack->frames++;
@@ -311,7 +386,9 @@ packer_place(struct packer *p, const struct packer_grain *g, struct entry_ref *r
 	f = p->frame;
 	memcpy(row.id, g->id, GRAIN_ID_LEN);
 	f->grain = mem_grow(f->grain, &f->room, f->grains + 1, sizeof(row));
+	f->sum = mem_grow(f->sum, &f->sum_room, f->grains + 1, sizeof(*f->sum));
 	f->grain[f->grains] = row;
+	f->sum[f->grains] = g->sum;
 	buf_add(&f->raw, g->bytes, g->len);
 	f->bound += g->len + GRAIN_COST;
 	p->pack->bound += g->len + GRAIN_COST;

@@ -15,8 +15,8 @@
  * its frame is compressed and its pack is sealed: a pack is closed early enough that whatever was
  * promised fits.
  *
- * A pack counts as stored only when it was read back from the store, opened, and every grain had
- * its id.
+ * A pack counts as stored only when each of its frames was unpacked again and gave the grains that
+ * were hashed, and all of it was read back from the store and opened to these frames.
  */
 struct packer;
 
@@ -50,6 +50,7 @@ struct packer_grain {
 	const void *bytes;
 	size_t len;
 	const uint8_t *id; /* GRAIN_ID_LEN */
+	uint32_t sum;	   /* proof_grain(), made when the id was */
 };
 
 struct packer *packer_new(const struct packer_options *o);

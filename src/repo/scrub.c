@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "filter/seal.h"
 #include "repo/identity.h"
 #include "repo/object.h"
+#include "repo/proof.h"
 
 /*
  * Large enough that a request to a far store is not all latency; the largest frame is about as
@@ -28,6 +30,9 @@ struct scrub {
 	struct digest *digest;
 	struct buf bytes, index;
 	uint8_t *raw;
+	/* Of a pack that was just written; else NULL. */
+	const struct object_header *header;
+	const uint32_t *proof;
 };
 
 static void
@@ -75,24 +80,47 @@ hash_all(struct scrub *c, uint64_t size, struct err *e)
 	return 0;
 }
 
+static int
+check_written(struct scrub *c, const struct object *o, struct seal *s, size_t i,
+    const uint8_t *sealed, struct err *e)
+{
+	const struct object_frame *f = &o->index.frame[i];
+
+	if (object_payload(o, s, i, sealed, c->raw, e) == -1)
+		return -1;
+	if (proof_frame(f->kind, &o->index.grain[f->first_grain], f->grains, c->raw,
+		f->len - SEAL_TAG) == c->proof[i])
+		return 0;
+	return err_set(e, ERR_CORRUPT, "frame %zu is another one than was compressed", i);
+}
+
 /* Frames first .. next-1, which lie in c->bytes. */
 static int
-open_frames(struct scrub *c, const struct object *o, size_t first, size_t next, struct err *e)
+open_frames(struct scrub *c, const struct object *o, struct seal *s, size_t first, size_t next,
+    struct err *e)
 {
 	const struct object_frame *f = o->index.frame;
 
 	for (size_t i = first; i < next; i++) {
 		const uint8_t *sealed = c->bytes.data + (f[i].off - f[first].off);
 
-		if (object_frame(o, i, sealed, c->raw, e) == -1 ||
-		    object_check_ids(o, i, c->raw, c->keys, e) == -1)
+		if (c->proof ? check_written(c, o, s, i, sealed, e) == -1 :
+			       object_frame(o, i, sealed, c->raw, e) == -1 ||
+			object_check_ids(o, i, c->raw, c->keys, e) == -1)
 			return -1;
 	}
 	return 0;
 }
 
+static void
+hash_bytes(struct scrub *c, const void *bytes, size_t n)
+{
+	if (!c->proof)
+		digest_add(c->digest, bytes, n);
+}
+
 static int
-open_groups(struct scrub *c, const struct object *o, struct err *e)
+open_groups(struct scrub *c, const struct object *o, struct seal *s, struct err *e)
 {
 	const struct object_frame *f = o->index.frame;
 	size_t next;
@@ -104,8 +132,8 @@ open_groups(struct scrub *c, const struct object *o, struct err *e)
 			len += f[next].len;
 		if (read_stretch(c, f[i].off, len, e) == -1)
 			return -1;
-		digest_add(c->digest, c->bytes.data, c->bytes.len);
-		if (open_frames(c, o, i, next, e) == -1)
+		hash_bytes(c, c->bytes.data, c->bytes.len);
+		if (open_frames(c, o, s, i, next, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -116,6 +144,7 @@ open_all(struct scrub *c, uint64_t size, struct err *e)
 {
 	struct object_header h;
 	struct object *o = NULL;
+	struct seal *s = NULL;
 	int rc = -1;
 
 	if (read_stretch(c, 0, size < OBJECT_HEADER ? size : OBJECT_HEADER, e) == -1 ||
@@ -127,16 +156,22 @@ open_all(struct scrub *c, uint64_t size, struct err *e)
 		    (unsigned long long)size);
 		goto out;
 	}
-	digest_add(c->digest, h.bytes, OBJECT_HEADER);
+	if (c->header && memcmp(h.bytes, c->header->bytes, OBJECT_HEADER) != 0) {
+		err_set(e, ERR_CORRUPT, "does not have the header it was sealed with");
+		goto out;
+	}
+	hash_bytes(c, h.bytes, OBJECT_HEADER);
 	if (store_get_range(c->store, c->name, h.index_off, object_index_len(&h), &c->index, e) ==
 	    -1 || object_open(&h, c->index.data, c->index.len, c->keys, &o, e) == -1)
 		goto out;
-	c->raw = xmalloc(OBJECT_RAW_MAX);
-	if (open_groups(c, o, e) == -1)
+	c->raw = xmalloc(OBJECT_RAW_MAX + 1);
+	s = object_opener(o);
+	if (open_groups(c, o, s, e) == -1)
 		goto out;
-	digest_add(c->digest, c->index.data, c->index.len);
+	hash_bytes(c, c->index.data, c->index.len);
 	rc = 0;
 out:
+	seal_free(s);
 	object_free(o);
 	return rc;
 }
@@ -181,6 +216,25 @@ scrub_pack(struct store *s, const uint8_t sha[LAYOUT_SHA], uint64_t want, const 
 	digest_end(c.digest, got);
 	if (rc == 0 && memcmp(got, sha, DIGEST_LEN) != 0)
 		rc = err_set(e, ERR_CORRUPT, "bytes do not hash to its name");
+	scrub_done(&c);
+	return rc == -1 ? err_in(e, "'%s'", name) : 0;
+}
+
+int
+scrub_written(struct store *s, const uint8_t sha[LAYOUT_SHA], const struct object_header *header,
+    const uint32_t *proof, const struct keyring *k, struct err *e)
+{
+	char name[LAYOUT_NAME];
+	uint64_t size = 0;
+	struct scrub c;
+	int rc;
+
+	if (stat_size(s, layout_pack(sha, name), header->total, &size, e) == -1)
+		return -1;
+	scrub_init(&c, s, name, k);
+	c.header = header;
+	c.proof = proof;
+	rc = open_all(&c, size, e);
 	scrub_done(&c);
 	return rc == -1 ? err_in(e, "'%s'", name) : 0;
 }

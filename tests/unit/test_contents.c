@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "repo/contents.h"
 #include "repo/ledger.h"
+#include "repo/proof.h"
 #include "repo/snapshot.h"
 #include "tests/lib/chance.h"
 #include "tests/lib/vclock.h"
@@ -88,6 +89,7 @@ give_grains(struct contents *c)
 		fileset_bytes(file, off, bytes, g.len);
 		if (file->cell[i] != 0) {
 			digest_id(&t.kit.repo->keys->id, bytes, g.len, g.id);
+			g.sum = proof_grain(g.id, bytes, g.len);
 		} else if (g.len == FILESET_CELL && chance_one_in(2)) {
 			g.data = NULL;
 			g.zeros = 1;

@@ -5,8 +5,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "filter/seal.h"
+#include "filter/zip.h"
 #include "repo/object.h"
 #include "repo/packer.h"
+#include "repo/proof.h"
 #include "tests/lib/chance.h"
 #include "tests/lib/faultstore.h"
 #include "tests/lib/memstore.h"
@@ -22,6 +25,52 @@ static struct packer *packer;
 static struct packer_pack done[200];
 static size_t begun, stored;
 static struct err e;
+
+/* ---- memory that loses a bit ---- */
+
+enum where { NOWHERE, BEFORE_ZIP, AFTER_ZIP, BEFORE_SEAL, AFTER_SEAL };
+static enum where flip_where;
+static unsigned flip_call; /* in which call of them, from 0 */
+static size_t flip_at;	   /* at which byte, modulo how many there are */
+
+void __real_zip_pack(const void *raw, size_t n, int level, struct buf *out);
+void __wrap_zip_pack(const void *raw, size_t n, int level, struct buf *out);
+void __real_seal_frame(struct seal *s, uint64_t offset, const void *aad, size_t aadlen, uint8_t *p,
+    size_t n);
+void __wrap_seal_frame(struct seal *s, uint64_t offset, const void *aad, size_t aadlen, uint8_t *p,
+    size_t n);
+
+static bool
+flips(enum where where)
+{
+	if (flip_where != where || flip_call-- > 0)
+		return false;
+	flip_where = NOWHERE;
+	return true;
+}
+
+void
+__wrap_zip_pack(const void *raw, size_t n, int level, struct buf *out)
+{
+	size_t start = out->len;
+
+	if (flips(BEFORE_ZIP))
+		((uint8_t *)(uintptr_t)raw)[flip_at % n] ^= 4;
+	__real_zip_pack(raw, n, level, out);
+	if (flips(AFTER_ZIP))
+		out->data[start + flip_at % (out->len - start)] ^= 4;
+}
+
+void
+__wrap_seal_frame(struct seal *s, uint64_t offset, const void *aad, size_t aadlen, uint8_t *p,
+    size_t n)
+{
+	if (flips(BEFORE_SEAL))
+		p[flip_at % n] ^= 4;
+	__real_seal_frame(s, offset, aad, aadlen, p, n);
+	if (flips(AFTER_SEAL))
+		p[flip_at % (n + SEAL_TAG)] ^= 4;
+}
 
 /* A grain that was placed. */
 static struct {
@@ -71,6 +120,7 @@ begin(void **state)
 	mem = memstore_new();
 	store = faultstore_new(mem);
 	begun = stored = places = 0;
+	flip_where = NOWHERE;
 	err_clear(&e);
 	return 0;
 }
@@ -103,11 +153,13 @@ place(size_t n)
 
 	grain_bytes(places, n, bytes);
 	digest_id(&keys->id, bytes, n, placed[places].id);
-	rc =
-	    packer_place(packer,
-			 &(struct packer_grain){
-			     .kind = grain_kind, .bytes = bytes, .len = n, .id = placed[places].id},
-			 &placed[places].ref, &e);
+	rc = packer_place(packer,
+	    &(struct packer_grain){.kind = grain_kind,
+		.bytes = bytes,
+		.len = n,
+		.id = placed[places].id,
+		.sum = proof_grain(placed[places].id, bytes, n)},
+	    &placed[places].ref, &e);
 	places++;
 	free(bytes);
 	return rc;
@@ -257,6 +309,78 @@ a_pack_that_comes_back_changed_is_not_stored(void **state)
 	}
 }
 
+/* One pack of three frames, the last of which does not compress. */
+static int
+three_frames(void)
+{
+	static uint8_t noise[LAYOUT_FRAME_MAX];
+	uint8_t id[GRAIN_ID_LEN];
+	struct packer_grain g = {
+	    .kind = FRAME_DATA, .bytes = noise, .len = sizeof(noise), .id = id};
+	struct entry_ref ref;
+
+	begun = stored = places = 0;
+	packer_free(packer);
+	open_packer(FRAME_DATA, 0);
+	for (unsigned i = 0; i < 32; i++)
+		place(8192);
+	vector_noise(noise, sizeof(noise), 1);
+	digest_id(&keys->id, noise, sizeof(noise), id);
+	g.sum = proof_grain(id, noise, sizeof(noise));
+	if (packer_place(packer, &g, &ref, &e) == -1)
+		return -1;
+	return packer_flush(packer, &e);
+}
+
+static void
+a_bit_lost_anywhere_after_the_hash_is_no_stored_pack(void **state)
+{
+	(void)state;
+	assert_int_equal(three_frames(), 0);
+	assert_int_equal(stored, 1);
+	for (enum where where = BEFORE_ZIP; where <= AFTER_SEAL; where++)
+		/* Three frames, and sealed is the index, too. */
+		for (unsigned call = 0; call < (where < BEFORE_SEAL ? 3u : 4u); call++)
+			for (unsigned k = 0; k < 40; k++) {
+				flip_where = where;
+				flip_call = call;
+				flip_at = k < 20 ? k : chance_below(200000);
+				err_clear(&e);
+				assert_int_equal(three_frames(), -1);
+				assert_int_equal(flip_where, NOWHERE);
+				assert_true(e.kind == ERR_CORRUPT || e.kind == ERR_UNSUPPORTED);
+				assert_int_equal(stored, 0);
+			}
+}
+
+static void
+a_grain_that_changes_between_hash_and_placing_is_not_stored(void **state)
+{
+	uint8_t bytes[5000], id[GRAIN_ID_LEN];
+	struct packer_grain g = {
+	    .kind = FRAME_DATA, .bytes = bytes, .len = sizeof(bytes), .id = id};
+	struct entry_ref ref;
+
+	(void)state;
+	for (unsigned wrong = 0; wrong < 3; wrong++) {
+		begun = stored = 0;
+		packer_free(packer);
+		open_packer(FRAME_DATA, 2);
+		grain_bytes(1, sizeof(bytes), bytes);
+		digest_id(&keys->id, bytes, sizeof(bytes), id);
+		g.sum = proof_grain(id, bytes, sizeof(bytes));
+		bytes[4711] ^= wrong == 0;
+		id[3] ^= wrong == 1 ? 128 : 0;
+		g.sum ^= wrong == 2;
+		assert_int_equal(packer_place(packer, &g, &ref, &e), 0);
+		assert_int_equal(packer_flush(packer, &e), -1);
+		assert_int_equal(e.kind, ERR_CORRUPT);
+		assert_non_null(strstr(e.text, "just compressed"));
+		assert_non_null(strstr(e.text, "memory"));
+		assert_int_equal(memstore_count(mem), 0);
+	}
+}
+
 static void
 a_packer_given_up_in_the_middle_lets_go_of_everything(void **state)
 {
@@ -300,6 +424,8 @@ main(void)
 	    T(nothing_placed_is_nothing_stored),
 	    T(a_failure_is_told_by_what_follows_and_by_the_flush),
 	    T(a_pack_that_comes_back_changed_is_not_stored),
+	    T(a_bit_lost_anywhere_after_the_hash_is_no_stored_pack),
+	    T(a_grain_that_changes_between_hash_and_placing_is_not_stored),
 	    T(a_packer_given_up_in_the_middle_lets_go_of_everything),
 	    T(without_a_key_to_seal_with_there_is_an_error),
 	};

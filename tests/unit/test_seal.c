@@ -112,6 +112,28 @@ sealing_and_opening_may_alternate_on_one_key(void **state)
 	seal_free(s);
 }
 
+/* By its definition: GMAC is the tag of GCM over nothing, with the message as associated data. */
+static void
+a_sum_is_gmac_of_all_parts(void **state)
+{
+	uint8_t key[SEAL_KEY], data[1000], tag[SEAL_TAG], sum[SEAL_SUM];
+	struct seal *s;
+	struct seal_sum *parts;
+
+	(void)state;
+	vector_noise(key, sizeof(key), 7);
+	vector_noise(data, sizeof(data), 8);
+	s = seal_new(key);
+	seal_frame(s, 0, data, sizeof(data), tag, 0);
+	seal_free(s);
+	parts = seal_sum_new(key);
+	seal_sum_add(parts, data, 1);
+	seal_sum_add(parts, data + 1, 0);
+	seal_sum_add(parts, data + 1, sizeof(data) - 1);
+	seal_sum_end(parts, sum);
+	assert_memory_equal(sum, tag, SEAL_TAG);
+}
+
 int
 main(void)
 {
@@ -121,6 +143,7 @@ main(void)
 		cmocka_unit_test(
 		    nothing_opens_but_the_same_bytes_at_the_same_place_under_the_same_key),
 		cmocka_unit_test(sealing_and_opening_may_alternate_on_one_key),
+		cmocka_unit_test(a_sum_is_gmac_of_all_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
