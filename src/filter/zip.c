@@ -4,6 +4,9 @@
  * each thread keeps one of each kind until it ends. The room given to zstd is what is worth
  * having: a frame that does not fit there is stored as it is, and nothing is compressed into
  * spare memory first. No checksum inside: the sealed frame has its tag and the grain its id.
+ *
+ * To find out that a frame does not shrink costs more than to compress one that does. So what looks
+ * like noise, by the bytes that occur in it, is tried in an eighth of it first.
  */
 #include "filter/zip.h"
 
@@ -14,8 +17,19 @@
 
 #include "base/mem.h"
 
-/* Less than a 1/32 saved is not worth the time to unpack it at the worst moment. */
+/*
+ * Less than a part of these saved is not worth the time to unpack it at the worst moment. Who asks
+ * for a higher level than the quick ones wants the bytes.
+ */
+#define WORTH_QUICK 16
 #define WORTH 32
+#define QUICK_MOST 2
+/* Shorter ones are tried as they are. */
+#define PROBE_LEAST (64u << 10)
+/* Bytes of noise among 4096 looked at: two of them are the same in one of 2^7 cases, or fewer. */
+#define LOOK_PARTS 8
+#define LOOK_PART 512
+#define LOOK_NOISE (LOOK_PARTS * LOOK_PART * (LOOK_PARTS * LOOK_PART >> 7))
 
 struct contexts {
 	ZSTD_CCtx *pack;
@@ -61,17 +75,65 @@ contexts_get(void)
 	return c;
 }
 
+/* Do all bytes occur about as often, in parts from all over it? Counted in two rows, for speed. */
+static bool
+looks_like_noise(const uint8_t *raw, size_t n)
+{
+	const size_t stride = n / LOOK_PARTS;
+	uint16_t count[2][256] = { 0 };
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < LOOK_PARTS; i++) {
+		/* not always at the same place of a page */
+		const uint8_t *p = raw + i * stride + i * 1031 % (stride - LOOK_PART);
+
+		for (size_t k = 0; k < LOOK_PART; k += 2) {
+			count[0][p[k]]++;
+			count[1][p[k + 1]]++;
+		}
+	}
+	for (size_t i = 0; i < 256; i++) {
+		const uint32_t c = (uint32_t)count[0][i] + count[1][i];
+
+		sum += c * c;
+	}
+	return sum < LOOK_NOISE;
+}
+
+static size_t
+most_of(size_t n, int level)
+{
+	const size_t worth = level > QUICK_MOST ? WORTH : WORTH_QUICK;
+
+	return n - (n + worth - 1) / worth;
+}
+
+/* Does it fit into the room that is worth having? 0: no. */
+static size_t
+squeeze(const uint8_t *raw, size_t n, int level, uint8_t *to)
+{
+	const size_t room = most_of(n, level);
+	size_t got;
+
+	if (room == 0)
+		return 0;
+	got = ZSTD_compressCCtx(contexts_get()->pack, to, room, raw, n, level);
+	return ZSTD_isError(got) ? 0 : got;
+}
+
 void
 zip_pack(const void *raw, size_t n, int level, struct buf *out)
 {
-	size_t start = out->len, room = n - (n + WORTH - 1) / WORTH, got;
+	const size_t start = out->len, part = n / LOOK_PARTS;
 	uint8_t *p = buf_reserve(out, n + 1);
+	size_t got = 0;
 
 	if (p == NULL)
 		return;
-	got = room == 0 ? 0 :
-	    ZSTD_compressCCtx(contexts_get()->pack, p + 1, room, raw, n, level);
-	if (room == 0 || ZSTD_isError(got)) {
+	if (level > QUICK_MOST || n < PROBE_LEAST || !looks_like_noise(raw, n) ||
+	    squeeze((const uint8_t *)raw + n / 2, part, level, p + 1) > 0)
+		got = squeeze(raw, n, level, p + 1);
+	if (got == 0) {
 		p[0] = ZIP_RAW;
 		if (n > 0)
 			memcpy(p + 1, raw, n);

@@ -9,7 +9,8 @@
 
 /*
  * Compression of one bounded buffer. Contexts are kept per thread. What does not shrink by at
- * least 1/32 is stored raw, so that restoring it costs nothing.
+ * least 1/32 (levels up to 2: 1/16) is stored raw, so that restoring it costs nothing; at these levels
+ * what looks like noise all over is not tried as a whole.
  */
 #define ZIP_RAW 0
 #define ZIP_ZSTD 1
