@@ -204,8 +204,12 @@ same_as_single(const struct contents *c, const uint8_t *id)
 static int
 store(struct contents *c, const struct cut_grain *g, struct entry_ref *ref, struct err *e)
 {
-	const struct packer_grain new = {
-	    .kind = FRAME_DATA, .bytes = g->data, .len = g->len, .id = g->id, .sum = g->sum};
+	const struct packer_grain new = {.kind = FRAME_DATA,
+	    .bytes = g->data,
+	    .len = g->len,
+	    .id = g->id,
+	    .sum = g->sum,
+	    .memory = g->memory};
 
 	c->sums.fresh += g->len;
 	return packer_place(c->o.data, &new, ref, e);

@@ -25,6 +25,8 @@
 #define SLAB_PIECES 2048
 /* Bounds how many small files are held open by those who load them. */
 #define SLAB_STRETCHES 8
+/* Slabs that are kept by others. */
+#define SLABS_HELD 8
 /* Slabs under way per worker: one being hashed, one waiting, one coming back. */
 #define SLABS_OUT 3
 
@@ -55,7 +57,14 @@ struct stretch {
 	struct err *err; /* why it could not be loaded; NULL */
 };
 
+struct cut_memory {
+	struct cut *owner;
+	unsigned holds;
+	bool over; /* its pieces have been delivered */
+};
+
 struct slab {
+	struct cut_memory memory; /* first: others name the slab by it */
 	const struct digest_idkey *key;
 	uint8_t *data;
 	size_t used;
@@ -74,6 +83,7 @@ struct cut {
 	struct slab *spare[64]; /* empty ones, kept */
 	size_t spares;
 	struct slab *slab; /* being filled */
+	unsigned held;	   /* slabs that somebody keeps */
 
 	void *entry; /* begun, not ended */
 	size_t grain_size;
@@ -191,6 +201,7 @@ slab_reset(struct slab *s)
 {
 	for (unsigned i = 0; i < s->stretches; i++)
 		free(s->stretch[i].err);
+	s->memory.over = false;
 	s->used = s->pieces = s->founds = 0;
 	s->stretches = 0;
 }
@@ -231,18 +242,52 @@ slab_new(struct cut *c)
 	if (c->spares > 0)
 		return c->spare[--c->spares];
 	s = xcalloc(1, sizeof(*s));
+	s->memory.owner = c;
 	s->key = c->key;
 	s->data = xmalloc(SLAB);
 	return s;
 }
 
+/* Nobody needs what is in it. */
+static void
+slab_keep(struct cut *c, struct slab *s)
+{
+	slab_reset(s);
+	if (c->spares < ARRAY_LEN(c->spare))
+		c->spare[c->spares++] = s;
+	else
+		slab_free(s);
+}
+
+bool
+cut_hold(struct cut_memory *m)
+{
+	if (m->holds == 0) {
+		if (m->owner->held == SLABS_HELD)
+			return false;
+		m->owner->held++;
+	}
+	m->holds++;
+	return true;
+}
+
+void
+cut_release(struct cut_memory *m)
+{
+	if (--m->holds > 0)
+		return;
+	m->owner->held--;
+	if (m->over)
+		slab_keep(m->owner, (struct slab *)m);
+}
+
 /* ---- what comes out ---- */
 
 static int
-deliver_stretch(struct cut *c, const struct slab *s, const struct piece *p, struct err *e)
+deliver_stretch(struct cut *c, struct slab *s, const struct piece *p, struct err *e)
 {
 	const struct stretch *t = &s->stretch[p->stretch];
-	struct cut_grain g = {.data = s->data + p->off};
+	struct cut_grain g = {.data = s->data + p->off, .memory = &s->memory};
 	const struct found *found = s->found + t->first;
 
 	if (t->err) {
@@ -263,9 +308,9 @@ deliver_stretch(struct cut *c, const struct slab *s, const struct piece *p, stru
 }
 
 static int
-deliver(struct cut *c, const struct slab *s, const struct piece *p, struct err *e)
+deliver(struct cut *c, struct slab *s, const struct piece *p, struct err *e)
 {
-	struct cut_grain g = {.len = p->len};
+	struct cut_grain g = {.len = p->len, .memory = &s->memory};
 	struct cut_loaded got = c->got;
 
 	if (p->kind == PIECE_END) {
@@ -297,11 +342,9 @@ take_slab(struct cut *c, struct slab *s)
 		else if (p->kind == PIECE_END)
 			c->target.drop(c->target.arg, p->entry);
 	}
-	slab_reset(s);
-	if (c->spares < ARRAY_LEN(c->spare))
-		c->spare[c->spares++] = s;
-	else
-		slab_free(s);
+	s->memory.over = true;
+	if (s->memory.holds == 0)
+		slab_keep(c, s);
 }
 
 static int

@@ -14,8 +14,10 @@
  * comes out in the same order through one callback in the owner's thread, entries without contents
  * too; so the caller decides everything about an entry in order, long after its bytes were read.
  */
+struct cut_memory;
 struct cut_grain {
 	const uint8_t *data; /* valid during the call; NULL: `zeros` grains of zeros */
+	struct cut_memory *memory; /* in which it lies */
 	uint32_t len;
 	uint64_t zeros;
 	uint8_t id[GRAIN_ID_LEN]; /* all zero: the grain is zero */
@@ -63,6 +65,12 @@ struct cut_loader {
 };
 int cut_load(struct cut *c, uint64_t n, const struct cut_loader *l, struct err *e);
 int cut_end(struct cut *c, struct err *e);
+/*
+ * Keeps the memory of a grain beyond the call until it is let go, both in the owner's thread; false:
+ * enough is kept already. All must be let go before cut_free.
+ */
+bool cut_hold(struct cut_memory *m);
+void cut_release(struct cut_memory *m);
 /* Everything that went in has come out when this returns. */
 int cut_flush(struct cut *c, struct err *e);
 

@@ -56,6 +56,9 @@ struct frame {
 	struct pack *pack;
 	enum frame_kind kind;
 	int level;
+	const uint8_t *bytes; /* of all its grains, in `raw` or in: */
+	size_t len;
+	struct cut_memory *memory; /* what the cut read; NULL */
 	struct buf raw, packed;
 	struct object_grain *grain;
 	uint32_t *sum; /* of each grain */
@@ -120,7 +123,7 @@ frame_new(struct packer *p)
 		f->spare = NULL;
 		buf_reset(&f->raw);
 		buf_reset(&f->packed);
-		f->grains = 0;
+		f->len = f->grains = 0;
 		err_clear(&f->err);
 	} else {
 		f = xcalloc(1, sizeof(*f));
@@ -135,10 +138,19 @@ frame_new(struct packer *p)
 }
 
 static void
+let_memory_go(struct frame *f)
+{
+	if (f->memory)
+		cut_release(f->memory);
+	f->memory = NULL;
+}
+
+static void
 frame_free(struct frame *f)
 {
 	if (!f)
 		return;
+	let_memory_go(f);
 	buf_done(&f->raw);
 	buf_done(&f->packed);
 	buf_done(&f->again);
@@ -150,6 +162,7 @@ frame_free(struct frame *f)
 static void
 frame_keep(struct packer *p, struct frame *f)
 {
+	let_memory_go(f);
 	if (f->raw.room > FRAME_KEPT) {
 		frame_free(f);
 		return;
@@ -214,10 +227,10 @@ compress_frame(void *task)
 	struct frame *f = task;
 	uint8_t *again;
 
-	zip_pack(f->raw.data, f->raw.len, f->level, &f->packed);
+	zip_pack(f->bytes, f->len, f->level, &f->packed);
 	buf_reset(&f->again);
-	again = buf_reserve(&f->again, f->raw.len);
-	if (proof_unpack(&f->packed, f->raw.len, f->grain, f->sum, f->grains, again, &f->err) == -1) {
+	again = buf_reserve(&f->again, f->len);
+	if (proof_unpack(&f->packed, f->len, f->grain, f->sum, f->grains, again, &f->err) == -1) {
 		err_in(&f->err, "a frame that was just compressed");
 		err_line(&f->err, "fix", "test the memory of this host, then run it again");
 		return;
@@ -297,8 +310,7 @@ take_frame(struct packer *p, struct frame *f)
 		k->err = f->err;
 	k->proof = mem_grow(k->proof, &k->proof_room, number + 1, sizeof(*k->proof));
 	k->proof[number] = f->proof;
-	object_add(&k->built, f->kind, f->packed.data, f->packed.len, f->raw.len, f->grain,
-	    f->grains);
+	object_add(&k->built, f->kind, f->packed.data, f->packed.len, f->len, f->grain, f->grains);
 	k->bound -= f->bound - (FRAME_COST - 1 + f->packed.len + GRAIN_COST * f->grains);
 	k->out--;
 	frame_keep(p, f);
@@ -340,7 +352,7 @@ static bool
 fits_frame(const struct frame *f, const struct packer_grain *g)
 {
 	return f->kind == g->kind && f->grains < OBJECT_GRAINS_MAX &&
-	    f->raw.len + g->len <= LAYOUT_FRAME_MAX;
+	    f->len + g->len <= LAYOUT_FRAME_MAX;
 }
 
 /* An open frame of the grain's kind, in an open pack, with room for it. */
@@ -363,6 +375,27 @@ make_room(struct packer *p, const struct packer_grain *g)
 		p->pack->frames++;
 		p->pack->bound += FRAME_COST;
 	}
+}
+
+/* Grains that lie one behind the other are left there; as soon as one does not, all are copied. */
+static void
+add_bytes(struct frame *f, const struct packer_grain *g)
+{
+	const bool first = f->len == 0;
+
+	f->len += g->len;
+	if (first && g->memory && cut_hold(g->memory)) {
+		f->memory = g->memory;
+		f->bytes = g->bytes;
+		return;
+	}
+	if (f->memory && g->memory == f->memory && f->bytes + f->len - g->len == g->bytes)
+		return;
+	if (f->memory)
+		buf_add(&f->raw, f->bytes, f->len - g->len);
+	let_memory_go(f);
+	buf_add(&f->raw, g->bytes, g->len);
+	f->bytes = f->raw.data;
 }
 
 static int
@@ -389,7 +422,7 @@ packer_place(struct packer *p, const struct packer_grain *g, struct entry_ref *r
 	f->sum = mem_grow(f->sum, &f->sum_room, f->grains + 1, sizeof(*f->sum));
 	f->grain[f->grains] = row;
 	f->sum[f->grains] = g->sum;
-	buf_add(&f->raw, g->bytes, g->len);
+	add_bytes(f, g);
 	f->bound += g->len + GRAIN_COST;
 	p->pack->bound += g->len + GRAIN_COST;
 	*ref = (struct entry_ref){.pack = p->pack->number,

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "repo/cut.h"
 #include "repo/keyring.h"
 #include "repo/list.h"
 #include "repo/object.h"
@@ -51,11 +52,16 @@ struct packer_grain {
 	size_t len;
 	const uint8_t *id; /* GRAIN_ID_LEN */
 	uint32_t sum;	   /* proof_grain(), made when the id was */
+	/* where `bytes` lie, if they may be kept there; they are let go before packer_free returns */
+	struct cut_memory *memory;
 };
 
 struct packer *packer_new(const struct packer_options *o);
 void packer_free(struct packer *p);
-/* Copies the grain; *ref is where it will lie. Fails when an earlier pack could not be stored. */
+/*
+ * Copies the grain or keeps its memory; *ref is where it will lie. Fails when an earlier pack could
+ * not be stored.
+ */
 int packer_place(struct packer *p, const struct packer_grain *g, struct entry_ref *ref,
     struct err *e);
 /* Closes what is open and waits until all of it is stored and checked. */

@@ -364,12 +364,12 @@ writer_free(struct writer *w)
 {
 	if (!w)
 		return;
-	cut_free(w->cut); /* and the entry that was begun and not ended */
 	chunks_free(w->chunks);
 	sorter_free(w->sorter);
 	contents_free(w->contents);
 	packer_free(w->data);
 	packer_free(w->maps);
+	cut_free(w->cut); /* and the entry that was begun and not ended; nobody keeps its memory now */
 	ledger_free(w->ledger);
 	parent_free(w->parent);
 	reader_free(w->reader);
