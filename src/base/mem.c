@@ -21,6 +21,12 @@ mem_exit_with(int new_status)
 	status = new_status;
 }
 
+void
+mem_end(void)
+{
+	_exit(status);
+}
+
 static void __attribute__((noreturn))
 die(void)
 {
@@ -28,7 +34,7 @@ die(void)
 	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)ignored;
-	_exit(status);
+	mem_end();
 }
 
 void *

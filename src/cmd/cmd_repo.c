@@ -4,7 +4,6 @@
  */
 #include "cmd/cmd_repo.h"
 
-#include <archive.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "cmd/progress.h"
 #include "job/check.h"
 #include "job/init.h"
+#include "source/libarchive.h"
 
 #define PROBLEMS_MAX ((size_t)1 << 20)
 

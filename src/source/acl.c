@@ -5,10 +5,10 @@
  */
 #include "source/acl.h"
 
-#include <archive.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "source/libarchive.h"
 
 #define ACL_VERSION 2
 #define ACL_HEAD 4

@@ -12,8 +12,6 @@
  */
 #include "source/attr.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -26,6 +24,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "source/libarchive.h"
 
 /* Linux: all names of a file, and one value, take at most 64 KiB each. */
 #define ATTR_MAX (64u << 10)

@@ -9,12 +9,11 @@
  */
 #include "source/pg_base_tar.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "repo/layout.h"
+#include "source/libarchive.h"
 #include "source/pg_page.h"
 #include "source/trail.h"
 

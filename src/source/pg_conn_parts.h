@@ -1,13 +1,9 @@
 #ifndef SOURCE_PG_CONN_PARTS_H
 #define SOURCE_PG_CONN_PARTS_H
 
+#include "source/libpq.h"
 #include "source/pg_conn.h"
 #include "source/pg_error.h"
-
-/* libpq calls its own connection by the tag that is ours. */
-#define pg_conn libpq_pg_conn
-#include <libpq-fe.h>
-#undef pg_conn
 
 /*
  * A connection from inside, for the files that speak the protocol (pg_conn, pg_dial,

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libpq-fe.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "source/libpq.h"
 
 #define PORT "5432"
 #define SOCKET_NAME "/.s.PGSQL." PORT ".lock" /* the longest name it makes there */

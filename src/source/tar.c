@@ -10,8 +10,6 @@
  */
 #include "source/tar.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +20,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "source/acl.h"
+#include "source/libarchive.h"
 #include "source/trail.h"
 #include "source/wish.h"
 
