@@ -7,6 +7,7 @@
  */
 #include "cmd/cmd_wal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 #include "cmd/words.h"
 #include "job/run.h"
 #include "job/wal_fetched.h"
-#include "job/wal_push.h"
+#include "job/wal_push_behind.h"
 #include "job/wal_source.h"
 #include "job/wal_stream.h"
 #include "repo/layout.h"
@@ -149,44 +150,110 @@ static const struct opt push_table[] = {
 	{ 0 },
 };
 
-static int
-push_to(struct session *s, const struct conf_source *source, const char *path,
-    struct wal_push_report *report, struct err *e)
-{
-	struct wal_push_options o;
+/* What a worker opens again for itself, in a process of its own. */
+struct push {
+	const struct command_call *call;
+	const struct conf_source *source;
+	struct session session;
 	struct wal_source w;
 	struct run run;
-	int rc = -1;
+};
 
-	run_begin(&run, s, progress_start("wal push"));
-	if (wal_source_open(s, source, &w, e) == -1)
-		goto out;
-	if (!*w.active.etag) {
-		err_set(e, ERR_STALE, "it is not known yet which server is %s", source->name);
-		err_line(
-		    e, "fix", "`ffdr check` or the first `ffdr backup %s` pins it", source->name);
-		goto out;
+static int
+open_push(void *arg, struct wal_push_options *o, struct repo **repo, struct err *e)
+{
+	struct push *p = arg;
+
+	if (session_open(p->call->conf, SESSION_WRITE, &p->session, e) == -1)
+		return -1;
+	run_begin(&p->run, &p->session, progress_start("wal push"));
+	if (wal_source_open(&p->session, p->source, &p->w, e) == -1)
+		return -1;
+	if (!*p->w.active.etag) {
+		err_set(
+		    e, ERR_STALE, "it is not known yet which server is %s", p->source->name);
+		return err_line(e, "fix", "`ffdr check` or the first `ffdr backup %s` pins it",
+		    p->source->name);
 	}
-	o = (struct wal_push_options){
-		.path = path,
-		.place = w.place,
-		.tli = w.active.tli,
-		.fork_lsn = w.active.fork_lsn,
-		.set = &s->tiers,
-		.tier = w.tier,
-		.off_host = w.off_host,
-		.tiers = w.tiers,
-		.ack = (unsigned)source->postgres->push_ack,
-		.state = state_of(s),
-		.host = w.host,
-		.workers = run_workers(&run),
-		.watch = run.watch,
+	*o = (struct wal_push_options){
+		.place = p->w.place,
+		.tli = p->w.active.tli,
+		.fork_lsn = p->w.active.fork_lsn,
+		.set = &p->session.tiers,
+		.tier = p->w.tier,
+		.off_host = p->w.off_host,
+		.tiers = p->w.tiers,
+		.ack = (unsigned)p->source->postgres->push_ack,
+		.state = state_of(&p->session),
+		.host = p->w.host,
+		.workers = run_workers(&p->run) + 1, /* one of them waits for the disk */
+		.watch = p->run.watch,
 	};
-	rc = wal_push_run(s->repo, &o, report, e);
-out:
-	wal_source_done(&w);
-	run_end(&run);
-	progress_end();
+	*repo = p->session.repo;
+	return 0;
+}
+
+static void
+close_push(void *arg)
+{
+	struct push *p = arg;
+
+	wal_source_done(&p->w);
+	if (p->run.session) {
+		run_end(&p->run);
+		progress_end();
+	}
+	p->run = (struct run){ 0 };
+	session_done(&p->session);
+}
+
+static void
+warn_owed(const struct push *p, unsigned owed)
+{
+	if (owed > 0)
+		output_warn("%s: %u objects are still owed to tiers that are away",
+		    p->source->name, owed);
+}
+
+static void
+push_json(const struct push *p, const char *path, bool ahead, uint64_t bytes)
+{
+	const char *slash = strrchr(path, '/');
+
+	output_json(json_pack("{s:s, s:s, s:b, s:I}", "source", p->source->name, "file",
+	    slash ? slash + 1 : path, "ahead", ahead, "bytes", (json_int_t)bytes));
+}
+
+static int
+push_file(struct push *p, const char *path, struct err *e)
+{
+	struct wal_push_report report = { 0 };
+	struct wal_push_options o;
+	struct repo *repo = NULL;
+	int rc = open_push(p, &o, &repo, e);
+
+	if (rc == 0) {
+		o.path = path;
+		rc = wal_push_run(repo, &o, &report, e);
+	}
+	close_push(p);
+	if (rc == 0) {
+		warn_owed(p, report.owed);
+		push_json(p, path, false, report.bytes);
+	}
+	return rc;
+}
+
+/* A worker for what waits behind it. 1: this is the worker, and its work is done. */
+static int
+push_behind(struct push *p, const struct wal_ahead *a, const char *path)
+{
+	const struct wal_push_opener opener = { open_push, close_push, p };
+	struct err why = { 0 };
+	int rc = wal_push_behind_start(a, path, &opener, &why);
+
+	if (rc == -1)
+		output_warn("nothing is pushed in advance: %s", why.text);
 	return rc;
 }
 
@@ -195,33 +262,34 @@ push_command(const struct command_call *call, struct err *e)
 {
 	const struct push_opts *o = call->options;
 	const char *path = call->argv[0];
-	const struct conf_source *source;
-	struct wal_push_report report = { 0 };
-	struct session s = { 0 };
+	struct push p = { .call = call };
+	struct wal_ahead ahead = { 0 };
 	struct err why = { 0 };
 	uint64_t sysid = 0;
+	unsigned owed = 0;
+	char *promise;
+	bool looked;
 	int rc;
 
 	if (wal_push_sysid(path, &sysid, &why) == -1 && why.kind != ERR_NOTFOUND) {
 		*e = why;
 		return -1;
 	}
-	if (wal_source_find(call->conf, o->source, sysid, &source, e) == -1)
+	if (wal_source_find(call->conf, o->source, sysid, &p.source, e) == -1)
 		return -1;
-	if (wal_push_done(call->conf->state, source->name, path))
-		return EXIT_DONE;
-	if (session_open(call->conf, SESSION_WRITE, &s, e) == -1)
-		return -1;
-	rc = push_to(&s, source, path, &report, e);
-	if (rc == 0) {
-		if (report.owed > 0)
-			output_warn("%s: %u objects are still owed to tiers that are away",
-			    source->name, report.owed);
-		output_json(
-		    json_pack("{s:s, s:s, s:i, s:I}", "source", source->name, "file", report.name,
-			"segments", (int)report.segments, "bytes", (json_int_t)report.bytes));
+	promise = wal_source_promise(call->conf, p.source);
+	looked = wal_ahead_open(&ahead, call->conf->state, p.source->name, path, promise) == 0;
+	if (looked && wal_push_behind_has(&ahead, path, sysid, &owed)) {
+		warn_owed(&p, owed);
+		push_json(&p, path, true, 0);
+		rc = EXIT_DONE;
+	} else {
+		rc = push_file(&p, path, e);
+		if (rc == 0 && looked)
+			push_behind(&p, &ahead, path);
 	}
-	session_done(&s);
+	wal_ahead_done(&ahead);
+	free(promise);
 	return rc;
 }
 
@@ -236,7 +304,8 @@ const struct command cmd_wal_push = {
 		"Pushing the same file twice is harmless; other bytes under a name that is stored "
 		"already are refused, and so is a file "
 		"of another system, or of a timeline that is not on the way of the active one.\n\n"
-		"Segments that are ready behind FILE are taken along.",
+		"Segments that are ready behind FILE are pushed by a process in the background, which ends when "
+		"none is left; the calls for these only look whether it has.",
 	.examples = "archive_command = 'ffdr wal push %p'",
 	.options = push_table,
 	.options_size = sizeof(struct push_opts),
@@ -347,7 +416,7 @@ look_ahead(struct get *g, const struct wal_get_options *o)
 	struct err why = { 0 };
 	int rc;
 
-	if (o->ahead == 0 || wal_fetched_runs(o->path))
+	if (o->ahead == 0 || wal_fetched_runs(o))
 		return 0;
 	rc = wal_fetched_start(o, &opener, &why);
 	if (rc == -1)
@@ -370,7 +439,7 @@ static int
 get_one(struct get *g, struct wal_get_options *o, struct err *why)
 {
 	struct repo *repo = NULL;
-	int got = wal_fetched_take(o->name, o->path, why);
+	int got = wal_fetched_take(o, why);
 
 	if (got == 0) {
 		got = open_get(g, o, &repo, why);
@@ -379,6 +448,17 @@ get_one(struct get *g, struct wal_get_options *o, struct err *why)
 		close_get(g);
 	}
 	return got;
+}
+
+/* Caller frees. */
+static char *
+asked_by(const struct command_call *call, const struct get_opts *o)
+{
+	const char *conf = call->common->config;
+
+	return xasprintf("%s\n%s\n%s\n%s\n%s\n%" PRId64 "\n%" PRIu64, conf ? conf : "",
+	    o->source ? o->source : "", o->tiers ? o->tiers : "", o->mode ? o->mode : "",
+	    o->system ? o->system : "", o->epoch, o->segment_size);
 }
 
 static int
@@ -395,17 +475,21 @@ get_command(const struct command_call *call, struct err *e)
 		.ahead = opts->no_ahead ? 0 : GET_AHEAD,
 	};
 	struct err why = { 0 };
-	int got;
+	char *asked;
+	int got, fetcher = 0;
 
 	if (opts->mode && !standby && strcmp(opts->mode, "bounded") != 0) {
 		err_set(e, ERR_USAGE, "--mode %s: expected bounded or standby", opts->mode);
 		output_error(e);
 		return GET_UNKNOWN;
 	}
+	o.asked = asked = asked_by(call, opts);
 	got = get_one(&g, &o, &why);
-	if (got == 1 && look_ahead(&g, &o) == 1)
-		return EXIT_DONE; /* a fetcher: nobody waits for it */
-	return answer(got, standby, &why);
+	if (got == 1)
+		fetcher = look_ahead(&g, &o);
+	free(asked);
+	/* Nobody waits for a fetcher. */
+	return fetcher == 1 ? EXIT_DONE : answer(got, standby, &why);
 }
 
 const struct command cmd_wal_get = {

@@ -5,15 +5,16 @@
 
 /*
  * Segments fetched before the server asks for them. They lie in a directory beside the file it asks
- * for, under their names, whole, checked and durable; so the call that wants one has nothing to do
- * but rename it. Fetchers are processes of their own, which end when nobody takes what they
- * fetched, and take away what is left.
+ * for, whole and checked; so the call that wants one has nothing to do but rename it. Fetchers are
+ * processes of their own, which end when nobody takes what they fetched, and take away what is
+ * left. What they fetched counts for calls that ask the same way (o->asked), until the machine is
+ * started anew.
  */
 
-/* Was it fetched? Then it has the path now: 1, 0, -1. */
-int wal_fetched_take(const char *name, const char *path, struct err *e);
+/* Was it fetched, or comes it now? Then it has the path now: 1, 0, -1. */
+int wal_fetched_take(const struct wal_get_options *o, struct err *e);
 /* Does every fetcher run that should? */
-bool wal_fetched_runs(const char *path);
+bool wal_fetched_runs(const struct wal_get_options *o);
 /*
  * Starts the fetchers that do not run: what comes behind o->name. 0 in the caller; 1 in a fetcher
  * whose work is done, which has to end then; -1. Nothing of the repository may be open: each

@@ -13,6 +13,7 @@
 struct wal_get_options {
 	const char *name; /* %f */
 	const char *path; /* %p */
+	const char *asked; /* all else that the call said, as text: what is fetched ahead is for it */
 	struct wal_place place;
 	struct tier *const *tier;
 	size_t tiers;

@@ -1,8 +1,8 @@
 /*
- * The server calls for one segment at a time and waits, so a call takes the segments that are ready
- * behind it along: they are read, checked and sealed by workers while the one before is stored.
- * What was brought along is noted by the file's identity, and its own call answers without opening
- * anything.
+ * One file or many, each is read, checked, sealed and stored by a thread of the pool, and they are
+ * acknowledged in order. Of what is acknowledged without a call of its own (wal_push_behind.h) the
+ * identity is told that the file had before its first byte was read; and one so young that a change
+ * might not show in it is left alone for a moment.
  *
  * A segment is stored as the pieces that a receiver would have made of it, under names that say
  * what they hold: pushing it twice, from two hosts, or beside a receiver, is one and the same.
@@ -20,11 +20,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/lsn.h"
 #include "base/mem.h"
 #include "filter/pool.h"
-#include "job/wal_ahead.h"
 #include "job/wal_owed.h"
 #include "repo/piece.h"
 #include "repo/wal_lineage.h"
@@ -35,6 +35,14 @@
 
 #define SETTLE_MOST 4 /* objects that a tier gets, which it missed before, in one call */
 #define TIERS_MAX 64
+/* A kernel dates files by a clock that stands still for up to 10 ms. */
+#define YOUNG_NS (40 * CLOCK_MS)
+
+/* What came of it on the tiers. */
+struct ack {
+	bool has[TIERS_MAX];
+	struct err why[TIERS_MAX];
+};
 
 /* One file under way. */
 struct job {
@@ -47,10 +55,13 @@ struct job {
 	struct pg_walpage head;
 
 	/* what the worker makes of it */
+	struct stat st;	     /* of the file, before it was read */
 	struct buf *sealed; /* one a piece */
 	char (*object)[LAYOUT_NAME];
 	size_t pieces;
+	uint64_t bytes; /* of all of them */
 	struct err why; /* kind set: it could not be made */
+	struct ack ack; /* else */
 };
 
 static const char *
@@ -111,12 +122,6 @@ wal_push_sysid(const char *path, uint64_t *ret, struct err *e)
 	return err_line(e, "fix", "archive_command = 'ffdr wal push %%p'");
 }
 
-bool
-wal_push_done(const char *state, const char *source, const char *path)
-{
-	return wal_ahead_has(state, source, path);
-}
-
 /* ---- in the worker ---- */
 
 static int
@@ -163,36 +168,82 @@ seal_other(struct job *j, const uint8_t *bytes, size_t n, struct err *e)
 	return seal_piece(j, 0, &at, bytes, n, e);
 }
 
+static int
+put_all(const struct job *j, struct tier *t, struct err *e)
+{
+	if (!t->store) {
+		*e = t->why;
+		return -1;
+	}
+	for (size_t i = 0; i < j->pieces; i++)
+		if (piece_put(j->keys, t->store, j->object[i], &j->sealed[i], e) == -1)
+			return -1;
+	return 0;
+}
+
+static int
+look_at(struct job *j, int fd, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return err_sys(e, "'%s'", j->path);
+	if (clock_real_ns() - (st.st_ctim.tv_sec * CLOCK_S + st.st_ctim.tv_nsec) < YOUNG_NS)
+		clock_sleep_ns(YOUNG_NS);
+	return fstat(fd, &j->st) == -1 ? err_sys(e, "'%s'", j->path) : 0;
+}
+
+static bool
+has_changed(const struct job *j, int fd)
+{
+	const struct stat *b = &j->st;
+	struct stat a;
+
+	return fstat(fd, &a) == -1 || a.st_size != b->st_size ||
+	    a.st_mtim.tv_sec != b->st_mtim.tv_sec || a.st_mtim.tv_nsec != b->st_mtim.tv_nsec ||
+	    a.st_ctim.tv_sec != b->st_ctim.tv_sec || a.st_ctim.tv_nsec != b->st_ctim.tv_nsec;
+}
+
+static int
+seal_file(struct job *j, int fd, struct err *e)
+{
+	const bool segment = j->what.kind == PG_WALNAME_SEGMENT;
+	const size_t n = (size_t)j->st.st_size;
+	void *map = MAP_FAILED;
+	int rc;
+
+	j->pieces = segment ? (n + PIECE_MAX - 1) / PIECE_MAX : 1;
+	j->sealed = xcalloc(j->pieces, sizeof(*j->sealed));
+	j->object = xcalloc(j->pieces, sizeof(*j->object));
+	if (n > 0)
+		map = mmap(NULL, n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (map == MAP_FAILED)
+		return err_set(e, ERR_CORRUPT, "'%s' is empty or cannot be read", j->path);
+	rc = segment ? seal_segment(j, map, n, e) : seal_other(j, map, n, e);
+	munmap(map, n);
+	if (rc == 0 && has_changed(j, fd))
+		rc = err_set(e, ERR_CORRUPT, "'%s' changed while it was read", j->path);
+	return rc;
+}
+
 static void
 work(void *arg)
 {
 	struct job *j = arg;
-	const bool segment = j->what.kind == PG_WALNAME_SEGMENT;
-	void *map = MAP_FAILED;
-	struct stat st;
 	int fd = open(j->path, O_RDONLY | O_CLOEXEC);
 
-	if (fd == -1 || fstat(fd, &st) == -1) {
+	if (fd == -1)
 		err_sys(&j->why, "'%s'", j->path);
-		goto out;
-	}
-	j->pieces = segment ? ((size_t)st.st_size + PIECE_MAX - 1) / PIECE_MAX : 1;
-	j->sealed = xcalloc(j->pieces, sizeof(*j->sealed));
-	j->object = xcalloc(j->pieces, sizeof(*j->object));
-	if (st.st_size > 0)
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (map == MAP_FAILED) {
-		err_set(&j->why, ERR_CORRUPT, "'%s' is empty or cannot be read", j->path);
-		goto out;
-	}
 	/* Errors stand in why; the return value says nothing more. */
-	(void)(segment ? seal_segment(j, map, (size_t)st.st_size, &j->why) :
-			 seal_other(j, map, (size_t)st.st_size, &j->why));
-out:
-	if (map != MAP_FAILED)
-		munmap(map, (size_t)st.st_size);
+	else if (look_at(j, fd, &j->why) == 0 && seal_file(j, fd, &j->why) == 0)
+		for (size_t i = 0; i < j->o->tiers; i++)
+			j->ack.has[i] = put_all(j, j->o->tier[i], &j->ack.why[i]) == 0;
 	if (fd != -1)
 		close(fd);
+	for (size_t i = 0; i < j->pieces; i++) {
+		j->bytes += j->sealed[i].len;
+		buf_done(&j->sealed[i]);
+	}
 }
 
 static struct job *
@@ -211,21 +262,13 @@ job_new(struct repo *repo, const struct wal_push_options *o, char *path)
 static void
 job_free(struct job *j)
 {
-	for (size_t i = 0; i < j->pieces; i++)
-		buf_done(&j->sealed[i]);
 	free(j->sealed);
 	free(j->object);
 	free(j->path);
 	free(j);
 }
 
-/* ---- storing ---- */
-
-/* What came of it on the tiers. */
-struct ack {
-	bool has[TIERS_MAX];
-	struct err why[TIERS_MAX];
-};
+/* ---- is it acknowledged? ---- */
 
 /* Other bytes under that name, or of another repository: no other tier makes that good. */
 static bool
@@ -261,52 +304,34 @@ judge(const struct wal_push_options *o, const struct ack *a, const char *name, s
 	return -1;
 }
 
-static int
-put_all(const struct job *j, struct tier *t, struct err *e)
-{
-	if (!t->store) {
-		*e = t->why;
-		return -1;
-	}
-	for (size_t i = 0; i < j->pieces; i++)
-		if (piece_put(j->keys, t->store, j->object[i], &j->sealed[i], e) == -1)
-			return -1;
-	return 0;
-}
-
-static void
-note_owed(const struct wal_push_options *o, const struct job *j, const struct ack *a,
-    struct wal_push_report *ret)
+static unsigned
+note_owed(const struct wal_push_options *o, const struct job *j)
 {
 	struct err why = { 0 };
+	unsigned owed = 0;
 
 	for (size_t i = 0; i < o->tiers; i++)
-		for (size_t k = 0; !a->has[i] && k < j->pieces; k++) {
-			ret->owed++;
+		for (size_t k = 0; !j->ack.has[i] && k < j->pieces; k++) {
+			owed++;
 			if (o->state &&
 			    wal_owed_put(o->state, o->tier[i]->name, j->object[k], &why) == -1)
 				o->watch->event(o->watch->arg, "warning", why.text);
 		}
+	return owed;
 }
 
+/* 0: it is durable where it must be; *owed objects are still missing elsewhere. */
 static int
-store_job(const struct wal_push_options *o, const struct job *j, struct wal_push_report *ret,
-    struct err *e)
+acknowledge(
+    const struct wal_push_options *o, const struct job *j, unsigned *owed, struct err *e)
 {
-	struct ack a = { 0 };
-
 	if (j->why.kind != ERR_NONE) {
 		*e = j->why;
 		return -1;
 	}
-	for (size_t i = 0; i < o->tiers; i++)
-		a.has[i] = put_all(j, o->tier[i], &a.why[i]) == 0;
-	if (judge(o, &a, j->name, e) == -1)
+	if (judge(o, &j->ack, j->name, e) == -1)
 		return -1;
-	note_owed(o, j, &a, ret);
-	ret->segments++;
-	for (size_t i = 0; i < j->pieces; i++)
-		ret->bytes += j->sealed[i].len;
+	*owed = note_owed(o, j);
 	return 0;
 }
 
@@ -421,74 +446,15 @@ out:
 	return rc;
 }
 
-/* Those behind it, as long as they are as they should be: what is wrong with one is told by its own
- * call. */
-static size_t
-take_along(struct repo *repo, const struct wal_push_options *o, const struct job *first,
-    const struct wal_ahead *ahead, struct job *job[WAL_AHEAD_MAX])
-{
-	const size_t dir = strlen(o->path) - strlen(name_of(o->path));
-	size_t count = 0;
-	struct err why = { 0 };
-
-	for (size_t i = 0; i < ahead->count; i++) {
-		struct job *j =
-		    job_new(repo, o, xasprintf("%.*s%s", (int)dir, o->path, ahead->name[i]));
-
-		if (first->what.timeline != o->tli || check_segment(repo, j, &why) == -1) {
-			job_free(j);
-			break;
-		}
-		job[count++] = j;
-	}
-	return count;
-}
-
-/* Stores all in order while the workers make the next ones; *done: how many. */
 static int
-push_jobs(const struct wal_push_options *o, struct job *const *job, size_t count,
-    struct wal_push_report *ret, size_t *done, struct err *e)
+push_one(const struct wal_push_options *o, struct job *j, struct wal_push_report *ret,
+    struct err *e)
 {
-	struct pool *pool = pool_new(o->workers, o->workers + 1);
-	size_t given = 0;
-	int rc = 0;
-
-	for (*done = 0; rc == 0 && *done < count;) {
-		while (given < count && !pool_full(pool))
-			pool_submit(pool, work, job[given++]);
-		rc = store_job(o, pool_take(pool), ret, e);
-		if (rc == 0)
-			++*done;
-	}
-	pool_free(pool);
-	return rc;
-}
-
-static int
-push_segments(struct repo *repo, const struct wal_push_options *o, struct job *first,
-    struct wal_push_report *ret, struct err *e)
-{
-	struct job *job[WAL_AHEAD_MAX + 1] = { first };
-	struct wal_ahead ahead = { 0 };
-	struct err why = { 0 };
-	size_t count = 1, done;
-	int rc;
-
-	if (o->state && first->what.kind == PG_WALNAME_SEGMENT)
-		wal_ahead_list(o->path, &ahead);
-	count += take_along(repo, o, first, &ahead, job + 1);
-	rc = push_jobs(o, job, count, ret, &done, e);
-	if (done > 0) {
-		/* Only the one that was asked for decides; the others are tried again. */
-		rc = 0;
-		ahead.count = done - 1;
-		if (count > 1 &&
-		    wal_ahead_put(o->state, o->place.source, o->path, &ahead, &why) == -1)
-			o->watch->event(o->watch->arg, "warning", why.text);
-	}
-	for (size_t i = 1; i < count; i++)
-		job_free(job[i]);
-	return rc;
+	work(j);
+	if (acknowledge(o, j, &ret->owed, e) == -1)
+		return -1;
+	ret->bytes = j->bytes;
+	return 0;
 }
 
 static void
@@ -506,22 +472,22 @@ int
 wal_push_run(
     struct repo *repo, const struct wal_push_options *o, struct wal_push_report *ret, struct err *e)
 {
-	struct job *first = job_new(repo, o, xstrdup(o->path));
+	struct job *j = job_new(repo, o, xstrdup(o->path));
 	int rc = -1;
 
 	*ret = (struct wal_push_report){ 0 };
-	snprintf(ret->name, sizeof(ret->name), "%s", first->name);
-	switch (first->what.kind) {
+	snprintf(ret->name, sizeof(ret->name), "%s", j->name);
+	switch (j->what.kind) {
 	case PG_WALNAME_SEGMENT:
 	case PG_WALNAME_PARTIAL:
-		if (check_segment(repo, first, e) == 0)
-			rc = push_segments(repo, o, first, ret, e);
+		if (check_segment(repo, j, e) == 0)
+			rc = push_one(o, j, ret, e);
 		break;
 	case PG_WALNAME_BACKUP:
-		rc = push_segments(repo, o, first, ret, e);
+		rc = push_one(o, j, ret, e);
 		break;
 	case PG_WALNAME_HISTORY:
-		rc = push_history(repo, o, first, e);
+		rc = push_history(repo, o, j, e);
 		break;
 	case PG_WALNAME_OTHER:
 		rc = err_set(e, ERR_USAGE, "'%s' is no file that a server archives", o->path);
@@ -529,6 +495,64 @@ wal_push_run(
 	}
 	if (rc == 0)
 		settle_owed(o);
-	job_free(first);
+	job_free(j);
 	return rc;
+}
+
+/* ---- many ---- */
+
+/* As long as they are as they should be: what is wrong with one is told by its own call. */
+static size_t
+take_up(struct repo *repo, const struct wal_push_options *o, char (*name)[WAL_AHEAD_NAME],
+    size_t count, struct job **job)
+{
+	const size_t dir = strlen(o->path) - strlen(name_of(o->path));
+	struct err why = { 0 };
+	size_t n = 0;
+
+	while (n < count) {
+		job[n] = job_new(repo, o, xasprintf("%.*s%s", (int)dir, o->path, name[n]));
+		if (check_segment(repo, job[n], &why) == -1) {
+			job_free(job[n]);
+			break;
+		}
+		n++;
+	}
+	return n;
+}
+
+static int
+tell(const struct wal_push_options *o, const struct job *j, wal_push_stored *stored, void *arg)
+{
+	struct wal_ahead_mark m = { .sysid = j->head.sysid, .st = j->st };
+	struct err why = { 0 };
+
+	memcpy(m.name, j->name, sizeof(m.name));
+	if (acknowledge(o, j, &m.owed, &why) == -1)
+		return -1;
+	return stored(arg, &m);
+}
+
+int
+wal_push_many(struct repo *repo, const struct wal_push_options *o, char (*name)[WAL_AHEAD_NAME],
+    size_t count, wal_push_stored *stored, void *arg)
+{
+	struct job **job = xcalloc(count, sizeof(*job));
+	const size_t sound = take_up(repo, o, name, count, job);
+	struct pool *pool = pool_new(o->workers, o->workers + 1);
+	size_t given = 0;
+	int rc = 0;
+
+	for (size_t done = 0; rc == 0 && done < sound; done++) {
+		while (given < sound && !pool_full(pool))
+			pool_submit(pool, work, job[given++]);
+		rc = tell(o, pool_take(pool), stored, arg);
+	}
+	pool_free(pool);
+	for (size_t i = 0; i < sound; i++)
+		job_free(job[i]);
+	free(job);
+	if (rc == 0)
+		settle_owed(o);
+	return sound < count ? -1 : rc;
 }

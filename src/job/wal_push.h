@@ -1,6 +1,7 @@
 #ifndef JOB_WAL_PUSH_H
 #define JOB_WAL_PUSH_H
 
+#include "job/wal_ahead.h"
 #include "job/watch.h"
 #include "repo/layout_wal.h"
 #include "repo/repo.h"
@@ -8,8 +9,7 @@
 
 /*
  * What archive_command calls: one file of pg_wal goes to the tiers, and is durable there when this
- * says so. Segments that wait behind it are brought along, so that their own calls have nothing
- * left to do.
+ * says so. What waits behind it is pushed by a worker meanwhile (wal_push_behind.h).
  */
 struct wal_push_options {
 	const char *path; /* %p */
@@ -30,7 +30,6 @@ struct wal_push_options {
 
 struct wal_push_report {
 	char name[64];
-	unsigned segments; /* with those that were brought along */
 	unsigned owed;	   /* objects that some tier still has to get */
 	uint64_t bytes;
 };
@@ -43,8 +42,14 @@ struct wal_push_report {
 int wal_push_run(struct repo *repo, const struct wal_push_options *o, struct wal_push_report *ret,
     struct err *e);
 
-/* Was that very file brought along by an earlier call? Asks nothing but `state`. */
-bool wal_push_done(const char *state, const char *source, const char *path);
+/*
+ * Segments beside o->path, one after the other; `stored` is told of each that is acknowledged, in
+ * order, and -1 from it ends the work. 0, or -1: the first that was not told is not acknowledged.
+ */
+typedef int wal_push_stored(void *arg, const struct wal_ahead_mark *m);
+int wal_push_many(struct repo *repo, const struct wal_push_options *o,
+    char (*name)[WAL_AHEAD_NAME], size_t count, wal_push_stored *stored, void *arg);
+
 /* Of which system is the segment? ERR_NOTFOUND for what says nothing of it (a history, say). */
 int wal_push_sysid(const char *path, uint64_t *ret, struct err *e);
 

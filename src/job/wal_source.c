@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "repo/repo_pin.h"
 
 void
 wal_source_host(char out[256])
@@ -102,6 +103,28 @@ wal_source_only(struct wal_source *w, struct session *s, const char *tiers, stru
 	}
 	text_list_done(&list);
 	return rc;
+}
+
+char *
+wal_source_promise(const struct conf *c, const struct conf_source *source)
+{
+	const struct conf_tier *tier[WAL_SOURCE_TIERS];
+	const size_t count = conf_wal_tiers(c, source->postgres, tier, WAL_SOURCE_TIERS);
+	char *pin = session_pin(c), *line, hex[TEXT_HEX(LAYOUT_REPO_ID)];
+	uint8_t id[LAYOUT_REPO_ID] = { 0 };
+	struct buf text;
+
+	(void)repo_pin_id(pin, id, NULL); /* none is remembered: zeros are nobody's */
+	buf_init(&text, SIZE_MAX);
+	buf_addf(&text, "repository %s ack %" PRId64, text_hex(id, sizeof(id), hex),
+	    (int64_t)source->postgres->push_ack);
+	for (size_t i = 0; i < count; i++)
+		buf_addf(&text, " %s%s %s", tier[i]->name, survives_host(tier[i]) ? "" : "*",
+		    tier[i]->url);
+	line = xstrdup(buf_str(&text));
+	buf_done(&text);
+	free(pin);
+	return line;
 }
 
 /* ---- which one? ---- */

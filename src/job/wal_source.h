@@ -37,6 +37,12 @@ int wal_source_only(struct wal_source *w, struct session *s, const char *tiers, 
 int wal_source_find(const struct conf *c, const char *name, uint64_t sysid,
     const struct conf_source **ret, struct err *e);
 
+/*
+ * Where a segment that is acknowledged now is durable, as one line: of which repository, on which
+ * tiers, how many of them at least. Caller frees.
+ */
+char *wal_source_promise(const struct conf *c, const struct conf_source *source);
+
 /* Name of this host as slots and leases have it. */
 void wal_source_host(char out[256]);
 
