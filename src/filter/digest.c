@@ -4,22 +4,21 @@
  * padded key blocks of HMAC be kept and copied. An id of a grain then costs 111 ns beside the hash
  * where EVP_MAC with a kept key takes 256 and HMAC() 1,491; for a page of 8 KiB that is 2 % against
  * 5 and 27. It uses the same assembly (SHA extensions included), needs no context of a thread,
- * cannot fail, and hashes grains as fast as EVP does. Everything that is rare goes through EVP.
+ * cannot fail, and hashes grains as fast as EVP does. A record of the spool wants a key of its own, so
+ * HMAC and HKDF go the same way: 2 us beside the 9 us of EVP's, which looks them up by name.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "filter/digest.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/hmac.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "filter/crypt.h"
+
+#define INNER_PAD 0x36 /* of HMAC */
+#define OUTER_PAD 0x5c
 
 _Static_assert(DIGEST_LEN == SHA256_DIGEST_LENGTH, "a digest is a SHA-256");
 _Static_assert(sizeof(SHA_LONG) == sizeof(uint32_t), "a state of SHA-256 is eight words");
@@ -74,14 +73,37 @@ digest_free(struct digest *d)
 	free(d);
 }
 
+/* One of the two hashes of HMAC: the padded key, then what it is given. */
+static void
+keyed(const uint8_t key[SHA256_CBLOCK], uint8_t pad, const void *data, size_t n,
+    uint8_t out[DIGEST_LEN])
+{
+	uint8_t block[SHA256_CBLOCK];
+	SHA256_CTX ctx;
+
+	for (size_t i = 0; i < sizeof(block); i++)
+		block[i] = key[i] ^ pad;
+	SHA256_Init(&ctx);
+	SHA256_Update(&ctx, block, sizeof(block));
+	SHA256_Update(&ctx, data, n);
+	SHA256_Final(out, &ctx);
+	OPENSSL_cleanse(block, sizeof(block));
+	OPENSSL_cleanse(&ctx, sizeof(ctx));
+}
+
 void
 digest_hmac(const uint8_t *key, size_t keylen, const void *data, size_t n, uint8_t out[DIGEST_LEN])
 {
-	/* HMAC() takes a null key for "the one before". */
-	static const uint8_t none;
+	uint8_t block[SHA256_CBLOCK] = { 0 }, inner[DIGEST_LEN];
 
-	crypt_must(HMAC(EVP_sha256(), keylen == 0 ? &none : key, (int)keylen, data, n, out,
-	    NULL) != NULL, "HMAC-SHA256");
+	if (keylen > sizeof(block))
+		digest_sha256(key, keylen, block);
+	else if (keylen > 0)
+		memcpy(block, key, keylen);
+	keyed(block, INNER_PAD, data, n, inner);
+	keyed(block, OUTER_PAD, inner, sizeof(inner), out);
+	OPENSSL_cleanse(block, sizeof(block));
+	OPENSSL_cleanse(inner, sizeof(inner));
 }
 
 /* The state after one block of the key xored with the pad of HMAC. */
@@ -105,8 +127,8 @@ void
 digest_idkey_init(struct digest_idkey *k, const uint8_t key[32])
 {
 	memcpy(k->key, key, sizeof(k->key));
-	key_state(key, 0x36, k->inner);
-	key_state(key, 0x5c, k->outer);
+	key_state(key, INNER_PAD, k->inner);
+	key_state(key, OUTER_PAD, k->outer);
 }
 
 /* Goes on from a kept state, one block in, with the 32 bytes of msg. */
@@ -140,26 +162,20 @@ digest_id(const struct digest_idkey *k, const void *grain, size_t n, uint8_t id[
 	digest_id_of_hash(k, sha, id);
 }
 
+/* RFC 5869; one block comes out, so expanding is one hash. */
 void
 digest_hkdf(const uint8_t key[32], const uint8_t *salt, size_t saltlen, const void *info,
     size_t infolen, uint8_t out[32])
 {
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
-	OSSL_PARAM params[5], *p = params;
+	uint8_t drawn[DIGEST_LEN], *text = xmalloc(infolen + 1);
 
-	*p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char[]){ "SHA256" }, 0);
-	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, 32);
-	if (saltlen > 0) /* an empty one is refused, not given is the same */
-		*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT,
-		    (void *)(uintptr_t)salt, saltlen);
 	if (infolen > 0)
-		*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO,
-		    (void *)(uintptr_t)info, infolen);
-	*p = OSSL_PARAM_construct_end();
-	crypt_must(ctx != NULL && EVP_KDF_derive(ctx, out, 32, params) == 1, "HKDF-SHA256");
-	EVP_KDF_CTX_free(ctx);
-	EVP_KDF_free(kdf);
+		memcpy(text, info, infolen);
+	text[infolen] = 1;
+	digest_hmac(salt, saltlen, key, 32, drawn);
+	digest_hmac(drawn, sizeof(drawn), text, infolen + 1, out);
+	OPENSSL_cleanse(drawn, sizeof(drawn));
+	free(text);
 }
 
 int

@@ -135,6 +135,12 @@ struct object_part {
 };
 int object_read_parts(const struct buf *bytes, enum object_type type, const char *name,
     const struct keyring *k, const struct object_part *part, size_t parts, struct err *e);
+/*
+ * The same of a W, for who has a check of its own: the tags vouch for every frame, and neither the
+ * whole nor the grains are hashed. What does not open is judged as above.
+ */
+int object_read_tagged(const struct buf *bytes, const char *name, const struct keyring *k,
+    const struct object_part *part, size_t parts, struct err *e);
 /* The part that needs no key: header sane, total = n, trailer hash (M W R). For scrubbing. */
 int object_check_plain(const void *bytes, size_t n, struct err *e);
 

@@ -18,7 +18,7 @@ own_name(const char *found, char room[LAYOUT_NAME])
 	return layout_pend_snap(found, room) == 0 ? room : found;
 }
 
-/* Opens a frame into out, ids checked. */
+/* Opens a frame into out, ids checked where there are keys for it. */
 static int
 read_frame(const struct object *o, const struct buf *bytes, const struct keyring *k, size_t i,
     struct buf *out, struct err *e)
@@ -30,7 +30,7 @@ read_frame(const struct object *o, const struct buf *bytes, const struct keyring
 		return err_set(e, ERR_CORRUPT, "text is longer than the %zu bytes allowed",
 		    out->limit);
 	if (object_frame(o, i, bytes->data + f->off, raw, e) == -1 ||
-	    object_check_ids(o, i, raw, k, e) == -1)
+	    (k && object_check_ids(o, i, raw, k, e) == -1))
 		return -1;
 	out->len += f->rawlen;
 	return 0;
@@ -97,6 +97,27 @@ object_read_parts(const struct buf *bytes, enum object_type type, const char *na
 out:
 	object_free(o);
 	return rc;
+}
+
+int
+object_read_tagged(const struct buf *bytes, const char *name, const struct keyring *k,
+    const struct object_part *part, size_t parts, struct err *e)
+{
+	struct object_header h;
+	struct object *o = NULL;
+	struct err why = { 0 };
+	int rc = -1;
+
+	if (object_header_parse(bytes->data, bytes->len, &h, &why) == 0 &&
+	    h.total == bytes->len && h.type == OBJECT_WAL &&
+	    object_open(&h, bytes->data + h.index_off, object_index_len(&h), k, &o, &why) == 0)
+		rc = read_opened(o, bytes, NULL, name, part, parts, &why);
+	object_free(o);
+	if (rc == 0)
+		return 0;
+	for (size_t p = 0; p < parts; p++)
+		buf_reset(part[p].raw);
+	return object_read_parts(bytes, OBJECT_WAL, name, k, part, parts, e);
 }
 
 int

@@ -135,8 +135,8 @@ check_opened(const struct piece *p, size_t n, struct err *e)
 }
 
 static int
-open_into(const struct keyring *k, const char *name, const struct buf *sealed, struct piece *ret,
-    struct buf *wal, struct err *e)
+open_into(const struct keyring *k, const char *name, const struct buf *sealed, bool hashed,
+    struct piece *ret, struct buf *wal, struct err *e)
 {
 	struct piece p = { 0 };
 	struct buf head;
@@ -145,15 +145,17 @@ open_into(const struct keyring *k, const char *name, const struct buf *sealed, s
 		{ .kind = FRAME_WAL, .raw = wal },
 	};
 	size_t start = wal->len;
-	int rc = -1;
+	int rc;
 
 	if (layout_wal_parse(name, &p.at) == -1 ||
 	    (p.at.kind != LAYOUT_WAL_PIECE && p.at.kind != LAYOUT_WAL_OTHER))
 		return err_set(e, ERR_CORRUPT, "'%s' is no name of a piece", name);
 	buf_init(&head, HEAD_MAX);
-	if (object_read_parts(sealed, OBJECT_WAL, name, k, part, 2, e) == 0 &&
-	    head_parse(&head, &p, e) == 0 && check_opened(&p, wal->len - start, e) == 0)
-		rc = 0;
+	rc = hashed ? object_read_parts(sealed, OBJECT_WAL, name, k, part, 2, e) :
+		      object_read_tagged(sealed, name, k, part, 2, e);
+	if (rc == 0 &&
+	    (head_parse(&head, &p, e) == -1 || check_opened(&p, wal->len - start, e) == -1))
+		rc = -1;
 	buf_done(&head);
 	if (rc == 0)
 		*ret = p;
@@ -169,13 +171,23 @@ piece_open(const struct keyring *k, const char *name, const struct buf *sealed, 
 	int rc;
 
 	buf_init(&unwanted, SIZE_MAX);
-	rc = open_into(k, name, sealed, ret, wal == NULL ? &unwanted : wal, e);
+	rc = open_into(k, name, sealed, true, ret, wal == NULL ? &unwanted : wal, e);
 	if (rc == -1 && wal != NULL)
 		buf_cut(wal, start);
 	if (rc == -1)
 		err_in(e, "'%s'", name);
 	buf_done(&unwanted);
 	return rc;
+}
+
+int
+piece_read(const struct keyring *k, const char *name, const struct buf *sealed, struct piece *ret,
+    struct buf *wal, struct err *e)
+{
+	if (open_into(k, name, sealed, false, ret, wal, e) == 0)
+		return 0;
+	buf_reset(wal);
+	return err_in(e, "'%s'", name);
 }
 
 /* The name is taken by another piece: 0 the same WAL, -1. */

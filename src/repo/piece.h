@@ -34,6 +34,12 @@ int piece_seal(const struct keyring *k, const struct piece *p, const void *wal, 
 int piece_open(const struct keyring *k, const char *name, const struct buf *sealed,
     struct piece *ret, struct buf *wal, struct err *e);
 /*
+ * The same for handing WAL to a server, into an empty wal: nothing is hashed. Every frame has its
+ * tag, and every record of WAL a sum that the server looks at.
+ */
+int piece_read(const struct keyring *k, const char *name, const struct buf *sealed,
+    struct piece *ret, struct buf *wal, struct err *e);
+/*
  * Puts a sealed piece under its name, never over another: 1 stored; 0 the name was taken by a piece
  * with the same bytes of WAL; 2 stored, and what had the name, which did not even hash to its own
  * trailer, was set aside (store/aside.h). -1: ERR_EXISTS when the name holds other WAL (the message

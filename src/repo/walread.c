@@ -125,6 +125,27 @@ see_piece(void *arg, const struct store_entry *entry, struct err *e)
 }
 
 /*
+ * A piece that is the whole segment, and the first: its memory becomes the segment's.
+ */
+static bool
+hand_over(struct filling *f, struct part *p, struct buf *wal)
+{
+	struct buf *out = f->out, was = *out;
+
+	if (f->have.count > 0 || p->start != f->start || p->to - p->start != f->size ||
+	    wal->len != f->size)
+		return false;
+	out->data = wal->data;
+	out->room = wal->room;
+	wal->data = was.data;
+	wal->room = was.room;
+	wal->len = 0;
+	lsn_set_add(&f->have, p->start, p->to);
+	p->laid = true;
+	return true;
+}
+
+/*
  * Lays the bytes of a part into the segment, up to the fork. What lies there already must be the
  * same: ERR_CORRUPT names both.
  */
@@ -162,14 +183,14 @@ read_piece(struct filling *f, struct tier *t, struct part *p, struct err *e)
 	buf_init(&sealed, STORE_OBJECT_MAX);
 	buf_init(&wal, PIECE_MAX);
 	if (store_get(t->store, p->name, &sealed, &why) == -1 ||
-	    piece_open(f->r->o.repo->keys, p->name, &sealed, &piece, &wal, &why) == -1) {
+	    piece_read(f->r->o.repo->keys, p->name, &sealed, &piece, &wal, &why) == -1) {
 		if (why.kind == ERR_REMOTE)
 			t->why = why;
 		note(why.kind == ERR_REMOTE ? &f->unknown : &f->damaged, t->name, &why);
 	} else if (piece.segment_size != f->size) {
 		rc = err_set(e, ERR_CORRUPT, "'%s' is of a server with segments of %u bytes, not "
 		    "%" PRIu64, p->name, piece.segment_size, f->size);
-	} else {
+	} else if (!hand_over(f, p, &wal)) {
 		rc = lay(f, p, wal.data, e);
 	}
 	buf_done(&sealed);
