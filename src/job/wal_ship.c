@@ -294,7 +294,11 @@ take_mark(struct wal_ship *s, int64_t now)
 	s->mark[s->marks++] = (struct mark){ leg, s->seen.durable, now };
 }
 
-/* Since when the byte behind what the tier has is waiting. */
+/*
+ * Since when the byte behind what the tier has is waiting. One that no mark has yet came after the
+ * last mark was taken, and not much later: it counts from there, for nobody comes by to take one
+ * when nothing follows.
+ */
 static int64_t
 waits_since(const struct wal_ship *s, const struct lane *l, int64_t now)
 {
@@ -302,7 +306,7 @@ waits_since(const struct wal_ship *s, const struct lane *l, int64_t now)
 		if (s->mark[i].leg > l->leg ||
 		    (s->mark[i].leg == l->leg && s->mark[i].lsn > l->until))
 			return s->mark[i].boot_ns;
-	return now;
+	return s->marks > 0 ? s->mark[s->marks - 1].boot_ns : now;
 }
 
 /* On to the next timeline, when all of this one is there. */

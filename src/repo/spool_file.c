@@ -318,6 +318,36 @@ record_length(const struct spool_file *f, const uint8_t record[SPOOL_FILE_RECORD
 	return n;
 }
 
+/* The n bytes at off as they are or were a moment ago, or NULL: there are not so many yet. */
+static const uint8_t *
+look(const struct spool_file *f, uint64_t off, size_t n)
+{
+	struct spool_file_window *w = f->window;
+	ssize_t got;
+
+	if (off < w->off || off + n > w->off + w->len) {
+		got = n > WINDOW ? 0 : read_at(f->fd, w->bytes, WINDOW, off, NULL);
+		w->off = off;
+		w->len = got > 0 ? (size_t)got : 0;
+	}
+	return n <= w->len - (off - w->off) ? w->bytes + (off - w->off) : NULL;
+}
+
+/* The same from the window, for many small ones; false when it did not open: that proves nothing. */
+static bool
+record_seen(const struct spool_file *f, uint64_t off, uint64_t lsn, bool exactly, struct buf *wal)
+{
+	const uint8_t *record = look(f, off, SPOOL_FILE_RECORD);
+	size_t n = record ? record_length(f, record, lsn, exactly) : 0;
+	uint8_t *out = n > 0 ? buf_reserve(wal, n) : NULL;
+
+	record = out ? look(f, off, SPOOL_FILE_RECORD + n + SPOOL_FILE_TAG) : NULL;
+	if (!record || record_open(f, off, record, n, out, NULL) == -1)
+		return false;
+	wal->len += n;
+	return true;
+}
+
 /*
  * The record at off into wal: 1; 0 when none opens there (yet); -1 when it cannot be read at all.
  */
@@ -327,10 +357,13 @@ record_read(const struct spool_file *f, uint64_t off, uint64_t lsn, bool exactly
 {
 	uint8_t head[SPOOL_FILE_RECORD], *all = NULL, *out;
 	struct err why = { 0 };
-	ssize_t got = read_at(f->fd, head, sizeof(head), off, e);
 	size_t n = 0, len;
+	ssize_t got;
 	int rc = 0;
 
+	if (record_seen(f, off, lsn, exactly, wal))
+		return 1;
+	got = read_at(f->fd, head, sizeof(head), off, e);
 	if (got == (ssize_t)sizeof(head))
 		n = record_length(f, head, lsn, exactly);
 	if (got == -1 || n == 0)

@@ -1,5 +1,6 @@
 """wal push and wal get, by PostgreSQL's rules: what they say decides whether a server forgets WAL, or promotes itself."""
 
+import glob
 import os
 import subprocess
 
@@ -239,8 +240,38 @@ def test_segments_are_fetched_ahead_and_nothing_is_left(archived):
         archived.run("wal", "get", "--source", "pay", "--segment-size", "1m", name, target)
         assert read(target) == read(wal(archived, name))
         if i == 0:
-            eventually(lambda: os.path.exists(os.path.join(folder, names[2])), what="fetching in advance")
+            eventually(lambda: glob.glob(os.path.join(folder, names[2] + ".*")), what="fetching in advance")
     eventually(lambda: not os.path.exists(folder), seconds=60, every=0.5, what="the fetchers' end")
+
+
+def test_what_was_fetched_before_the_machine_was_started_anew_is_not_handed_out(archived):
+    """Files in advance are not synced: after a crash there may be zeros under a good name."""
+    target = archived.path("pgdata", "pg_wal", "RECOVERYXLOG")
+    folder = os.path.join(os.path.dirname(target), ".ffdr-fetched")
+    os.makedirs(folder)
+    first, second = archived.names[:2]
+    ask = ("wal", "get", "--source", "pay", "--segment-size", "1m")
+    archived.run(*ask, first, target)
+    eventually(lambda: glob.glob(os.path.join(folder, second + ".*")), what="fetching in advance")
+    mark = glob.glob(os.path.join(folder, second + ".*"))[0].rpartition(".")[2]
+    other = "%08x" % (int(mark[:8], 16) ^ 1) + mark[8:]
+    eventually(lambda: not os.path.exists(folder), seconds=60, every=0.5, what="the fetchers' end")
+    os.makedirs(folder)
+    stale = [write(os.path.join(folder, name), b"\0" * MIB) for name in ("%s.%s" % (second, other), second)]
+    archived.run(*ask, second, target)
+    assert read(target) == read(wal(archived, second))
+    eventually(lambda: not os.path.exists(stale[0]), what="the rubbish's end")
+
+
+def test_another_question_is_not_answered_by_what_was_fetched_for_this_one(archived):
+    target = archived.path("pgdata", "pg_wal", "RECOVERYXLOG")
+    os.makedirs(os.path.dirname(target))
+    folder = os.path.join(os.path.dirname(target), ".ffdr-fetched")
+    first, second = archived.names[:2]
+    archived.run("wal", "get", "--source", "pay", "--segment-size", "1m", first, target)
+    eventually(lambda: glob.glob(os.path.join(folder, second + ".*")), what="fetching in advance")
+    # no such epoch: absent, although it lies there
+    archived.run("wal", "get", "--source", "pay", "--segment-size", "1m", "--epoch", "77", second, target, status=ABSENT)
 
 
 def test_push_and_get_need_no_stdout(archived):
