@@ -6,7 +6,6 @@
 #include "base/lazy.h"
 
 #include <dlfcn.h>
-#include <stdio.h>
 
 #include "base/mem.h"
 
@@ -15,9 +14,8 @@ give_up(const char *soname)
 {
 	const char *why = dlerror();
 
-	fprintf(stderr, "ffdr: %s cannot be loaded: %s\n  fix       install it: the package of ffdr "
-	    "depends on it\n", soname, why ? why : "unknown reason");
-	mem_end();
+	mem_end(xasprintf("ffdr: %s cannot be loaded: %s\n  fix       install it: ffdr depends on "
+	    "it\n", soname, why ? why : "it gives no reason"));
 }
 
 void

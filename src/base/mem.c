@@ -22,19 +22,18 @@ mem_exit_with(int new_status)
 }
 
 void
-mem_end(void)
+mem_end(const char *text)
 {
+	ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+
+	(void)ignored;
 	_exit(status);
 }
 
 static void __attribute__((noreturn))
 die(void)
 {
-	static const char text[] = "ffdr: out of memory\n";
-	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
-
-	(void)ignored;
-	mem_end();
+	mem_end("ffdr: out of memory\n");
 }
 
 void *

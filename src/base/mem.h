@@ -11,8 +11,8 @@
 void *xmalloc(size_t size);
 /* The exit status of that death: 1 unless somebody says otherwise. */
 void mem_exit_with(int status);
-/* Dies with it, for what else the process cannot be without; the reason was told. */
-void mem_end(void) __attribute__((noreturn));
+/* Dies with it and these words, for what else the process cannot be without. */
+void mem_end(const char *text) __attribute__((noreturn));
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *ptr, size_t size);
 /* Room for count elements of size; dies on overflow. */

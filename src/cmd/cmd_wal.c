@@ -304,8 +304,8 @@ const struct command cmd_wal_push = {
 		"Pushing the same file twice is harmless; other bytes under a name that is stored "
 		"already are refused, and so is a file "
 		"of another system, or of a timeline that is not on the way of the active one.\n\n"
-		"Segments that are ready behind FILE are pushed by a process in the background, which ends when "
-		"none is left; the calls for these only look whether it has.",
+		"Segments that are ready behind FILE are pushed by a process in the background, "
+		"which ends when none is left; the calls for these only look whether it has.",
 	.examples = "archive_command = 'ffdr wal push %p'",
 	.options = push_table,
 	.options_size = sizeof(struct push_opts),
