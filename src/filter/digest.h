@@ -37,6 +37,9 @@ struct digest_idkey {
 };
 void digest_idkey_init(struct digest_idkey *k, const uint8_t key[32]);
 void digest_id(const struct digest_idkey *k, const void *grain, size_t n, uint8_t id[GRAIN_ID_LEN]);
+/* The ids of `count` grains of n bytes each, back to back: faster than one by one. */
+void digest_ids(const struct digest_idkey *k, const void *grains, size_t n, size_t count,
+    uint8_t (*id)[GRAIN_ID_LEN]);
 void digest_id_of_hash(const struct digest_idkey *k, const uint8_t sha[DIGEST_LEN],
     uint8_t id[GRAIN_ID_LEN]);
 

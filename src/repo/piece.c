@@ -71,21 +71,29 @@ head_parse(const struct buf *text, struct piece *p, struct err *e)
 	return 0;
 }
 
+/* Frames whose ids are made together, while their bytes are at hand. */
+#define TOGETHER 2
+
 static void
 add_wal(struct object_builder *b, const struct keyring *k, const uint8_t *wal, size_t n)
 {
-	struct object_grain grain;
+	uint8_t id[TOGETHER][GRAIN_ID_LEN];
 	struct buf packed;
 
 	buf_init(&packed, LAYOUT_FRAME_MAX + 1);
 	while (n > 0) {
-		grain.len = n < LAYOUT_FRAME_MAX ? (uint32_t)n : LAYOUT_FRAME_MAX;
-		digest_id(&k->id, wal, grain.len, grain.id);
-		buf_reset(&packed);
-		zip_pack(wal, grain.len, WAL_LEVEL, &packed);
-		object_add(b, FRAME_WAL, packed.data, packed.len, grain.len, &grain, 1);
-		wal += grain.len;
-		n -= grain.len;
+		const size_t len = n < LAYOUT_FRAME_MAX ? n : LAYOUT_FRAME_MAX;
+		const size_t count = n < TOGETHER * len ? 1 : TOGETHER;
+
+		digest_ids(&k->id, wal, len, count, id);
+		for (size_t i = 0; i < count; i++, wal += len, n -= len) {
+			struct object_grain grain = { .len = (uint32_t)len };
+
+			memcpy(grain.id, id[i], sizeof(grain.id));
+			buf_reset(&packed);
+			zip_pack(wal, len, WAL_LEVEL, &packed);
+			object_add(b, FRAME_WAL, packed.data, packed.len, len, &grain, 1);
+		}
 	}
 	buf_done(&packed);
 }

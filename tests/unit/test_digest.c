@@ -118,6 +118,35 @@ an_id_of_a_hash_is_the_id_of_what_was_hashed(void **state)
 }
 
 static void
+ids_of_many_grains_are_those_of_each(void **state)
+{
+	static const size_t length[] = { 1, 63, 64, 8192, 8191, 131072 };
+	uint8_t id[7][GRAIN_ID_LEN], one[GRAIN_ID_LEN], key[32] = { 5 }, *grains;
+	struct digest_idkey k;
+
+	(void)state;
+	digest_idkey_init(&k, key);
+	for (size_t l = 0; l < ARRAY_LEN(length); l++) {
+		const size_t n = length[l];
+
+		grains = xmalloc(7 * n);
+		for (size_t i = 0; i < 7 * n; i++)
+			grains[i] = (uint8_t)(i * 2654435761u >> 11);
+		for (size_t count = 0; count <= 7; count++) {
+			memset(id, 0xee, sizeof(id));
+			digest_ids(&k, grains, n, count, id);
+			for (size_t i = 0; i < count; i++) {
+				digest_id(&k, grains + i * n, n, one);
+				assert_memory_equal(id[i], one, sizeof(one));
+			}
+			for (size_t i = count; i < 7; i++)
+				assert_int_equal(id[i][0], 0xee);
+		}
+		free(grains);
+	}
+}
+
+static void
 a_derived_key_is_hkdf_sha256(void **state)
 {
 	uint8_t key[32], salt[32], info[17] = "P", out[32];
@@ -190,6 +219,7 @@ main(void)
 		cmocka_unit_test(an_hmac_takes_keys_of_any_length),
 		cmocka_unit_test(an_id_is_the_hmac_of_the_hash_cut_to_twelve_bytes),
 		cmocka_unit_test(an_id_of_a_hash_is_the_id_of_what_was_hashed),
+		cmocka_unit_test(ids_of_many_grains_are_those_of_each),
 		cmocka_unit_test(a_derived_key_is_hkdf_sha256),
 		cmocka_unit_test(equal_means_every_byte),
 		cmocka_unit_test(one_id_key_serves_many_threads),

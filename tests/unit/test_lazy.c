@@ -1,4 +1,7 @@
-/* A library that comes in late: what it is asked for is there, or the process ends with the status it was told. */
+/*
+ * A library that comes in late: what it is asked for is there, or the process ends with the status
+ * it was told.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
