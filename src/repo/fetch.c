@@ -1,10 +1,10 @@
 /*
  * The restore engine. A pack is visited once, in stretches of a few MiB: a stretch is read by one
- * row of workers while frames of the one before are opened, checked and written by another. The
- * owner only cuts, hands out and takes back.
+ * row of workers while frames of the one before are opened, checked and written by another, a batch
+ * of neighbours at a time (batch.c). The owner only cuts, hands out and takes back.
  *
  * What makes it bounded: the plan goes to files when it grows (plan.c), and a stretch is freed when
- * its last frame was written.
+ * its last batch was written.
  *
  * A pack's index is compared with the ids that the files' maps named before anything is read, and
  * every grain is hashed again before it is written. A bad or missing copy is replaced from the next
@@ -17,7 +17,7 @@
 
 #include "base/mem.h"
 #include "filter/pool.h"
-#include "repo/plan.h"
+#include "repo/batch.h"
 
 /*
  * One request on an object store, and what a disk reads at full speed; three of them are in memory
@@ -29,7 +29,12 @@
 /* Over 30 % wanted: all of the pack's frames are read. */
 #define WHOLE_PERCENT 30
 #define STRETCHES_OUT 2
-#define FRAMES_OUT 8
+/*
+ * While a worker waits for the target's disk another one uses the processor. The batches that are
+ * out keep their stretches in memory.
+ */
+#define THREADS_A_WORKER 2
+#define BATCHES_OUT 3 /* a thread */
 
 /* A pack being restored from. */
 struct source_pack {
@@ -51,17 +56,10 @@ struct stretch {
 	size_t users;
 };
 
-/* One frame of a stretch: what a worker opens and writes. */
-struct frame_task {
+/* Frames of a stretch that a worker opens and writes. */
+struct frames_task {
+	struct batch batch;
 	struct stretch *stretch;
-	const struct fetch_target *target;
-	const struct plan_row *want;
-	size_t wants;
-	const uint8_t *sealed;
-	uint64_t written;
-	bool restored; /* else: why not, in err */
-	bool refused;  /* by the target, not for the bytes' sake */
-	struct err err;
 };
 
 struct fetch {
@@ -69,7 +67,7 @@ struct fetch {
 	const struct digest_idkey *key;
 	struct plan *plan;
 	uint64_t wanted, done;
-	struct pool *reads, *frames;
+	struct pool *reads, *batches;
 	const struct fetch_target *target;
 	bool failed;
 	struct err err; /* the first failure */
@@ -84,7 +82,8 @@ fetch_new(struct reader *r, const char *spill_dir, unsigned workers)
 	f->key = &reader_keys(r)->id;
 	f->plan = plan_new(spill_dir, FETCH_PLAN_MAX);
 	f->reads = pool_new(workers > 0 ? STRETCHES_OUT : 0, STRETCHES_OUT);
-	f->frames = pool_new(workers, workers > 0 ? (size_t)workers * FRAMES_OUT : 1);
+	workers *= THREADS_A_WORKER;
+	f->batches = pool_new(workers, workers > 0 ? (size_t)workers * BATCHES_OUT : 1);
 	return f;
 }
 
@@ -95,7 +94,7 @@ fetch_free(struct fetch *f)
 		return;
 	plan_free(f->plan);
 	pool_free(f->reads);
-	pool_free(f->frames);
+	pool_free(f->batches);
 	free(f);
 }
 
@@ -144,62 +143,12 @@ read_stretch(void *task)
 	s->read = got == 1;
 }
 
-/*
- * Writes a row whose grains begin at raw; each is what the index says, and that was compared with
- * the map.
- */
-static int
-write_row(struct frame_task *t, const struct plan_row *w, const struct object_grain *grain,
-    const uint8_t *raw, struct err *e)
-{
-	uint8_t id[GRAIN_ID_LEN];
-	size_t n = 0;
-
-	for (uint32_t i = 0; i < w->count; i++) {
-		digest_id(t->stretch->owner->key, raw + n, grain[i].len, id);
-		if (memcmp(id, grain[i].id, GRAIN_ID_LEN) != 0)
-			return err_set(e, ERR_CORRUPT, "grain %u of frame %u is another one",
-			    w->first + i, w->frame);
-		n += grain[i].len;
-	}
-	if (w->raw != 0 && n != w->raw)
-		return err_set(e, ERR_CORRUPT, "%zu bytes lie where the list has %u", n, w->raw);
-	t->written += n;
-	t->refused = t->target->write(t->target->arg, w->file, w->offset, raw, n, e) == -1;
-	return t->refused ? -1 : 0;
-}
-
-static int
-write_frame(struct frame_task *t, const uint8_t *raw, struct err *e)
-{
-	const struct object_index *x = &t->stretch->pack->object->index;
-	const struct object_frame *fr = &x->frame[t->want[0].frame];
-	const struct object_grain *grain = x->grain + fr->first_grain;
-	uint32_t at = 0;
-
-	for (size_t i = 0; i < t->wants; i++) {
-		const struct plan_row *w = &t->want[i];
-
-		for (; at < w->first; at++)
-			raw += grain[at].len;
-		if (write_row(t, w, grain + at, raw, e) == -1)
-			return -1;
-	}
-	return 0;
-}
-
 static void
-restore_frame(void *task)
+run_batch(void *task)
 {
-	struct frame_task *t = task;
-	const struct object *o = t->stretch->pack->object;
-	uint16_t frame = t->want[0].frame;
-	uint8_t *raw = xmalloc(o->index.frame[frame].rawlen + 1);
+	struct frames_task *t = task;
 
-	t->written = 0;
-	t->restored = object_frame(o, frame, t->sealed, raw, &t->err) == 0 &&
-	    write_frame(t, raw, &t->err) == 0;
-	free(raw);
+	batch_run(&t->batch);
 }
 
 /* ---- the owner's side ---- */
@@ -244,19 +193,18 @@ give_up(struct fetch *f, const struct plan_row *w, size_t n, const struct err *w
 }
 
 /* The first copy of a frame was bad: the other tiers' are tried one after the other. */
-static void
-second_choice(struct fetch *f, struct frame_task *t)
+static bool
+second_choice(struct fetch *f, const struct frames_task *t, struct batch *frame)
 {
-	const struct object_frame *fr =
-	    &t->stretch->pack->object->index.frame[t->want[0].frame];
+	const struct object_frame *fr = &frame->object->index.frame[frame->want[0].frame];
 	struct packs *packs = reader_packs(f->reader);
-	struct err first = t->err;
+	struct err first = frame->err;
 	char name[LAYOUT_NAME];
 	struct buf bytes;
 	unsigned choice;
 
 	buf_init(&bytes, OBJECT_RAW_MAX * 2);
-	for (choice = 1; !t->restored && t->err.kind == ERR_CORRUPT; choice++) {
+	for (choice = 1; frame->done == 0 && frame->err.kind == ERR_CORRUPT; choice++) {
 		struct err why = {0};
 		int got = packs_bytes(packs, t->stretch->pack->sha, fr->off, fr->len, choice, &bytes,
 		    &why);
@@ -264,25 +212,46 @@ second_choice(struct fetch *f, struct frame_task *t)
 			break;
 		if (got == -1)
 			continue;
-		t->sealed = bytes.data;
-		restore_frame(t);
+		frame->sealed = bytes.data;
+		frame->off = fr->off;
+		batch_run(frame);
 	}
-	if (t->restored)
+	if (frame->done > 0)
 		packs_count_fallback(packs, choice - 1, &first);
-	else
-		err_in(&t->err, "%s", layout_pack(t->stretch->pack->sha, name));
+	else if (!frame->refused)
+		err_in(&frame->err, "%s", layout_pack(t->stretch->pack->sha, name));
 	buf_done(&bytes);
+	return frame->done > 0;
+}
+
+/* The batch stopped at a frame: that one from elsewhere, or without it. */
+static void
+pass_frame(struct fetch *f, struct frames_task *t)
+{
+	struct batch *b = &t->batch, frame = *b;
+
+	frame.want += b->done;
+	frame.wants = batch_rows(b->want, b->wants, b->done);
+	frame.done = 0;
+	frame.written = 0;
+	if ((b->refused || b->err.kind != ERR_CORRUPT || !second_choice(f, t, &frame)) &&
+	    (frame.refused || !give_up(f, frame.want, frame.wants, &frame.err)))
+		fail(f, &frame.err);
+	b->written += frame.written;
+	b->done += frame.wants;
 }
 
 static void
-take_frame(struct fetch *f, struct frame_task *t)
+take_batch(struct fetch *f, struct frames_task *t)
 {
-	if (!t->restored && t->err.kind == ERR_CORRUPT && !f->failed)
-		second_choice(f, t);
-	if (!t->restored && !f->failed &&
-	    (t->refused || !give_up(f, t->want, t->wants, &t->err)))
-		fail(f, &t->err);
-	f->done += t->written;
+	struct batch *b = &t->batch;
+
+	while (b->done < b->wants && !f->failed) {
+		pass_frame(f, t);
+		if (b->done < b->wants && !f->failed)
+			batch_run(b);
+	}
+	f->done += b->written;
 	if (f->target->progress)
 		f->target->progress(f->target->arg, f->done);
 	stretch_release(t->stretch);
@@ -290,22 +259,39 @@ take_frame(struct fetch *f, struct frame_task *t)
 }
 
 static void
-send_frame(struct fetch *f, struct stretch *s, const struct plan_row *w, size_t n)
+send_batch(struct fetch *f, struct stretch *s, const struct plan_row *w, size_t n)
 {
-	struct frame_task *t = xcalloc(1, sizeof(*t)), *done;
-	const struct object_frame *fr = &s->pack->object->index.frame[w->frame];
+	struct frames_task *t = xcalloc(1, sizeof(*t)), *done;
 
 	t->stretch = s;
-	t->target = f->target;
-	t->want = w;
-	t->wants = n;
-	t->sealed = s->bytes.data + (fr->off - s->off);
+	t->batch = (struct batch){.object = s->pack->object,
+	    .key = f->key,
+	    .target = f->target,
+	    .want = w,
+	    .wants = n,
+	    .sealed = s->bytes.data,
+	    .off = s->off};
 	s->users++;
-	if (pool_full(f->frames))
-		take_frame(f, pool_take(f->frames));
-	pool_submit(f->frames, restore_frame, t);
-	while ((done = pool_take_ready(f->frames)))
-		take_frame(f, done);
+	if (pool_full(f->batches))
+		take_batch(f, pool_take(f->batches));
+	pool_submit(f->batches, run_batch, t);
+	while ((done = pool_take_ready(f->batches)))
+		take_batch(f, done);
+}
+
+/* The rows of one batch: whole frames, as many as there is room for. */
+static size_t
+cut_batch(const struct object *o, const struct plan_row *w, size_t n)
+{
+	size_t rows = 0, room = 0;
+
+	while (rows < n) {
+		room += batch_room(o, w[rows].frame);
+		if (rows > 0 && room > BATCH_RAW)
+			break;
+		rows += batch_rows(w, n, rows);
+	}
+	return rows;
 }
 
 /* The whole stretch could not be read where it was asked first. */
@@ -345,9 +331,8 @@ take_stretch(struct fetch *f)
 			fail(f, &s->err);
 	}
 	for (size_t i = 0; i < s->wants && s->read && !f->failed; i += n) {
-		for (n = 1; i + n < s->wants && s->want[i + n].frame == s->want[i].frame; n++)
-			continue;
-		send_frame(f, s, &s->want[i], n);
+		n = cut_batch(s->pack->object, &s->want[i], s->wants - i);
+		send_batch(f, s, &s->want[i], n);
 	}
 	stretch_release(s);
 }
@@ -509,7 +494,7 @@ fetch_pack(struct fetch *f, const struct plan_row *w, size_t n, struct err *e)
 static int
 fetch_rows(struct fetch *f, const struct plan_row *row, size_t rows, struct err *e)
 {
-	struct frame_task *t;
+	struct frames_task *t;
 	size_t n;
 	int rc = 0;
 
@@ -520,8 +505,8 @@ fetch_rows(struct fetch *f, const struct plan_row *row, size_t rows, struct err 
 	}
 	for (size_t i = 0; i < STRETCHES_OUT; i++)
 		take_stretch(f);
-	while ((t = pool_take(f->frames)))
-		take_frame(f, t);
+	while ((t = pool_take(f->batches)))
+		take_batch(f, t);
 	if (rc == 0 && f->failed) {
 		*e = f->err;
 		rc = -1;

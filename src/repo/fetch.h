@@ -13,12 +13,24 @@
 
 struct fetch;
 
+/*
+ * Bytes for one place of a file. Where the place is a multiple of FETCH_ALIGN, so is `data`, if the
+ * bytes are the first of a frame: as they are when they are many.
+ */
+#define FETCH_ALIGN 4096
+struct fetch_piece {
+	uint64_t off;
+	const uint8_t *data;
+	size_t n;
+};
+
 struct fetch_target {
 	/*
 	 * Called from several threads at once for different stretches: `file` is what the caller
-	 * gave to fetch_add (an offset into its own table of names, say).
+	 * gave to fetch_add (an offset into its own table of names, say). A stretch that was added
+	 * comes in one piece, alone or with its neighbours.
 	 */
-	int (*write)(void *arg, uint64_t file, uint64_t off, const void *data, size_t n,
+	int (*write)(void *arg, uint64_t file, const struct fetch_piece *piece, size_t pieces,
 	    struct err *e);
 	/*
 	 * No tier has that stretch of the file; the others go on. Called in the owner's thread,
@@ -31,6 +43,7 @@ struct fetch_target {
 	void *arg;
 };
 
+/* workers: processors to use; as many threads again wait for the target. 0: none. */
 struct fetch *fetch_new(struct reader *r, const char *spill_dir, unsigned workers);
 /* Another bound for the plan than FETCH_PLAN_MAX, from now on; at least one stretch is kept. */
 void fetch_bound(struct fetch *f, size_t bytes);

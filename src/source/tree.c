@@ -114,7 +114,7 @@ make_whole(struct tree *t, const struct names_record *rec, const struct buf *pat
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd == -1)
 		return meddled(e, "make");
-	if (data ? file_pwrite(fd, data, n, 0, e) == 0 : make_hole(fd, n, e) == 0)
+	if (data ? lay_write(&t->lay, fd, data, n, 0, e) == 0 : make_hole(fd, n, e) == 0)
 		rc = attr_apply(&(struct attr_place){ .dirfd = -1, .fd = fd }, &en, &set, e);
 	if (close(fd) == -1 && rc == 0)
 		rc = err_sys(e, "close");
@@ -124,15 +124,16 @@ make_whole(struct tree *t, const struct names_record *rec, const struct buf *pat
 }
 
 static int
-write_part(struct tree *t, const struct buf *path, uint64_t off, const void *data, size_t n,
+write_parts(struct tree *t, const struct buf *path, const struct fetch_piece *piece, size_t pieces,
     struct err *e)
 {
-	int fd, rc;
+	int fd, rc = 0;
 
 	fd = place_open(t->root, buf_str(path), path->len, O_WRONLY | O_NOFOLLOW, 0);
 	if (fd == -1)
 		return meddled(e, "open");
-	rc = file_pwrite(fd, data, n, off, e);
+	for (size_t i = 0; i < pieces && rc == 0; i++)
+		rc = lay_write(&t->lay, fd, piece[i].data, piece[i].n, piece[i].off, e);
 	if (close(fd) == -1 && rc == 0)
 		rc = err_sys(e, "close");
 	return rc;
@@ -140,7 +141,7 @@ write_part(struct tree *t, const struct buf *path, uint64_t off, const void *dat
 
 /* Called by the fetch, in several threads. */
 static int
-write_bytes(void *arg, uint64_t file, uint64_t off, const void *data, size_t n, struct err *e)
+write_bytes(void *arg, uint64_t file, const struct fetch_piece *piece, size_t pieces, struct err *e)
 {
 	struct tree *t = arg;
 	struct names_record rec;
@@ -151,12 +152,12 @@ write_bytes(void *arg, uint64_t file, uint64_t off, const void *data, size_t n, 
 		return err_set(e, ERR_CANCELLED, "stopped; --delta completes what was begun");
 	buf_init(&path, SIZE_MAX / 2);
 	rc = names_get(t->names, file, &rec, &path, e);
-	if (rc == 0 && rec.whole && (off != 0 || n != rec.size))
+	if (rc == 0 && rec.whole && (pieces != 1 || piece->off != 0 || piece->n != rec.size))
 		rc = err_set(e, ERR_CORRUPT, "its size is %u and its contents are %zu bytes",
-		    rec.size, n);
+		    rec.size, piece->n);
 	else if (rc == 0)
-		rc = rec.whole ? make_whole(t, &rec, &path, data, n, e)
-			       : write_part(t, &path, off, data, n, e);
+		rc = rec.whole ? make_whole(t, &rec, &path, piece->data, piece->n, e)
+			       : write_parts(t, &path, piece, pieces, e);
 	if (rc == -1) {
 		buf_init(&shown, SIZE_MAX / 2);
 		text_escape(buf_str(&path), path.len, &shown);
@@ -387,6 +388,7 @@ restore(struct tree *t, const char *target, struct err *e)
 	if (wish_check(&t->wish, t->r, e) == -1 || open_target(t, target, e) == -1)
 		return -1;
 	place_init(&t->place, t->root);
+	lay_init(&t->lay, t->root, !t->o->no_sync);
 	t->names = names_new(t->root, 0);
 	t->fetch = fetch_new(t->r, target, t->o->workers);
 	if (t->o->delta) {

@@ -7,6 +7,7 @@
 #include "repo/fetch.h"
 #include "source/attr.h"
 #include "source/delta.h"
+#include "source/lay.h"
 #include "source/names.h"
 #include "source/place.h"
 #include "source/shared.h"
@@ -42,6 +43,7 @@ struct tree {
 	struct tree_report *report;
 	int root;
 	struct place place;
+	struct lay lay;
 	struct trail trail;
 	struct names *names;
 	struct fetch *fetch;

@@ -286,18 +286,20 @@ struct contents {
 	struct tree *t;
 	const struct entry *en;
 	uint64_t id;
+	uint64_t wanted; /* bytes of the runs so far */
 };
 
 static int
 add_run(void *arg, const struct reader_run *run, struct err *e)
 {
-	const struct contents *c = arg;
+	struct contents *c = arg;
 	uint64_t len = (uint64_t)run->count << c->en->grain_log2;
 
 	if (run->offset >= c->en->size)
 		return err_set(e, ERR_CORRUPT, "its map goes beyond its size");
 	if (len > c->en->size - run->offset)
 		len = c->en->size - run->offset;
+	c->wanted += len;
 	return fetch_add(c->t->fetch, c->id, run, len, e);
 }
 
@@ -315,17 +317,14 @@ add_name(struct tree *t, const struct entry *en, bool whole, uint64_t *id, struc
 }
 
 static int
-make_empty(int dirfd, const char *name, uint64_t size, struct err *e)
+make_empty(int dirfd, const char *name, uint64_t size, int *ret_fd, struct err *e)
 {
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int rc = 0;
 
 	if (fd == -1)
 		return err_sys(e, "make");
-	if (size > 0 && ftruncate(fd, (off_t)size) == -1)
-		rc = err_sys(e, "set its size");
-	close(fd);
-	return rc;
+	*ret_fd = fd;
+	return size > 0 && ftruncate(fd, (off_t)size) == -1 ? err_sys(e, "set its size") : 0;
 }
 
 /* Delta: the file is there. */
@@ -389,13 +388,45 @@ leave_unread(struct tree *t, int dirfd, const struct entry *en)
 	return 0;
 }
 
+/* What goes into a file that is made: as a whole by who has its bytes, else empty already as fd. */
+static int
+plan_contents(struct tree *t, int fd, const struct entry *en, struct err *e)
+{
+	struct contents c = { .t = t, .en = en };
+
+	if (add_name(t, en, fd == -1, &c.id, e) == -1)
+		return -1;
+	if (reader_runs(t->r, en, add_run, &c, e) == 0)
+		return fd != -1 && c.wanted == en->size ? lay_reserve(&t->lay, fd, en->size, e) : 0;
+	if (fd == -1 || (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND))
+		return -1;
+	tree_lacks(t, c.id, e); /* its map is gone, so the bytes cannot be found */
+	err_clear(e);
+	return 0;
+}
+
+static int
+plan_new_file(struct tree *t, int dirfd, const struct entry *en, struct err *e)
+{
+	int fd = -1, rc = 0;
+
+	if (tree_whole(t, en))
+		t->whole_planned++;
+	else
+		rc = make_empty(dirfd, t->trail.name, en->size, &fd, e);
+	if (rc == 0 && en->size > 0)
+		rc = plan_contents(t, fd, en, e);
+	if (fd != -1)
+		close(fd);
+	return rc;
+}
+
 /* 1: left as it stands. */
 static int
 plan_file(struct tree *t, int dirfd, const struct entry *en, struct err *e)
 {
-	struct contents c = { .t = t, .en = en };
-	const bool whole = tree_whole(t, en);
 	enum there there;
+	uint64_t id;
 
 	if ((en->note & ENTRY_UNREADABLE) && leave_unread(t, dirfd, en))
 		return 0;
@@ -405,22 +436,11 @@ plan_file(struct tree *t, int dirfd, const struct entry *en, struct err *e)
 	t->report->bytes += en->size;
 	if (there == THERE_SAME)
 		return 0;
-	if (!there && !whole && make_empty(dirfd, t->trail.name, en->size, e) == -1)
+	if (there == THERE_NOTHING)
+		return plan_new_file(t, dirfd, en, e);
+	if (add_name(t, en, false, &id, e) == -1)
 		return -1;
-	t->whole_planned += whole;
-	if (en->size == 0 && !there)
-		return 0;
-	if (add_name(t, en, whole, &c.id, e) == -1)
-		return -1;
-	if (there)
-		return compare_file(t, dirfd, en, c.id, e);
-	if (reader_runs(t->r, en, add_run, &c, e) == 0)
-		return 0;
-	if (whole || (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND))
-		return -1;
-	tree_lacks(t, c.id, e); /* its map is gone, so the bytes cannot be found */
-	err_clear(e);
-	return 0;
+	return compare_file(t, dirfd, en, id, e);
 }
 
 /* ---- the pass ---- */

@@ -399,14 +399,17 @@ struct landing {
 };
 
 static int
-land(void *arg, uint64_t file, uint64_t off, const void *data, size_t n, struct err *e)
+land(void *arg, uint64_t file, const struct fetch_piece *piece, size_t pieces, struct err *e)
 {
 	struct landing *l = arg;
 
 	(void)e;
-	if (file >= l->set->count || !fileset_equal(&l->set->file[file], off, data, n))
-		l->wrong++;
-	l->covered += n;
+	for (size_t i = 0; i < pieces; i++) {
+		if (file >= l->set->count ||
+		    !fileset_equal(&l->set->file[file], piece[i].off, piece[i].data, piece[i].n))
+			l->wrong++;
+		l->covered += piece[i].n;
+	}
 	return 0;
 }
 

@@ -246,16 +246,15 @@ silence_of_a_moment_needs_no_other_tier(void **state)
 /* ---- the target ---- */
 
 static int
-refuse(void *arg, uint64_t file, uint64_t off, const void *data, size_t n, struct err *why)
+refuse(void *arg, uint64_t file, const struct fetch_piece *piece, size_t pieces, struct err *why)
 {
 	unsigned *left = arg;
 
 	(void)file;
-	(void)off;
-	(void)data;
-	(void)n;
-	if ((*left)-- == 0)
+	(void)piece;
+	if (*left < pieces)
 		return err_set(why, ERR_FULL, "no space on the target");
+	*left -= (unsigned)pieces;
 	return 0;
 }
 
@@ -269,7 +268,7 @@ static void
 a_target_that_refuses_ends_the_restore_with_its_reason(void **state)
 {
 	(void)state;
-	for (unsigned at = 0; at < 80; at += 7) {
+	for (unsigned at = 0; at < 28; at += 3) {
 		unsigned left = at;
 		struct fetch_target target = {.write = refuse, .arg = &left};
 		struct reader *r = NULL;
@@ -287,6 +286,129 @@ a_target_that_refuses_ends_the_restore_with_its_reason(void **state)
 		fetch_free(f);
 		reader_free(r);
 	}
+}
+
+struct hands {
+	const struct fileset *set;
+	uint64_t bytes, wrong, lost;
+	size_t most, askew;
+};
+
+static int
+weigh(void *arg, uint64_t file, const struct fetch_piece *piece, size_t pieces, struct err *why)
+{
+	struct hands *h = arg;
+
+	(void)why;
+	for (size_t i = 0; i < pieces; i++) {
+		const struct fetch_piece *p = &piece[i];
+
+		h->wrong += !fileset_equal(&h->set->file[file], p->off, p->data, p->n);
+		h->bytes += p->n;
+		h->most = p->n > h->most ? p->n : h->most;
+		h->askew += p->n >= 128u << 10 && p->off % FETCH_ALIGN == 0 &&
+		    (uintptr_t)p->data % FETCH_ALIGN != 0;
+	}
+	return 0;
+}
+
+static void
+count_lost(void *arg, uint64_t file, const struct err *why)
+{
+	struct hands *h = arg;
+
+	(void)file;
+	assert_int_equal(why->kind, ERR_CORRUPT);
+	h->lost++;
+}
+
+struct adding {
+	struct fetch *fetch;
+	const struct entry *en;
+	uint64_t file;
+};
+
+static int
+add_sized(void *arg, const struct reader_run *run, struct err *why)
+{
+	const struct adding *a = arg;
+	uint64_t n = (uint64_t)run->count << a->en->grain_log2;
+
+	if (n > a->en->size - run->offset)
+		n = a->en->size - run->offset;
+	return fetch_add(a->fetch, a->file, run, n, why);
+}
+
+/* How many bytes were wanted. */
+static uint64_t
+fetch_into(struct hands *h, unsigned workers)
+{
+	const struct fetch_target target = {.write = weigh, .lost = count_lost, .arg = h};
+	struct adding a = {.file = 0};
+	struct reader *r = NULL;
+	uint64_t wanted;
+
+	*h = (struct hands){.set = &t.set};
+	assert_int_equal(reader_open(t.kit.repo, NULL, m.name, &r, &e), 0);
+	a.fetch = fetch_new(r, scratch_dir(), workers);
+	while (reader_next(r, &a.en, &e) == 1)
+		if (a.en->type == ENTRY_FILE) {
+			assert_int_equal(reader_runs(r, a.en, add_sized, &a, &e), 0);
+			a.file++;
+		}
+	assert_int_equal(fetch_run(a.fetch, &target, &e), 0);
+	wanted = fetch_wanted(a.fetch);
+	fetch_free(a.fetch);
+	reader_free(r);
+	return wanted;
+}
+
+static void
+neighbours_come_in_one_piece_that_begins_on_a_page(void **state)
+{
+	struct hands h;
+	uint64_t wanted;
+
+	(void)state;
+	wanted = fetch_into(&h, 0);
+	assert_int_equal(h.bytes, wanted);
+	assert_int_equal(h.wrong, 0);
+	assert_int_equal(h.askew, 0);
+	assert_true(h.most >= 512u << 10);
+}
+
+/* A frame in the middle of a batch: its neighbours on both sides must arrive. */
+static void
+what_opens_nowhere_is_all_that_is_lacking(void **state)
+{
+	struct hands h;
+	uint64_t wanted;
+
+	(void)state;
+	for (size_t i = 0; i < m.packs; i++) {
+		char name[LAYOUT_NAME];
+		const size_t at = 80 + chance_below(5000);
+		uint8_t *bytes;
+		size_t n;
+
+		for (size_t tier = 0; tier < 2; tier++) {
+			bytes = memstore_bytes(testrepo_mem(&t, tier),
+			    layout_pack(m.pack[i].sha, name), &n);
+			if (at < n / 2)
+				bytes[at] ^= 1;
+		}
+		/* A map or the list is not what this is about. */
+		if (at >= n / 2 || testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e) == 0 ||
+		    !strstr(e.text, "frame at"))
+			continue;
+		wanted = fetch_into(&h, 0);
+		assert_true(h.lost > 0);
+		assert_int_equal(h.wrong, 0);
+		assert_true(h.bytes < wanted);
+		assert_true(wanted - h.bytes <= 128u << 10);
+		return;
+	}
+	fail_msg("no pack of data was damaged");
 }
 
 static void
@@ -328,6 +450,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(a_spilled_plan_restores_the_same),
 	    T_FILES(several_workers_restore_the_same),
+	    T(neighbours_come_in_one_piece_that_begins_on_a_page),
+	    T(what_opens_nowhere_is_all_that_is_lacking),
 	    T(a_damaged_copy_is_replaced_from_another_tier),
 	    T(damage_of_both_copies_names_the_pack),
 	    T(a_pack_that_no_tier_has_is_a_damage_that_names_them),

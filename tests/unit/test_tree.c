@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "source/delta.h"
+#include "source/lay.h"
 #include "source/links.h"
 #include "source/names.h"
 #include "source/place.h"
@@ -26,6 +28,74 @@ step(struct trail *t, enum entry_type type, const char *path, size_t len)
 	const struct entry en = { .type = type, .path = path, .pathlen = len };
 
 	return trail_step(t, &en, NULL, NULL, &e);
+}
+
+/* What the file holds is what was written into it, bit for bit, whichever way it went. */
+static void
+written_is_what_a_reader_sees(void **state)
+{
+	static const struct { uint64_t off; size_t n, skew; } part[] = {
+		{ 0, 1u << 20, 0 }, { 1u << 20, 300000, 0 }, { 3u << 20, 1u << 20, 1 },
+		{ (5u << 20) + 512, 1u << 20, 0 }, { 9u << 20, 100, 0 }, { 10u << 20, 70000, 0 },
+		{ 0, 8192, 4096 }, { 64u << 10, 512u << 10, 4096 },
+	};
+	const size_t size = 11u << 20;
+	uint8_t *want = xcalloc(1, size), *got = xmalloc(size), *from = NULL;
+	char *path = xasprintf("%s/laid", scratch_dir());
+
+	(void)state;
+	assert_int_equal(posix_memalign((void **)&from, 4096, 2u << 20), 0);
+	for (size_t i = 0; i < 2u << 20; i++)
+		from[i] = (uint8_t)(i * 7 + i / 4096);
+	for (int lasting = 0; lasting < 2; lasting++) {
+		int dir = open(scratch_dir(), O_RDONLY | O_DIRECTORY);
+		int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+		struct lay l;
+
+		lay_init(&l, dir, lasting);
+		assert_true(lasting || !atomic_load(&l.direct));
+		memset(want, 0, size);
+		assert_int_equal(ftruncate(fd, (off_t)size), 0);
+		for (size_t i = 0; i < ARRAY_LEN(part); i++) {
+			memcpy(want + part[i].off, from + part[i].skew, part[i].n);
+			assert_int_equal(lay_write(&l, fd, from + part[i].skew, part[i].n,
+			    part[i].off, &e), 0);
+			assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, 0);
+		}
+		assert_int_equal(pread(fd, got, size, 0), size);
+		assert_memory_equal(got, want, size);
+		close(fd);
+		close(dir);
+	}
+	free(path);
+	free(from);
+	free(got);
+	free(want);
+}
+
+/* The file system said that it takes direct writes, and this file may not. */
+static void
+a_file_that_refuses_direct_writes_goes_through_the_cache(void **state)
+{
+	struct lay l = { .lasting = true };
+	uint8_t *from = NULL, *got = xmalloc(1u << 20);
+	int fd = memfd_create("laid", 0);
+
+	(void)state;
+	atomic_init(&l.direct, true);
+	assert_int_equal(posix_memalign((void **)&from, 4096, 1u << 20), 0);
+	memset(from, 0xa5, 1u << 20);
+	assert_int_equal(lay_write(&l, fd, from, 1u << 20, 0, &e), 0);
+	assert_int_equal(pread(fd, got, 1u << 20, 0), 1u << 20);
+	assert_memory_equal(got, from, 1u << 20);
+	close(fd);
+	/* A disk that is full is told, not worked around. */
+	fd = open("/dev/full", O_WRONLY);
+	assert_int_equal(lay_write(&l, fd, from, 1u << 20, 0, &e), -1);
+	assert_int_equal(e.kind, ERR_FULL);
+	close(fd);
+	free(got);
+	free(from);
 }
 
 #define FILE_AT(t, path) step(t, ENTRY_FILE, path, strlen(path))
@@ -308,6 +378,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(written_is_what_a_reader_sees),
+		cmocka_unit_test(a_file_that_refuses_direct_writes_goes_through_the_cache),
 		cmocka_unit_test(paths_that_lead_elsewhere_are_refused),
 		cmocka_unit_test(entries_must_come_in_order_once_and_below_a_directory),
 		cmocka_unit_test(directories_are_left_deepest_first),
