@@ -1,8 +1,8 @@
 /*
  * Compares what stands in the target with what the snapshot wants. The owner walks the runs of a
- * file and hands each to a pool: read the stretch, hash its grains, note which differ. Results come
- * back in order and only the owner talks to fetch. A file stays open until its last result is in,
- * so small files overlap as well as the parts of a big one.
+ * file, gathers neighbours into stretches and hands each to a pool: read it, hash its grains, note
+ * which differ. Results come back in order and only the owner talks to fetch. A file stays open
+ * until its last result is in, so small files overlap as well as the parts of a big one.
  */
 #include "source/delta.h"
 
@@ -18,8 +18,12 @@
 #include "source/place.h"
 #include "source/walk.h"
 
-/* Stretches out at once for each worker: enough to hide one slow read. */
+/* Stretches out at once for each worker: what the disk is asked for before it is needed. */
 #define DELTA_AHEAD 8
+/* Bytes of a stretch: handing one over is nothing beside hashing it. */
+#define STRETCH (1u << 20)
+/* Read at once: stays in a cache until it is hashed. */
+#define SLICE (128u << 10)
 /* A directory deeper than this is not removed by recursion: it would run out of descriptors. */
 #define DELTA_DEPTH 500
 
@@ -30,13 +34,22 @@ struct file {
 	unsigned grain_log2;
 };
 
+/* A part of a run: its grains are those from `grain` on of the stretch. */
+struct part {
+	struct reader_run run; /* without ids */
+	size_t grain;
+};
+
 struct stretch {
 	const struct digest_idkey *key;
 	struct file *file;
-	struct reader_run run; /* ids are its own copy */
+	uint64_t off;
 	size_t len;
-	uint8_t *bytes;
-	bool *differs;
+	struct part *part;
+	size_t parts, part_room;
+	uint8_t (*id)[GRAIN_ID_LEN];
+	size_t grains, id_room;
+	bool *differs; /* for each grain */
 	struct err why;
 	bool failed;
 };
@@ -47,6 +60,7 @@ struct delta {
 	struct pool *pool;
 	struct file *file; /* the current one */
 	uint64_t at;	   /* its bytes up to here are settled or on their way */
+	struct stretch *filling; /* of it, ends at `at`; or NULL */
 };
 
 struct delta *
@@ -63,8 +77,8 @@ delta_new(const struct digest_idkey *key, struct fetch *fetch, unsigned workers)
 static void
 free_stretch(struct stretch *s)
 {
-	free((void *)s->run.ids);
-	free(s->bytes);
+	free(s->part);
+	free(s->id);
 	free(s->differs);
 	free(s);
 }
@@ -91,9 +105,32 @@ delta_free(struct delta *d)
 		free_stretch(s);
 	}
 	pool_free(d->pool);
+	if (d->filling) {
+		let_go(d->file);
+		free_stretch(d->filling);
+	}
 	if (d->file)
 		let_go(d->file);
 	free(d);
+}
+
+/* The grains from g on, of which `got` bytes are there and `wanted` should be. Returns the next. */
+static size_t
+hash_slice(struct stretch *s, size_t g, const uint8_t *bytes, size_t got, size_t wanted)
+{
+	const size_t grain = (size_t)1 << s->file->grain_log2;
+	uint8_t id[GRAIN_ID_LEN];
+	size_t n;
+
+	for (size_t at = 0; at < wanted; at += n, g++) {
+		n = wanted - at < grain ? wanted - at : grain;
+		s->differs[g] = at + n > got;
+		if (s->differs[g])
+			continue;
+		digest_id(s->key, bytes + at, n, id);
+		s->differs[g] = memcmp(id, s->id[g], sizeof(id)) != 0;
+	}
+	return g;
 }
 
 /* In a worker. */
@@ -102,55 +139,63 @@ compare(void *task)
 {
 	struct stretch *s = task;
 	const size_t grain = (size_t)1 << s->file->grain_log2;
-	uint8_t id[GRAIN_ID_LEN];
-	size_t at, n, i;
+	const size_t most = grain < SLICE ? SLICE / grain * grain : grain;
+	uint8_t *bytes = xmalloc(s->len < most ? s->len : most);
+	size_t g = 0, n;
 	ssize_t got;
 
-	got = pread(s->file->fd, s->bytes, s->len, (off_t)s->run.offset);
-	if (got == -1) {
-		s->failed = true;
-		err_sys(&s->why, "read what is there");
-		return;
+	for (size_t at = 0; at < s->len; at += n) {
+		n = s->len - at < most ? s->len - at : most;
+		got = pread(s->file->fd, bytes, n, (off_t)(s->off + at));
+		if (got == -1) {
+			s->failed = true;
+			err_sys(&s->why, "read what is there");
+			break;
+		}
+		g = hash_slice(s, g, bytes, (size_t)got, n);
 	}
-	for (i = 0; i < s->run.count; i++) {
-		at = i * grain;
-		n = s->len - at < grain ? s->len - at : grain;
-		s->differs[i] = at + n > (size_t)got;
-		if (s->differs[i])
-			continue;
-		digest_id(s->key, s->bytes + at, n, id);
-		s->differs[i] = memcmp(id, s->run.ids[i], sizeof(id)) != 0;
-	}
+	free(bytes);
 }
 
-/* Gives what differs to fetch, in the longest pieces. */
+/* Gives what differs of a part to fetch, in the longest pieces. */
+static int
+settle_part(struct delta *d, const struct stretch *s, const struct part *p, struct err *e)
+{
+	const unsigned log2 = s->file->grain_log2;
+	const bool *differs = s->differs + p->grain;
+	struct reader_run run;
+	uint64_t len;
+	uint32_t n;
+
+	for (uint32_t i = 0; i < p->run.count; i += n) {
+		for (n = 1; i + n < p->run.count && differs[i + n] == differs[i];)
+			n++;
+		if (!differs[i])
+			continue;
+		run = p->run;
+		run.first = (uint16_t)(run.first + i);
+		run.count = n;
+		run.offset += (uint64_t)i << log2;
+		run.ids = s->id + p->grain + i;
+		len = (uint64_t)n << log2;
+		if (len > s->off + s->len - run.offset)
+			len = s->off + s->len - run.offset;
+		if (fetch_add(d->fetch, s->file->id, &run, len, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 settle(struct delta *d, const struct stretch *s, struct err *e)
 {
-	const size_t grain = (size_t)1 << s->file->grain_log2;
-	struct reader_run part;
-	uint32_t i, n;
-	size_t len;
-
 	if (s->failed) {
 		*e = s->why;
 		return -1;
 	}
-	for (i = 0; i < s->run.count; i += n) {
-		for (n = 1; i + n < s->run.count && s->differs[i + n] == s->differs[i];)
-			n++;
-		if (!s->differs[i])
-			continue;
-		part = s->run;
-		part.first = (uint16_t)(part.first + i);
-		part.count = n;
-		part.offset += i * grain;
-		part.ids += i;
-		len = s->len - i * grain;
-		if (fetch_add(d->fetch, s->file->id, &part, len < n * grain ? len : n * grain,
-			e) == -1)
+	for (size_t i = 0; i < s->parts; i++)
+		if (settle_part(d, s, &s->part[i], e) == -1)
 			return -1;
-	}
 	return 0;
 }
 
@@ -211,13 +256,53 @@ delta_begin(struct delta *d, int fd, const struct entry *en, uint64_t id, struct
 	return 0;
 }
 
+/* What was gathered goes to the workers. */
+static int
+send(struct delta *d, struct err *e)
+{
+	struct stretch *s = d->filling;
+
+	if (!s)
+		return 0;
+	if (pool_full(d->pool) && take_one(d, e) == -1)
+		return -1;
+	d->filling = NULL;
+	s->differs = xcalloc(s->grains, sizeof(*s->differs));
+	/* A disk has it ready when its turn comes; what is in memory costs nothing. */
+	posix_fadvise(s->file->fd, (off_t)s->off, (off_t)s->len, POSIX_FADV_WILLNEED);
+	pool_submit(d->pool, compare, s);
+	return 0;
+}
+
+static struct stretch *
+begin_stretch(struct delta *d, uint64_t off)
+{
+	struct stretch *s = xcalloc(1, sizeof(*s));
+
+	*s = (struct stretch){ .key = d->key, .file = d->file, .off = off };
+	d->file->out++;
+	return s;
+}
+
+/* The stretch goes on with these grains, `len` bytes. */
+static void
+add_part(struct stretch *s, const struct reader_run *run, size_t len)
+{
+	s->part = mem_grow(s->part, &s->part_room, s->parts + 1, sizeof(*s->part));
+	s->part[s->parts] = (struct part){ .run = *run, .grain = s->grains };
+	s->part[s->parts++].run.ids = NULL;
+	s->id = mem_grow(s->id, &s->id_room, s->grains + run->count, sizeof(*s->id));
+	memcpy(s->id + s->grains, run->ids, run->count * sizeof(*s->id));
+	s->grains += run->count;
+	s->len += len;
+}
+
 int
 delta_run(void *delta, const struct reader_run *run, struct err *e)
 {
 	struct delta *d = delta;
 	struct file *f = d->file;
 	uint64_t len = (uint64_t)run->count << f->grain_log2;
-	struct stretch *s;
 
 	if (run->offset >= f->size)
 		return err_set(e, ERR_CORRUPT, "its map goes beyond its size");
@@ -225,27 +310,28 @@ delta_run(void *delta, const struct reader_run *run, struct err *e)
 		return -1;
 	if (len > f->size - run->offset)
 		len = f->size - run->offset;
-	d->at = run->offset + len;
-	if (pool_full(d->pool) && take_one(d, e) == -1)
+	if (d->filling && (run->offset != d->at || d->filling->len + len > STRETCH) &&
+	    send(d, e) == -1)
 		return -1;
-	s = xcalloc(1, sizeof(*s));
-	*s = (struct stretch){ .key = d->key, .file = f, .run = *run, .len = (size_t)len };
-	s->run.ids = xmemdup(run->ids, run->count * sizeof(*run->ids));
-	s->bytes = xmalloc(s->len);
-	s->differs = xcalloc(run->count, sizeof(*s->differs));
-	f->out++;
-	pool_submit(d->pool, compare, s);
+	if (!d->filling)
+		d->filling = begin_stretch(d, run->offset);
+	add_part(d->filling, run, (size_t)len);
+	d->at = run->offset + len;
 	return 0;
 }
 
 int
 delta_end(struct delta *d, struct err *e)
 {
-	int rc = make_zero(d->file->fd, d->at, d->file->size, e);
+	int rc = send(d, e);
 
+	if (rc == 0)
+		rc = make_zero(d->file->fd, d->at, d->file->size, e);
+	if (rc == -1)
+		return -1; /* delta_free lets go */
 	let_go(d->file);
 	d->file = NULL;
-	return rc;
+	return 0;
 }
 
 int

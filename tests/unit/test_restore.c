@@ -101,6 +101,16 @@ a_delta_fetches_only_what_differs(void **state)
 	volumekit_restore(true);
 	assert_int_equal(K.made.fetched, 1 << 17);
 	volumekit_same(K.volume, K.target);
+	/* Grains on both sides of what is compared at once, a hole, and no end. */
+	fd = open(path, O_RDWR);
+	assert_int_equal(pwrite(fd, "xy", 2, (8 << 17) - 1), 2);
+	assert_int_equal(
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 20 << 17, 3 << 17), 0);
+	assert_int_equal(ftruncate(fd, (38 << 17) + 5), 0);
+	close(fd);
+	volumekit_restore(true);
+	assert_int_equal(K.made.fetched, 7 << 17);
+	volumekit_same(K.volume, K.target);
 	free(path);
 }
 
