@@ -41,6 +41,13 @@ class Program:
     def wipe_out(self):
         shutil.rmtree(self.out, ignore_errors=True)
 
+    def warm_out(self):
+        for directory, _, names in os.walk(self.out):
+            for name in names:
+                with open(os.path.join(directory, name), "rb", buffering=0) as f:
+                    while f.read(1 << 20):
+                        pass
+
     def push(self, names):
         """Segments a second, by the server's archiver."""
         self.prepare_push()
