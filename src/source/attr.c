@@ -354,14 +354,15 @@ apply_xattrs(const struct attr_place *at, const struct entry *en, struct attr_se
 {
 	char room[ATTR_PATH];
 	const char *path = proc_path(at, room);
-	const struct entry_xattr *x;
 	int r;
 
 	/* Where it is not known which there were, none is one too many. */
 	if (!set->fresh && !(en->note & ENTRY_NO_ATTRS) &&
 	    remove_xattrs(at, path, en, set, e) == -1)
 		return -1;
-	for (x = en->xattr; x < en->xattr + en->xattrs; x++) {
+	for (size_t i = 0; i < en->xattrs; i++) {
+		const struct entry_xattr *x = &en->xattr[i];
+
 		if (!set->fresh && same_value(at, path, x))
 			continue;
 		r = at->fd != -1 ? fsetxattr(at->fd, x->name, x->value, x->len, 0)
