@@ -18,6 +18,7 @@
 #include "job/wal_fetch.h"
 #include "job/wal_place.h"
 #include "job/wal_source.h"
+#include "source/pg_dir.h"
 #include "source/pg_local.h"
 
 #define PAGE_SIZE 8192 /* what a server is built with, unless somebody took pains */
@@ -32,6 +33,7 @@ struct pg_backup {
 	struct pg_identity id;
 	uint64_t segment_size;
 	bool local, checksums;
+	char *data; /* the directory that is read, when local */
 	struct pg_base_report seen;
 	uint64_t stop_us; /* the server's clock when it had stopped */
 };
@@ -130,6 +132,17 @@ pin(struct backup *b, struct pg_backup *p, struct err *e)
 }
 
 static int
+find_data(const struct conf_postgres *c, struct pg_backup *p, struct err *e)
+{
+	if (c->data)
+		p->data = xstrdup(c->data);
+	else if (pg_dir_ask(p->sql, &p->data, e) == -1)
+		return err_line(e, "fix", "data = DIR in [postgres %s]: method = local needs the data "
+		    "directory", c->name);
+	return 0;
+}
+
+static int
 open_pg(struct backup *b, struct err *e)
 {
 	struct pg_backup *p = xcalloc(1, sizeof(*p));
@@ -147,7 +160,9 @@ open_pg(struct backup *b, struct err *e)
 		return err_in(e, "%s", b->source->name);
 	if (!b->o->dry_run && pin(b, p, e) == -1)
 		return err_in(e, "%s", b->source->name);
-	b->writing.root = p->local ? b->source->postgres->data : pg_conn_place(p->sql);
+	if (p->local && find_data(b->source->postgres, p, e) == -1)
+		return err_in(e, "%s", b->source->name);
+	b->writing.root = p->local ? p->data : pg_conn_place(p->sql);
 	b->writing.any_order = true;
 	b->writing.read_all = true;
 	if (p->local && b->source->postgres->readers > 0)
@@ -167,6 +182,7 @@ close_pg(struct backup *b)
 	pg_conn_free(p->stream);
 	pg_conn_free(p->sql);
 	coord_close(p->coord);
+	free(p->data);
 	free(p);
 }
 
@@ -194,7 +210,7 @@ read_local(struct backup *b, struct pg_backup *p, struct err *e)
 {
 	const struct conf_postgres *c = b->source->postgres;
 	const struct pg_local_options o = {
-		.data = c->data,
+		.data = b->writing.root,
 		.fast = strcmp(c->checkpoint, "fast") == 0,
 		.max_rate = c->rate,
 		.allow_bad_pages = b->o->allow_bad_pages,
@@ -204,10 +220,6 @@ read_local(struct backup *b, struct pg_backup *p, struct err *e)
 		.arg = b,
 	};
 
-	if (!c->data) {
-		err_set(e, ERR_CONFIG, "method = local needs the data directory");
-		return err_line(e, "fix", "data = DIR in [postgres %s]", c->name);
-	}
 	return pg_local_capture(p->sql, b->writer, &o, &p->seen, e);
 }
 

@@ -22,7 +22,7 @@
 #include "job/wal_source.h"
 #include "job/wal_status.h"
 #include "source/pg_conn.h"
-#include "source/pg_control.h"
+#include "source/pg_dir.h"
 
 #define CONNECT_S 10
 #define PAGE_SIZE 8192
@@ -89,7 +89,8 @@ connection(struct checking *k)
 
 	if (pg_conn_open(&o, &k->sql, &e) == -1 || pg_conn_identify(k->sql, &k->id, &e) == -1) {
 		if (!strstr(e.text, "\n  fix "))
-			err_line(&e, "fix",
+			err_line(&e, "fix", e.kind == ERR_REMOTE ?
+				 "start the server, or let conninfo name the host and port it listens on" :
 				 "mend conninfo; the password goes into ~/.pgpass of this user");
 		check_error(k->c, CHECK_FAIL, k->what, &e);
 		return false;
@@ -292,9 +293,10 @@ static void
 primary(struct checking *k)
 {
 	if (k->id.standby && k->streams)
-		check_add(k->c, CHECK_FAIL, k->what,
-			  "name all its hosts in conninfo, with target_session_attrs=read-write",
-			  "it is a standby: WAL is received from the primary");
+		check_add(k->c, CHECK_WARN, k->what,
+			  "name all its hosts in conninfo, with target_session_attrs=read-write, or "
+			  "receive with a configuration that leads to the primary",
+			  "it is a standby: base backups can be taken from it, WAL cannot be received");
 }
 
 static void
@@ -339,31 +341,21 @@ archive(struct checking *k)
 
 /* ---- what is on this host ---- */
 
-/* Is that directory the server's? */
 static void
 data_directory(struct checking *k)
 {
-	char *path = k->p->data ? xasprintf("%s/" PG_CONTROL_FILE, k->p->data) : NULL;
-	struct pg_control control;
+	char *dir = k->p->data ? xstrdup(k->p->data) : NULL;
 	struct err e = { 0 };
-	struct buf bytes;
 
-	buf_init(&bytes, 1u << 16);
-	if (!path)
-		check_add(k->c, CHECK_FAIL, k->what, "data = DIR in its section",
-			  "method = local needs the data directory");
-	else if (file_get(AT_FDCWD, path, &bytes, &e) == -1 ||
-		 pg_control_parse(bytes.data, bytes.len, &control, &e) == -1)
+	if (!dir && pg_dir_ask(k->sql, &dir, &e) == -1) {
+		err_line(&e, "fix", "data = DIR in its section: method = local needs the data directory");
 		check_error(k->c, CHECK_FAIL, k->what, &e);
-	else if (control.sysid != k->id.sysid)
-		check_add(k->c, CHECK_FAIL, k->what, "mend data or conninfo",
-			  "'%s' is of system %" PRIu64 ", the server is %" PRIu64, k->p->data,
-			  control.sysid, k->id.sysid);
-	else
-		check_add(k->c, CHECK_OK, k->what, NULL, "'%s' can be read and is this server's",
-			  k->p->data);
-	buf_done(&bytes);
-	free(path);
+	} else if (pg_dir_check(k->sql, dir, &e) == -1) {
+		check_error(k->c, CHECK_FAIL, k->what, &e);
+	} else {
+		check_add(k->c, CHECK_OK, k->what, NULL, "'%s' can be read and is this server's", dir);
+	}
+	free(dir);
 }
 
 static void

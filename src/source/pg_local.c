@@ -22,17 +22,13 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "source/pg_control.h"
+#include "source/pg_dir.h"
 #include "source/pg_label.h"
 #include "source/pg_local_parts.h"
 
 #define SMALL (64u << 10) /* no file of the server that we look into is longer */
-/* The server tells its start to the microsecond, postmaster.pid in whole seconds and a moment
- * before. */
-#define START_APART_S 10
-
 struct facts {
 	uint64_t sysid;
-	int64_t started_s; /* the server */
 	uint64_t bytes;	   /* of all databases */
 	uint32_t major;
 	bool standby;
@@ -58,81 +54,24 @@ ask(struct pg_conn *c, struct local *l, struct facts *f, struct err *e)
 {
 	static const char query[] =
 	    "SELECT (SELECT system_identifier FROM pg_control_system()),"
-	    " extract(epoch FROM pg_postmaster_start_time())::bigint,"
 	    " (SELECT coalesce(sum(pg_tablespace_size(oid)), 0) FROM pg_tablespace WHERE spcname "
 	    "<> 'pg_global'),"
 	    " pg_is_in_recovery()::int, current_setting('data_checksums') = 'on'";
 	struct pg_rows *r = NULL;
-	uint64_t started, standby;
+	uint64_t standby;
 	int rc = -1;
 
 	if (pg_conn_row(c, query, NULL, 0, &r, e) == -1)
 		return -1;
 	if (pg_conn_value_u64(r, 0, 0, &f->sysid, e) == 1 &&
-	    pg_conn_value_u64(r, 0, 1, &started, e) == 1 &&
-	    pg_conn_value_u64(r, 0, 2, &f->bytes, e) == 1 &&
-	    pg_conn_value_u64(r, 0, 3, &standby, e) == 1) {
-		f->started_s = (int64_t)started;
+	    pg_conn_value_u64(r, 0, 1, &f->bytes, e) == 1 &&
+	    pg_conn_value_u64(r, 0, 2, &standby, e) == 1) {
 		f->standby = standby == 1;
 		f->major = (uint32_t)pg_conn_version(c) / 10000;
-		l->checksums = strcmp(pg_conn_value(r, 0, 4, NULL), "t") == 0;
+		l->checksums = strcmp(pg_conn_value(r, 0, 3, NULL), "t") == 0;
 		rc = 0;
 	}
 	pg_conn_rows_free(r);
-	return rc;
-}
-
-/* Line `n`, counted from 1, as a number; -1 when there is none. */
-static int64_t
-number_in_line(const char *text, int n)
-{
-	while (--n > 0 && text)
-		text = (text = strchr(text, '\n')) ? text + 1 : NULL;
-	return text ? strtoll(text, NULL, 10) : -1;
-}
-
-/* Is the directory that of the server that answers? A copy of it has the same system id, but not a
- * server that began then. */
-static int
-check_ours(const struct local *l, const struct facts *f, struct err *e)
-{
-	struct pg_control control;
-	struct buf text;
-	int64_t started;
-	int rc = -1;
-
-	buf_init(&text, SMALL);
-	if (file_get(l->root, PG_CONTROL_FILE, &text, e) == -1 ||
-	    pg_control_parse(text.data, text.len, &control, e) == -1) {
-		err_in(e, "'%s'", l->o->data);
-		goto out;
-	}
-	if (control.sysid != f->sysid) {
-		err_set(
-		    e, ERR_REFUSED, "'%s' is not the data directory of this server", l->o->data);
-		err_line(e, "checked",
-		    "system identifier %" PRIu64 " there, %" PRIu64 " by the server", control.sysid,
-		    f->sysid);
-		goto out;
-	}
-	buf_reset(&text);
-	if (file_get(l->root, "postmaster.pid", &text, e) == -1) {
-		err_in(e, "'%s': no server runs there", l->o->data);
-		goto out;
-	}
-	started = number_in_line(buf_str(&text), 3);
-	if (started < f->started_s - START_APART_S || started > f->started_s + START_APART_S) {
-		err_set(e, ERR_REFUSED,
-		    "'%s' is not the data directory of this server, but of a copy of it",
-		    l->o->data);
-		err_line(e, "checked",
-		    "a server that started at %" PRId64 " runs there, this one started at %" PRId64,
-		    started, f->started_s);
-		goto out;
-	}
-	rc = 0;
-out:
-	buf_done(&text);
 	return rc;
 }
 
@@ -264,7 +203,7 @@ pg_local_capture(struct pg_conn *c, struct writer *w, const struct pg_local_opti
 		err_sys(e, "data directory '%s'", o->data);
 		goto out;
 	}
-	if (check_ours(&l, &f, e) == -1 || begin(c, &l, f.major, e) == -1)
+	if (pg_dir_check(c, o->data, e) == -1 || begin(c, &l, f.major, e) == -1)
 		goto out;
 	rc = pg_local_tree(&l, f.major, e);
 	/* What is still being read tells us when it is done: not after we have gone. */

@@ -83,13 +83,24 @@ def test_push_without_archive_command_fails(database):
 def test_a_data_directory_of_another_server_fails(servers, database):
     other = servers.new(15)
     database.write_config(method="local", data=other.data)
-    assert verdicts(database, "the server is") == ["FAIL"]
+    assert verdicts(database, "is not the data directory of this server") == ["FAIL"]
+    # A copy has the same system id, and no server of its own.
+    copy = servers.clone(database.server)
+    database.write_config(data=copy.data)
+    assert verdicts(database, "no server runs there") == ["FAIL"]
+    assert "no server runs there" in database.run("backup", "pg.pay", status=78).err
     database.write_config(data=database.server.data)
     assert verdicts(database, "can be read and is this server's") == ["ok"]
 
 
-def test_a_standby_cannot_be_received_from(servers, database):
+def test_the_data_directory_is_the_one_the_server_says(database):
+    database.write_config(method="local")
+    assert verdicts(database, "can be read and is this server's") == ["ok"]
+    assert database.run("backup", "pg.pay").status == 0
+
+
+def test_a_standby_gives_base_backups_and_no_wal(servers, database):
     standby = servers.clone(database.server).start()
     eventually(lambda: database.server.sql("SELECT 1 FROM pg_stat_replication"))
     database.write_config(conninfo=standby.conninfo)
-    assert verdicts(database, "it is a standby") == ["FAIL"]
+    assert verdicts(database, "it is a standby") == ["warn"]
