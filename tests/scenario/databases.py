@@ -82,15 +82,28 @@ class Database(Site):
 
     # ---- what is on the tiers ----
 
-    def pieces(self, tier, tli=1, epoch=1):
+    def place(self):
+        """(system, epoch) of the first epoch there is: 1, or more when receiver and backup came first at once and each took one."""
+        found = {tuple(path.split("/")[-2:]) for tier in self.tiers for path in glob.glob(self.tier(tier, "wal", "pg.pay", "*", "*"))}
+        return min(found, key=lambda place: place[1], default=("0", "00000001"))
+
+    def archive(self, *parts):
+        """Name of something in that epoch."""
+        return "/".join(("wal/pg.pay", *self.place(), *parts))
+
+    def piece(self, piece, tli=1):
+        """Name of one of pieces()."""
+        return self.archive("%08x" % tli, "%016x-%016x" % piece)
+
+    def pieces(self, tier, tli=1, epoch=None):
         """(start, end) of every piece of that timeline, in order."""
         found = []
-        for path in glob.glob(self.tier(tier, "wal", "pg.pay", "*", "%08x" % epoch, "%08x" % tli, "*-*")):
+        for path in glob.glob(self.tier(tier, "wal", "pg.pay", "*", "%08x" % epoch if epoch else self.place()[1], "%08x" % tli, "*-*")):
             start, end = os.path.basename(path).split("-")
             found.append((int(start, 16), int(end, 16)))
         return sorted(found)
 
-    def frontier(self, tier, tli=1, epoch=1):
+    def frontier(self, tier, tli=1, epoch=None):
         """The end of the newest stretch without a hole."""
         pieces = self.pieces(tier, tli, epoch)
         at = None
@@ -98,7 +111,7 @@ class Database(Site):
             at = end if at is None or start > at else max(at, end)
         return at or 0
 
-    def assert_no_hole(self, tier, tli=1, epoch=1):
+    def assert_no_hole(self, tier, tli=1, epoch=None):
         pieces = self.pieces(tier, tli, epoch)
         assert pieces, "no WAL on %s" % tier
         at = pieces[0][0]
@@ -108,7 +121,11 @@ class Database(Site):
         return at
 
     def wait_shipped(self, lsn, tier="regional", seconds=SECONDS, tli=1):
-        eventually(lambda: self.frontier(tier, tli) >= lsn, seconds, what="WAL up to %X on %s" % (lsn, tier))
+        def state():
+            return "WAL up to %X on %s, which has it up to %X,\n%s\n" % (
+                lsn, tier, self.frontier(tier, tli), self.stream_log()[-1500:])
+
+        eventually(lambda: self.frontier(tier, tli) >= lsn, seconds, what=state)
 
     def get(self, name, to, *more, status=0):
         """wal get, as a server calls it."""

@@ -70,7 +70,7 @@ def test_the_history_of_the_timeline_comes_along(database):
     server.promote()
     snapshot = database.backup()
     database.run("copy", "--to", "regional", snapshot)
-    name = "wal/pg.pay/%d/00000001/00000002.history" % server.sysid
+    name = database.archive("00000002.history")
     assert name in database.objects("regional") and same(database, name)
     assert database.pieces("regional", tli=2) == database.pieces("local", tli=2)
 
@@ -110,9 +110,8 @@ def test_a_hole_is_filled_while_a_receiver_runs_and_the_newest_is_left_to_it(dat
     database.wait_shipped(database.server.lsn())
     database.wait_shipped(database.server.lsn(), "local")
     victims = database.pieces("regional")[-4:-1]
-    sysid = database.server.sysid
     for victim in victims:
-        os.unlink(database.tier("regional", "wal", "pg.pay", str(sysid), "00000001", "00000001", "%016x-%016x" % victim))
+        os.unlink(database.tier("regional", database.piece(victim)))
     assert not [x for x in database.json("copy", status=None)["copies"] if x["outcome"] == "wal"]
     for name in database.objects("local", "wal/"):
         os.utime(database.tier("local", name), (1_700_000_000, 1_700_000_000))

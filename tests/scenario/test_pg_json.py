@@ -18,9 +18,7 @@ def every_command(site):
         site.server.sql("CREATE TABLE junk AS SELECT repeat('x', 500) FROM generate_series(1, 4000)")
         site.server.sql("DROP TABLE junk")
     site.wait_shipped(site.server.lsn())
-    start, end = site.pieces("regional")[-2]
-    os.unlink(site.tier("regional", "wal", "pg.pay", str(site.server.sysid), "00000001", "00000001",
-                        "%016x-%016x" % (start, end)))
+    os.unlink(site.tier("regional", site.piece(site.pieces("regional")[-2])))
     yield "wal status", site.json("wal", "status", status=None)
     yield "wal forget", site.json("wal", "forget", "gone", "pay")
     yield "exposure", site.json("exposure", status=None)

@@ -77,8 +77,7 @@ def test_a_hole_between_the_base_backup_and_the_frontier_is_named(streaming):
     settled(streaming)
     base = lsn(tier(status(streaming), "regional")["restorable_from"])
     victim = next(p for p in streaming.pieces("regional") if p[0] > base + (1 << 20))
-    sysid = streaming.server.sysid
-    os.unlink(streaming.tier("regional", "wal", "pg.pay", str(sysid), "00000001", "00000001", "%016x-%016x" % victim))
+    os.unlink(streaming.tier("regional", streaming.piece(victim)))
     found = status(streaming, DEGRADED)
     assert [(lsn(h["from"]), lsn(h["to"])) for h in tier(found, "regional")["holes"]] == [victim]
     assert lsn(tier(found, "regional")["restorable_to"]) == victim[0]

@@ -195,7 +195,7 @@ def test_a_standby_that_takes_over_is_followed(servers):
         standby.promote()
         standby.sql("INSERT INTO ffdr_ledger VALUES (-79, 0, '')")
         site.wait_shipped(standby.lsn(), tli=2)
-        assert site.objects("regional", "wal/pg.pay/%d/00000001/00000002.history" % standby.sysid)
+        assert site.objects("regional", site.archive("00000002.history"))
         assert ledger.lost(standby) == []
     finally:
         site.end_all()
