@@ -85,9 +85,24 @@ program_user_reaches(const struct program_user *u, const char *dir, struct err *
 
 /* ---- starting ---- */
 
-/* Ours, without what libpq would take for orders, in a language that is known. */
+int
+program_own_path(char out[PATH_MAX], struct err *e)
+{
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+
+	if (n == -1)
+		return err_sys(e, "find where ffdr lies");
+	out[n] = '\0';
+	/* Replaced while it runs: the new one has the name. */
+	if ((size_t)n > strlen(gone) && strcmp(out + n - strlen(gone), gone) == 0)
+		out[(size_t)n - strlen(gone)] = '\0';
+	return 0;
+}
+
+/* Ours, mostly without what libpq would take for orders, in a language that is known. */
 static char **
-environment(const struct program_user *u)
+environment(const struct program_user *u, bool server)
 {
 	size_t have = 0, n = 0;
 	char **env;
@@ -96,7 +111,7 @@ environment(const struct program_user *u)
 		have++;
 	env = xcalloc(have + 4, sizeof(*env));
 	for (size_t i = 0; i < have; i++)
-		if (strncmp(environ[i], "PG", 2) != 0 && strncmp(environ[i], "LC_", 3) != 0 &&
+		if ((server || strncmp(environ[i], "PG", 2) != 0) && strncmp(environ[i], "LC_", 3) != 0 &&
 		    strncmp(environ[i], "LANG", 4) != 0 &&
 		    !(u->other && strncmp(environ[i], "HOME=", 5) == 0))
 			env[n++] = xstrdup(environ[i]);
@@ -139,7 +154,7 @@ program_start(const struct program_user *u, const struct program *p, struct err 
 	int log =
 	    open(p->log ? p->log : "/dev/null", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	char **env = environment(u);
+	char **env = environment(u, p->server_env);
 	const pid_t us = getpid();
 	pid_t pid = -1;
 

@@ -1,6 +1,7 @@
 #ifndef BASE_PROGRAM_H
 #define BASE_PROGRAM_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -29,7 +30,10 @@ struct program {
 	const char *const *argv; /* argv[0]: its path; ended by NULL */
 	const char *dir;	 /* to run in; NULL: the root */
 	const char *log;	 /* its stdout and stderr go there, appended */
+	bool server_env; /* with the variables that libpq takes for orders: it is ffdr itself */
 };
+/* Where this program lies, for who starts it again later. */
+int program_own_path(char out[PATH_MAX], struct err *e);
 /* The process, whose group has its number; -1. */
 pid_t program_start(const struct program_user *u, const struct program *p, struct err *e);
 /* 1 it has ended and *status is as waitpid() has it, 0 not yet, -1. */

@@ -46,6 +46,7 @@ stream_source(struct session *s, const struct conf_source *source, struct wal_st
 	const struct conf_postgres *p = source->postgres;
 	const struct conf *c = s->conf;
 	struct wal_stream_options o;
+	struct tier *base[WAL_SOURCE_TIERS];
 	struct wal_source w;
 	char slot[CONF_SLOT];
 	int rc = -1;
@@ -63,6 +64,9 @@ stream_source(struct session *s, const struct conf_source *source, struct wal_st
 		.ship_every_ns = p->ship_every * CLOCK_MS,
 		.backlog = p->backlog,
 		.drop_slot = strcmp(p->backlog_full, "drop-slot") == 0,
+		.config = s->conf->file,
+		.base_tier = base,
+		.base_tiers = session_source_tiers(s, source->name, base, WAL_SOURCE_TIERS),
 		.tier = w.tier,
 		.off_host = w.off_host,
 		.tiers = w.tiers,
@@ -130,7 +134,8 @@ const struct command cmd_wal_stream = {
 		"spool; one of them ships, the holder of a lease.\n\n"
 		"WAL that the server has removed before it was received is written down as a gap: "
 		"an alarm, and no restore goes "
-		"across it. The next base backup begins behind it.",
+		"across it. The next base backup begins behind it; with backlog-full = drop-slot it is "
+		"started at once.",
 	.examples = "ffdr wal stream payments",
 	.min_operands = 1,
 	.max_operands = 1,

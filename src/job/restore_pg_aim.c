@@ -5,7 +5,6 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,22 +94,6 @@ restore_pg_at(struct restore_pg *r, struct err *e)
 
 /* ---- settings ---- */
 
-/* Where this program lies, for who starts it later. */
-static int
-own_path(char out[PATH_MAX], struct err *e)
-{
-	static const char gone[] = " (deleted)";
-	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
-
-	if (n == -1)
-		return err_sys(e, "find where ffdr lies");
-	out[n] = '\0';
-	/* Replaced while it runs: the new one has the name. */
-	if ((size_t)n > strlen(gone) && strcmp(out + n - strlen(gone), gone) == 0)
-		out[(size_t)n - strlen(gone)] = '\0';
-	return 0;
-}
-
 static void
 add_tiers(const struct restore_pg *r, struct buf *out)
 {
@@ -131,7 +114,7 @@ int
 restore_pg_command(const struct restore_pg *r, struct buf *out, struct err *e)
 {
 	char exe[PATH_MAX], text[32], *config = realpath(r->run.session->conf->file, NULL);
-	int rc = own_path(exe, e);
+	int rc = program_own_path(exe, e);
 
 	if (rc == 0 && !config)
 		rc = err_sys(e, "find '%s'", r->run.session->conf->file);

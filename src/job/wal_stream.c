@@ -83,6 +83,7 @@ turn(struct stream *s)
 		wal_stream_elders_step(s);
 	}
 	wal_stream_keep_up(s);
+	wal_stream_due_step(s);
 	return ms;
 }
 
@@ -263,6 +264,7 @@ stream_from(struct stream *s, struct wal_resume_at at, const struct pg_slot *slo
 
 	if (rc == 0) {
 		tell_connected(s, &at);
+		wal_stream_due_look(s);
 		s->counted = at.lsn;
 		rc = receive(s, e);
 		wal_receive_state(s->receive, &state);
@@ -315,8 +317,8 @@ let_slots_go(struct stream *s)
 	else
 		wal_stream_event(s, "warning",
 		    "the slots were dropped: the server may remove WAL that is "
-		    "not here yet\n  fix       bring the tiers back, then `ffdr backup %s`",
-		    s->o->source);
+		    "not here yet\n  fix       bring the tiers back; where WAL is lost a base backup "
+		    "is made then");
 	pg_conn_free(c);
 	s->let_go = true;
 }
@@ -387,6 +389,7 @@ close_all(struct stream *s)
 	struct err why = { 0 };
 
 	disconnect(s);
+	wal_stream_due_end(s);
 	ship_the_rest(s);
 	atomic_store(&s->enough, true);
 	wal_ship_free(s->ship);

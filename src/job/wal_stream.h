@@ -23,8 +23,14 @@ struct wal_stream_options {
 	const char *spool; /* directory */
 	int64_t ship_every_ns;
 	uint64_t backlog; /* bytes the spool may hold */
-	bool drop_slot;	  /* beyond that: let the slot go and have a hole; else the server keeps the
-			     WAL */
+	/*
+	 * Beyond that: let the slots go, and where that makes a hole, a base backup behind it at once;
+	 * else the server keeps the WAL.
+	 */
+	bool drop_slot;
+	const char *config; /* the file that a base backup is to be made with */
+	struct tier *const *base_tier; /* where base backups are */
+	size_t base_tiers;
 	struct tier *const *tier; /* that receive WAL */
 	const bool *off_host;	  /* of each: does it survive this host? */
 	size_t tiers;

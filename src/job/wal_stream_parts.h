@@ -2,6 +2,7 @@
 #define JOB_WAL_STREAM_PARTS_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "job/wal_receive.h"
 #include "job/wal_resume.h"
@@ -50,6 +51,9 @@ struct stream {
 	bool unread_told;
 	bool moved; /* another epoch has begun: this connection is not the one any more */
 	atomic_bool hasty;  /* a tier that does not answer at once is away */
+	bool due;    /* a base backup is, behind a gap */
+	pid_t backup; /* who makes it; 0: nobody */
+	int64_t due_boot_ns, again_ns;
 	atomic_bool enough; /* we want to end: the shipper's workers wait for nobody any more */
 };
 
@@ -73,6 +77,10 @@ void wal_stream_epoch_look(struct stream *s);
 int wal_stream_elders_find(struct stream *s, const struct wal_ship_options *like, struct err *e);
 void wal_stream_elders_step(struct stream *s);
 void wal_stream_elders_free(struct stream *s);
+/* wal_stream_due.c: the base backup behind a gap. */
+void wal_stream_due_look(struct stream *s); /* is one due? */
+void wal_stream_due_step(struct stream *s); /* starts it, sees its end; call it often */
+void wal_stream_due_end(struct stream *s);
 
 /* wal_stream_where.c */
 /*

@@ -1,5 +1,6 @@
 """The receiver: whatever happens to it, to the server or to a tier, no byte is missing and none is another."""
 
+import fcntl
 import os
 import random
 import shutil
@@ -8,8 +9,10 @@ import time
 
 import pytest
 
+from conftest import DEGRADED
 from databases import Database, database_fixture, make_database  # noqa: F401 (a fixture)
-from postgres import Ledger, eventually, lsn, servers_fixture  # noqa: F401
+from postgres import Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
+from restored import boot, restore
 
 
 def same_as_server(site, tier="regional", to=None):
@@ -235,17 +238,87 @@ def test_a_server_that_was_set_back_is_refused(servers, database):
     assert database.pieces("regional") == before
 
 
-def test_a_full_spool_lets_the_slots_go_where_that_is_wanted(servers):
+def dropping(servers):
+    """A receiver that lets its slots go once 64 MiB wait, which they do: nothing gets to the tier."""
     site = make_database(servers, 15, "--wal-segsize=1", backlog="64m", backlog_full="drop-slot", wal="regional")
+    site.server.sql("ALTER SYSTEM SET max_wal_size = '8MB'")
+    site.server.sql("ALTER SYSTEM SET min_wal_size = '2MB'")
+    site.server.sql("SELECT pg_reload_conf()")
     with open(site.tier("regional", "wal"), "w", encoding="utf-8"):
-        pass  # nothing gets there
+        pass
     site.stream()
+    grow(site)
+    eventually(lambda: "the slots were dropped" in site.stream_log(), what="the warning")
+    assert site.server.sql("SELECT 1 FROM pg_replication_slots") == []
+    return site
+
+
+def grow(site):
+    for _ in range(5):
+        site.server.sql("CREATE TABLE junk AS SELECT repeat(md5(i::text), 10) FROM generate_series(1, 60000) i")
+        site.server.sql("DROP TABLE junk")
+
+
+def removed(site):
+    """The server has removed WAL that was not received."""
+    grow(site)
+    for _ in range(2):
+        site.server.sql("SELECT pg_switch_wal()")
+        site.server.sql("CHECKPOINT")
+
+
+def open_gaps(site):
+    return [g for g in site.json("wal", "status", "pay", status=None)["sources"][0]["gaps"] if g["open"]]
+
+
+def test_behind_a_hole_that_was_agreed_to_a_base_backup_is_made_at_once(servers):
+    site = dropping(servers)
     try:
-        for _ in range(5):
-            site.server.sql("CREATE TABLE junk AS SELECT repeat(md5(i::text), 10) FROM generate_series(1, 60000) i")
-            site.server.sql("DROP TABLE junk")
-        eventually(lambda: "the slots were dropped" in site.stream_log(), what="the warning")
-        assert site.server.sql("SELECT 1 FROM pg_replication_slots") == []
+        site.backup()
+        removed(site)
+        os.unlink(site.tier("regional", "wal"))
+        eventually(lambda: "begins behind the gap is there" in site.stream_log(), what=lambda: "the backup\n" + site.stream_log())
+        assert "is lost" in site.stream_log() and len(site.objects("local", "snap/")) == 2
+        site.run("copy", "--to", "regional", status=None)
+        assert open_gaps(site) == []
+        # It is made once.
+        child = site.services[-1]
+        site.end(child, status=DEGRADED)
+        site.stream()
+        site.server.sql("CREATE TABLE t AS SELECT 1 n")
+        site.wait_shipped(site.server.lsn())
+        assert len(site.objects("local", "snap/")) == 2
+        own(site.top)
+        restore(site)
+        assert boot(servers, site).value("SELECT n FROM t") == 1
+    finally:
+        site.end_all()
+
+
+def test_a_base_backup_that_is_due_is_not_forgotten(servers):
+    """The first try fails, and then the receiver is killed."""
+    site = dropping(servers)
+    try:
+        removed(site)
+        os.makedirs(site.path("state", "lock"))
+        with open(site.path("state", "lock", "backup.pg.pay"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.unlink(site.tier("regional", "wal"))
+            eventually(lambda: "was not made, it is tried again" in site.stream_log(),
+                       what=lambda: "the first try\n" + site.stream_log())
+            assert "another backup of pg.pay is running" in site.stream_log() and "`ffdr backup pg.pay`" in site.stream_log()
+            site.end(site.services[-1], signal.SIGKILL)
+        site.stream()
+        eventually(lambda: "begins behind the gap is there" in site.stream_log(),
+                   what=lambda: "the backup\n" + site.stream_log())
+        assert len(site.objects("local", "snap/")) == 1
+    finally:
+        site.end_all()
+
+
+def test_a_full_spool_lets_the_slots_go_where_that_is_wanted(servers):
+    site = dropping(servers)
+    try:
         os.unlink(site.tier("regional", "wal"))
         # Room again: a slot of its own again, and on from where it can, with a gap if it must.
         eventually(lambda: site.server.sql("SELECT 1 FROM pg_replication_slots WHERE active"), what="the new slot")
