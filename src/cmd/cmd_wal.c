@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -324,7 +325,7 @@ const struct command cmd_wal_push = {
 
 struct get_opts {
 	struct common_options common;
-	const char *source, *tiers, *mode, *system;
+	const char *source, *tiers, *mode, *system, *spool;
 	int64_t epoch;
 	uint64_t segment_size;
 	bool final, no_ahead;
@@ -344,6 +345,8 @@ static const struct opt get_table[] = {
 	    "of the archive; without it the active one" },
 	{ "system", 0, OPT_STRING, offsetof(struct get_opts, system), "ID",
 	    "system identifier; without it the active one" },
+	{ "spool", 0, OPT_STRING, offsetof(struct get_opts, spool), "DIR",
+	    "what no tier has may be there: a restore put it into pg_wal" },
 	{ "no-prefetch", 0, OPT_FLAG, offsetof(struct get_opts, no_ahead), NULL,
 	    "fetch nothing in advance" },
 	{ 0 },
@@ -357,9 +360,24 @@ struct get {
 	struct wal_source w;
 };
 
+/* A spool that was named is there, or it is not known what it had. */
+static int
+open_spool(struct get *g, struct wal_get_options *o, struct err *e)
+{
+	o->spool = NULL;
+	if (!g->opts->spool)
+		return 0;
+	if (access(g->opts->spool, R_OK | X_OK) == -1)
+		return err_sys(e, "--spool '%s'", g->opts->spool);
+	g->w.spool = (struct spool_dir){ g->opts->spool, g->session.repo->keys };
+	o->spool = &g->w.spool;
+	return 0;
+}
+
 /*
- * The restore that wrote the command has said it all: nobody has to be asked who is active, and no
- * spool, which a server's user could not read. So a recovery needs the tiers and nothing else.
+ * The restore that wrote the command has said it all: nobody has to be asked who is active, and not
+ * the spool of this host, which a server's user could not read. So a recovery needs the tiers and
+ * what lies beside it.
  */
 static int
 open_told(struct get *g, struct wal_get_options *o, struct repo **repo, struct err *e)
@@ -367,14 +385,14 @@ open_told(struct get *g, struct wal_get_options *o, struct repo **repo, struct e
 	if (!layout_source_valid(g->opts->source))
 		return err_set(e, ERR_USAGE, "--source %s: expected pg.NAME", g->opts->source);
 	if (session_open(g->call->conf, SESSION_READ, &g->session, e) == -1 ||
-	    wal_source_only(&g->w, &g->session, g->opts->tiers, e) == -1)
+	    wal_source_only(&g->w, &g->session, g->opts->tiers, e) == -1 ||
+	    open_spool(g, o, e) == -1)
 		return -1;
 	snprintf(o->place.source, sizeof(o->place.source), "%s", g->opts->source);
 	o->place.sysid = strtoull(g->opts->system, NULL, 10);
 	o->place.epoch = (uint32_t)g->opts->epoch;
 	o->tier = g->w.tier;
 	o->tiers = g->w.tiers;
-	o->spool = NULL;
 	*repo = g->session.repo;
 	return 0;
 }
@@ -399,6 +417,8 @@ open_get(void *arg, struct wal_get_options *o, struct repo **repo, struct err *e
 		o->place.epoch = (uint32_t)g->opts->epoch;
 	o->tier = g->w.tier;
 	o->tiers = g->w.tiers;
+	if (g->opts->spool && open_spool(g, o, e) == -1)
+		return -1;
 	o->spool = &g->w.spool;
 	*repo = g->session.repo;
 	return 0;

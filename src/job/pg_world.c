@@ -192,7 +192,11 @@ static int
 open_reader(struct pg_world *w, struct err *e)
 {
 	const struct walread_options ro = {
-		.repo = w->session->repo, .tier = w->tier, .tiers = w->tiers, .place = w->place,
+		.repo = w->session->repo,
+		.tier = w->tier,
+		.tiers = w->tiers,
+		.spool = w->spool.path ? &w->spool : NULL,
+		.place = w->place,
 	};
 
 	walread_free(w->read);
@@ -344,6 +348,32 @@ find_way(struct pg_world *w, const struct pg_world_options *o, struct err *e)
 
 /* ---- the WAL ---- */
 
+/* Of a stretch that the spool has, what is on no tier. */
+static void
+add_spooled(struct pg_world *w, uint32_t tli, uint64_t from, uint64_t to)
+{
+	uint64_t missing = lsn_set_end(&w->have, from);
+
+	if (missing >= to)
+		return;
+	w->spooled = xreallocarray(w->spooled, w->spooleds + 1, sizeof(*w->spooled));
+	w->spooled[w->spooleds++] = (struct pg_world_spooled){ tli, missing, to };
+	lsn_set_add(&w->have, missing, to);
+}
+
+static int
+load_spooled(struct pg_world *w, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
+{
+	struct lsn_set set = { 0 };
+	int rc = walread_spool_ranges(w->read, tli, &set, e);
+
+	for (size_t i = 0; rc == 0 && i < set.count; i++)
+		add_spooled(w, tli, set.range[i].from > from ? set.range[i].from : from,
+		    set.range[i].to < to ? set.range[i].to : to);
+	lsn_set_done(&set);
+	return rc;
+}
+
 /* What a timeline has of its own stretch; the segment where it begins is repeated in its own files.
  */
 static int
@@ -367,7 +397,7 @@ load_span(struct pg_world *w, uint32_t tli, struct err *e)
 		}
 		lsn_set_done(&set);
 	}
-	return rc;
+	return rc == -1 ? -1 : load_spooled(w, tli, from, to, e);
 }
 
 static void
@@ -428,17 +458,38 @@ warn_of_gaps(struct pg_world *w)
 	wal_gap_done(&g);
 }
 
-/* What this host received and no tier has yet is not lost, but not where a recovery could get it.
+/*
+ * A spool that cannot be read is not used, and that is told: it may be the one that has the newest.
  */
+static void
+find_spool(struct pg_world *w, const struct pg_world_options *o)
+{
+	struct spool_dir_files files = { 0 };
+	struct err why = { 0 };
+	char *text;
+
+	w->spool_path = xasprintf("%s/spool/%s", w->session->conf->state, w->source);
+	if (!o->spool)
+		return;
+	w->spool = (struct spool_dir){ w->spool_path, w->session->repo->keys };
+	if (spool_dir_list(&w->spool, &files, &why) == -1) {
+		text = xasprintf("the WAL that this host received is left aside: %s", why.text);
+		w->watch->event(w->watch->arg, "warning", text);
+		free(text);
+		w->spool = (struct spool_dir){ 0 };
+	}
+	spool_dir_done(&files);
+}
+
+/* What this host received and no tier has yet, where it was not asked for. */
 static void
 tell_of_spool(struct pg_world *w)
 {
-	char *path = xasprintf("%s/spool/%s", w->session->conf->state, w->source), *text,
-	     a[LSN_TEXT], b[LSN_TEXT];
-	const struct spool_dir dir = { path, w->session->repo->keys };
+	const struct spool_dir dir = { w->spool_path, w->session->repo->keys };
+	char *text, a[LSN_TEXT], b[LSN_TEXT];
 	struct lsn_set set = { 0 };
 
-	if (spool_dir_ranges(&dir, &w->place, w->history.timeline, &set, NULL) == 0 &&
+	if (!w->spool.path && spool_dir_ranges(&dir, &w->place, w->history.timeline, &set, NULL) == 0 &&
 	    set.count > 0 && set.range[set.count - 1].to > w->frontier) {
 		text = xasprintf("this host has WAL of %s up to %s, the tiers only up to %s\n"
 				 "  fix       `ffdr wal stream %s` ships it; then restore",
@@ -448,7 +499,6 @@ tell_of_spool(struct pg_world *w)
 		free(text);
 	}
 	lsn_set_done(&set);
-	free(path);
 }
 
 /* The newest moment at which the server is known to have had no more than is here. */
@@ -496,6 +546,7 @@ pg_world_load(struct session *s, const struct pg_world_options *o, const struct 
 	snprintf(ret->source, sizeof(ret->source), "%s", o->source);
 	buf_init(&ret->tier_names, 1u << 16);
 	pg_history_init(&ret->history, 1);
+	find_spool(ret, o);
 	if (find_tiers(ret, o, e) == -1 || load_bases(ret, o, e) == -1 || find_way(ret, o, e) == -1)
 		return -1;
 	return ret->bases > 0 ? load_wal(ret, e) : 0;
@@ -509,6 +560,8 @@ pg_world_done(struct pg_world *w)
 	free(w->base);
 	free(w->about);
 	free(w->gap);
+	free(w->spooled);
+	free(w->spool_path);
 	lsn_set_done(&w->have);
 	pg_history_done(&w->history);
 	walread_free(w->read);

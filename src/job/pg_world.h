@@ -31,6 +31,17 @@ struct pg_world {
 	struct walread *read;
 	struct pg_history history;
 	struct lsn_set have; /* on the way to the wanted timeline */
+	/*
+	 * The spool of this host, where it may be used, and what of `have` it alone has: each on a
+	 * timeline.
+	 */
+	char *spool_path;
+	struct spool_dir spool;
+	struct pg_world_spooled {
+		uint32_t tli;
+		uint64_t from, to;
+	} *spooled;
+	size_t spooleds;
 
 	struct pg_target_base *base; /* their ids are those of `about` */
 	struct pg_world_base *about; /* of the same index */
@@ -46,6 +57,7 @@ struct pg_world_options {
 	const char *source;
 	struct tier *tier; /* only this one; NULL: all of the source */
 	const char *base;  /* name of a snapshot that must be among the bases; NULL: any */
+	bool spool; /* what only the spool of this host has counts, too */
 };
 /*
  * pg_world_done() in any case. What is lost by a tier that is away is not told: the caller has

@@ -66,7 +66,12 @@ find_source(struct restore_pg *r, struct err *e)
 static int
 load_world(struct restore_pg *r, struct err *e)
 {
-	struct pg_world_options wo = { .source = r->source, .base = r->base[0] ? r->base : NULL };
+	/* A proof is one of the tiers; and so is what was asked of one tier alone. */
+	struct pg_world_options wo = {
+		.source = r->source,
+		.base = r->base[0] ? r->base : NULL,
+		.spool = !r->o->trusted && !r->o->tier,
+	};
 	const char *id = r->base[0] ? r->base + strlen("snap/") : NULL;
 
 	if (r->o->tier && session_tier(r->run.session, r->o->tier, &wo.tier, e) == -1)
@@ -343,8 +348,12 @@ out:
 static int
 restore_all(struct restore_pg *r, struct err *e)
 {
-	if (restore_files(r, e) == -1 || restore_pg_setup(r, e) == -1 ||
-	    restore_pg_spaces_link(r, e) == -1 || give_all(r, e) == -1 ||
+	uint64_t from;
+
+	if (r->o->adopt && restore_pg_spooled(r, &from) && restore_pg_spool_ship(r, e) == -1)
+		return -1;
+	if (restore_files(r, e) == -1 || restore_pg_spool_copy(r, e) == -1 ||
+	    restore_pg_setup(r, e) == -1 || restore_pg_spaces_link(r, e) == -1 || give_all(r, e) == -1 ||
 	    put_last(r, PG_CONTROL_FILE, e) == -1)
 		return -1;
 	if (!r->o->trusted)
@@ -398,12 +407,19 @@ tell(struct restore_pg *r)
 	struct restore_report *ret = r->report;
 	const struct restore_database *d = &ret->database;
 	const uint64_t until = r->o->standby ? d->frontier : r->plan.until;
+	uint64_t from = 0;
+	const bool spooled = restore_pg_spooled(r, &from);
 	char a[LSN_TEXT], b[LSN_TEXT], size[UNITS_TEXT];
 	const struct passwd *pw = geteuid() == 0 ? getpwuid(d->uid) : NULL;
 
 	tell_bound(r);
-	restore_kind_tell(ret, "wal", "%s .. %s, %s, from %s", lsn_text(d->start, a),
-	    lsn_text(until, b), units_size(until - d->start, size), buf_str(&r->world.tier_names));
+	restore_kind_tell(ret, "wal", "%s .. %s, %s, from %s%s", lsn_text(d->start, a),
+	    lsn_text(until, b), units_size(until - d->start, size), buf_str(&r->world.tier_names),
+	    spooled ? " and the spool of this host" : "");
+	if (spooled)
+		restore_kind_tell(ret, "spool", "from %s on it is on no tier yet%s",
+		    lsn_text(from, a),
+		    r->o->adopt ? ", and goes there first" : ", and goes along into pg_wal");
 	for (size_t i = 0; i < r->spaces; i++)
 		restore_kind_tell(ret, "tablespace", "%" PRIu32 " %s -> %s", r->space[i].oid,
 		    r->space[i].was, r->space[i].to);
@@ -412,9 +428,11 @@ tell(struct restore_pg *r)
 		    ret->to, pw ? ", as " : "", pw ? pw->pw_name : "");
 	restore_kind_fact(ret, false, "bound", "%s", bound_word(r));
 	restore_kind_fact(ret, true, "timeline", "%" PRIu32, d->timeline);
-	restore_kind_fact(ret, false, "start_lsn", "%s", a);
+	restore_kind_fact(ret, false, "start_lsn", "%s", lsn_text(d->start, a));
 	restore_kind_fact(ret, false, "until_lsn", "%s", b);
 	restore_kind_fact(ret, false, "frontier", "%s", lsn_text(d->frontier, a));
+	if (spooled)
+		restore_kind_fact(ret, false, "spooled_from", "%s", lsn_text(from, a));
 	restore_kind_fact(ret, true, "major", "%u", d->major);
 }
 

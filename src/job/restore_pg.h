@@ -44,6 +44,19 @@ int restore_pg_setup(struct restore_pg *r, struct err *e);
 /* Can the user that the server will run as get WAL? Tried once; a warning when not. */
 void restore_pg_try(struct restore_pg *r);
 
+/* ---- restore_pg_spool.c ---- */
+
+/* Where the restored directory has what no tier had. */
+#define RESTORE_PG_SPOOL "pg_wal/.ffdr-spool"
+/* Does the recovery read WAL that only the spool of this host has? From where on. */
+bool restore_pg_spooled(const struct restore_pg *r, uint64_t *from);
+/* Does it go along, for the server to find? Not where it goes to the tiers. */
+bool restore_pg_carries(const struct restore_pg *r);
+/* That WAL, sealed as it is, into the restored directory, where its server may read it. */
+int restore_pg_spool_copy(struct restore_pg *r, struct err *e);
+/* All of the spool to the tiers: what a new epoch grows out of must be there. */
+int restore_pg_spool_ship(struct restore_pg *r, struct err *e);
+
 /* ---- restore_pg_space.c ---- */
 
 /* Which tablespaces there are and where they go; refused where something is there. Changes nothing.

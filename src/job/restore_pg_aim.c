@@ -138,6 +138,10 @@ restore_pg_command(const struct restore_pg *r, struct buf *out, struct err *e)
 		snprintf(text, sizeof(text), "%" PRIu64, r->world.place.sysid);
 		pg_conf_word(out, "--system");
 		pg_conf_word(out, text);
+		if (restore_pg_carries(r)) {
+			pg_conf_word(out, "--spool");
+			pg_conf_word(out, RESTORE_PG_SPOOL);
+		}
 		buf_adds(out, " %f %p");
 		rc = buf_check(out, "restore_command", e);
 	}
@@ -223,6 +227,7 @@ restore_pg_setup(struct restore_pg *r, struct err *e)
 			    : pg_target_settings(
 				  &r->plan, r->o->action ? r->o->action : "promote", target),
 			.restore_command = buf_str(&command),
+			.end_command = restore_pg_carries(r) ? "rm -rf " RESTORE_PG_SPOOL : "",
 			.standby = r->o->standby,
 			.adopt = r->o->adopt,
 			.uid = r->report->database.uid,

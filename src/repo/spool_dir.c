@@ -20,6 +20,7 @@
 #include "repo/spool_file.h"
 
 #define TRIES 10
+#define COPY_STEP ((size_t)1 << 20)
 
 _Static_assert(sizeof(((struct spool_dir_file *)0)->name) == SPOOL_FILE_NAME, "a name fits");
 
@@ -255,4 +256,84 @@ spool_dir_read(const struct spool_dir *d, const struct wal_place *p, uint32_t tl
 		return -1;
 	}
 	return (ssize_t)(r.at - from);
+}
+
+/* ---- copying ---- */
+
+static int
+copy_bytes(int from, int to, struct err *e)
+{
+	uint8_t *step = xmalloc(COPY_STEP);
+	ssize_t n;
+	int rc = 0;
+
+	while (rc == 0 && (n = file_read(from, step, COPY_STEP, e)) != 0)
+		rc = n == -1 ? -1 : file_write(to, step, (size_t)n, e);
+	free(step);
+	if (rc == 0 && fsync(to) == -1)
+		rc = err_sys(e, "sync");
+	return rc;
+}
+
+/* 1; 0 it is gone; -1. What grows meanwhile ends with a torn record at worst. */
+static int
+copy_file(int dirfd, const char *name, int into, struct err *e)
+{
+	int from = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), to = -1, rc = -1;
+
+	if (from == -1)
+		return errno == ENOENT ? 0 : err_sys(e, "open '%s'", name);
+	to = openat(into, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (to == -1)
+		err_sys(e, "make '%s'", name);
+	else
+		rc = copy_bytes(from, to, e) == -1 ? -1 : 1;
+	close(from);
+	if (to != -1)
+		close(to);
+	return rc;
+}
+
+static int
+copy_round(const struct spool_dir *d, const struct spool_dir_file *want, int into, struct err *e)
+{
+	struct spool_dir_files files;
+	int dirfd = -1, rc = names(d, &files, e) == -1 ? -1 : 1;
+
+	if (rc == 1 && files.count > 0 &&
+	    (dirfd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		rc = err_sys(e, "open '%s'", d->path);
+	for (size_t i = 0; i < files.count && rc == 1; i++) {
+		const struct spool_dir_file *f = &files.file[i];
+
+		if (f->sysid == want->sysid && f->tli == want->tli && f->start < want->end &&
+		    (!f->closed || f->end > want->start))
+			rc = copy_file(dirfd, f->name, into, e);
+	}
+	if (dirfd != -1)
+		close(dirfd);
+	spool_dir_done(&files);
+	return rc;
+}
+
+int
+spool_dir_copy(const struct spool_dir *d, uint64_t sysid, uint32_t tli, uint64_t from,
+    uint64_t to, const char *into, struct err *e)
+{
+	const struct spool_dir_file want = {
+		.sysid = sysid, .tli = tli, .start = from, .end = to
+	};
+	int dirfd = -1, rc = file_make_dirs(AT_FDCWD, into, 0700, e);
+
+	if (rc == 0 && (dirfd = open(into, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		rc = err_sys(e, "open '%s'", into);
+	for (int i = 0; i < TRIES && rc == 0; i++)
+		rc = copy_round(d, &want, dirfd, e);
+	if (rc == 0)
+		err_set(e, ERR_BUSY, "spool '%s' changes faster than it can be read", d->path);
+	if (rc == 1 && file_sync_dir(dirfd, ".", e) == -1)
+		rc = -1;
+	if (dirfd != -1)
+		close(dirfd);
+	return rc == 1 ? 0 : err_in(e, "the copy of the spool");
 }

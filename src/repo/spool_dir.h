@@ -47,5 +47,11 @@ int spool_dir_ranges(const struct spool_dir *d, const struct wal_place *p, uint3
  */
 ssize_t spool_dir_read(const struct spool_dir *d, const struct wal_place *p, uint32_t tli,
     uint64_t from, uint64_t to, struct buf *out, struct err *e);
+/*
+ * The files of that system and timeline, of whatever epoch, that have anything of [from, to), as they
+ * are, sealed, into a directory (made when missing), durably: a spool for who cannot read this one.
+ */
+int spool_dir_copy(const struct spool_dir *d, uint64_t sysid, uint32_t tli, uint64_t from,
+    uint64_t to, const char *into, struct err *e);
 
 #endif

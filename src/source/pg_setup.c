@@ -304,7 +304,7 @@ add_recovery(const struct pg_setup_options *o, struct buf *text)
 		pg_conf_set(text, o->target[i].key, o->target[i].value);
 	if (o->standby)
 		pg_conf_set(text, "recovery_target_timeline", "latest");
-	pg_conf_set(text, "recovery_end_command", "");
+	pg_conf_set(text, "recovery_end_command", o->end_command);
 	pg_conf_set(text, "archive_cleanup_command", "");
 	if (!o->standby)
 		pg_conf_set(text, "recovery_min_apply_delay", "0");

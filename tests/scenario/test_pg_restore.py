@@ -228,6 +228,10 @@ def test_a_hole_is_not_crossed(servers, site):
     site.backup()
     _, moments = filled(site)
     gone, behind = lose(site, which=2)
+    # The spool would have it yet.
+    for child in site.services:
+        site.end(child)
+    shutil.rmtree(site.path("state", "spool"))
     text = "%X/%08X" % (gone >> 32, gone & 0xFFFFFFFF)
     got = restore(site, status=REFUSED)
     assert "a hole of the WAL of pg.pay" in got.err and "is on none of local, regional" in got.err, got
