@@ -23,6 +23,7 @@
 #include "source/pg_conn_parts.h"
 #include "source/pg_label.h"
 #include "source/pg_manifest.h"
+#include "source/pg_remark.h"
 
 /* What a server takes (MAXPGPATH), less some room. */
 #define LABEL_MAX 1000
@@ -131,27 +132,17 @@ warn(struct base *b, const char *text)
 	b->o->warn(b->o->arg, text);
 }
 
-/* 'checksum verification failed in file "./base/5/16384", block 7: ...' */
 static void
 note_bad(struct pg_base_report *r, const char *message)
 {
-	static const char *const before = "checksum verification failed in file \"";
-	static const char *const between = "\", block ";
-	const char *file = strstr(message, before), *end;
+	size_t at, len;
+	uint32_t block;
 
-	if (!file || r->bads >= BADS_MAX)
+	if (r->bads >= BADS_MAX || !pg_remark_bad_page(message, &at, &len, &block))
 		return;
-	file += strlen(before);
-	end = strstr(file, between);
-	if (!end)
-		return;
-	if (strncmp(file, "./", 2) == 0)
-		file += 2;
 	r->bad = mem_grow(r->bad, &r->bad_room, r->bads + 1, sizeof(*r->bad));
-	r->bad[r->bads++] = (struct pg_base_bad){
-		.file = xstrndup(file, (size_t)(end - file)),
-		.block = (uint32_t)strtoul(end + strlen(between), NULL, 10),
-	};
+	r->bad[r->bads++] =
+	    (struct pg_base_bad){ .file = xstrndup(message + at, len), .block = block };
 }
 
 static void
