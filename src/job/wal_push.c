@@ -165,7 +165,18 @@ seal_other(struct job *j, const uint8_t *bytes, size_t n, struct err *e)
 	struct layout_wal at = { .place = j->o->place, .kind = LAYOUT_WAL_OTHER };
 
 	snprintf(at.file, sizeof(at.file), "%s", j->name);
-	return seal_piece(j, 0, &at, bytes, n, e);
+	if (j->pieces == 1)
+		return seal_piece(j, 0, &at, bytes, n, e);
+	if (n > j->head.seg_size)
+		return err_set(e, ERR_CORRUPT, "'%s' has %zu bytes, its first page says %" PRIu32,
+		    j->path, n, j->head.seg_size);
+	for (size_t i = 0; i < j->pieces; i++) {
+		at.start = (uint64_t)i * PIECE_MAX;
+		at.end = n - at.start < PIECE_MAX ? n : at.start + PIECE_MAX;
+		if (seal_piece(j, i, &at, bytes + at.start, (size_t)(at.end - at.start), e) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -212,7 +223,7 @@ seal_file(struct job *j, int fd, struct err *e)
 	void *map = MAP_FAILED;
 	int rc;
 
-	j->pieces = segment ? (n + PIECE_MAX - 1) / PIECE_MAX : 1;
+	j->pieces = segment || n > PIECE_OTHER_MAX ? (n + PIECE_MAX - 1) / PIECE_MAX : 1;
 	j->sealed = xcalloc(j->pieces, sizeof(*j->sealed));
 	j->object = xcalloc(j->pieces, sizeof(*j->object));
 	if (n > 0)

@@ -88,6 +88,19 @@ layout_wal_other(const struct wal_place *p, const char *file, char out[LAYOUT_NA
 }
 
 char *
+layout_wal_part(const struct wal_place *p, const char *file, uint64_t start, uint64_t end,
+    char out[LAYOUT_NAME])
+{
+	size_t n;
+
+	layout_wal_other(p, file, out);
+	n = strlen(out);
+	if (end > 0)
+		snprintf(out + n, LAYOUT_NAME - n, ".%016" PRIx64 "-%016" PRIx64, start, end);
+	return out;
+}
+
+char *
 layout_wal_beat(const char *source, char out[LAYOUT_NAME])
 {
 	snprintf(out, LAYOUT_NAME, "beat/%s", source);
@@ -107,7 +120,7 @@ layout_wal_name(const struct layout_wal *w, char out[LAYOUT_NAME])
 	case LAYOUT_WAL_OTHER:
 		break;
 	}
-	return layout_wal_other(&w->place, w->file, out);
+	return layout_wal_part(&w->place, w->file, w->start, w->end, out);
 }
 
 /* Exactly n lower case hex digits at *s, which moves behind them; 0 or -1. */
@@ -171,20 +184,40 @@ place_take(const char **s, struct wal_place *ret)
 	return 0;
 }
 
+/* "<start>-<end>" and nothing behind it. */
+static int
+range_take(const char *p, struct layout_wal *w)
+{
+	if (hex_take(&p, HEX64, &w->start) == -1 || *p++ != '-' ||
+	    hex_take(&p, HEX64, &w->end) == -1)
+		return -1;
+	return *p == '\0' && w->start < w->end ? 0 : -1;
+}
+
 /* The names a server gives to what is neither a segment nor a history: upper case hex. */
 static int
-other_take(const char *p, char file[LAYOUT_WAL_FILE])
+other_take(const char *p, struct layout_wal *w)
 {
-	static const char upper_hex[] = "0123456789ABCDEF";
+	static const char upper_hex[] = "0123456789ABCDEF", partial[] = ".partial";
 	const char *rest = p + 24;
+	size_t n = strlen(p);
 
-	if (strnlen(p, LAYOUT_WAL_FILE) == LAYOUT_WAL_FILE || strspn(p, upper_hex) != 24)
+	if (strspn(p, upper_hex) != 24)
 		return -1;
-	if (strcmp(rest, ".partial") != 0 &&
+	if (strncmp(rest, partial, strlen(partial)) == 0 && rest[strlen(partial)] == '.') {
+		rest += strlen(partial);
+		n = (size_t)(rest - p);
+		if (range_take(rest + 1, w) == -1)
+			return -1;
+	} else if (strcmp(rest, partial) != 0 &&
 	    (*rest != '.' || strspn(rest + 1, upper_hex) != 8 ||
-	    strcmp(rest + 1 + 8, ".backup") != 0))
+	    strcmp(rest + 1 + 8, ".backup") != 0)) {
 		return -1;
-	memcpy(file, p, strlen(p) + 1);
+	}
+	if (n >= LAYOUT_WAL_FILE)
+		return -1;
+	memcpy(w->file, p, n);
+	w->file[n] = '\0';
 	return 0;
 }
 
@@ -198,7 +231,7 @@ rest_take(const char *p, struct layout_wal *w)
 	}
 	if (strncmp(p, "other/", strlen("other/")) == 0) {
 		w->kind = LAYOUT_WAL_OTHER;
-		return other_take(p + strlen("other/"), w->file);
+		return other_take(p + strlen("other/"), w);
 	}
 	if (hex32_take(&p, &w->tli) == -1 || w->tli == 0)
 		return -1;
@@ -207,10 +240,7 @@ rest_take(const char *p, struct layout_wal *w)
 		return 0;
 	}
 	w->kind = LAYOUT_WAL_PIECE;
-	if (*p++ != '/' || hex_take(&p, HEX64, &w->start) == -1 || *p++ != '-' ||
-	    hex_take(&p, HEX64, &w->end) == -1)
-		return -1;
-	return *p == '\0' && w->start < w->end ? 0 : -1;
+	return *p++ == '/' ? range_take(p, w) : -1;
 }
 
 int

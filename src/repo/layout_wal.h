@@ -13,6 +13,7 @@
  *	wal/<source>/<sysid>/<epoch>/<tli>.history		the server's history file
  *	wal/<source>/<sysid>/<epoch>/from			where the epoch comes from
  *	wal/<source>/<sysid>/<epoch>/other/<file>		*.partial and *.backup as pushed
+ *	wal/<source>/<sysid>/<epoch>/other/<file>.<start>-<end>	part of a *.partial that is too long
  *	beat/<source>						the newest sample
  */
 #define LAYOUT_WAL_FILE 64 /* room for the file name of an `other` */
@@ -35,7 +36,7 @@ struct layout_wal {
 	struct wal_place place;
 	enum layout_wal_kind kind;
 	uint32_t tli;		      /* piece, history */
-	uint64_t start, end;	      /* piece: start < end */
+	uint64_t start, end; /* piece: start < end; other: bytes of the file, end 0 when all */
 	char file[LAYOUT_WAL_FILE]; /* other */
 };
 
@@ -48,6 +49,9 @@ char *layout_wal_piece(const struct wal_place *p, uint32_t tli, uint64_t start, 
 char *layout_wal_history(const struct wal_place *p, uint32_t tli, char out[LAYOUT_NAME]);
 char *layout_wal_from(const struct wal_place *p, char out[LAYOUT_NAME]);
 char *layout_wal_other(const struct wal_place *p, const char *file, char out[LAYOUT_NAME]);
+/* With end 0 it is layout_wal_other(). */
+char *layout_wal_part(const struct wal_place *p, const char *file, uint64_t start, uint64_t end,
+    char out[LAYOUT_NAME]);
 char *layout_wal_beat(const char *source, char out[LAYOUT_NAME]);
 
 /* Prefixes for listings: of all of a source, of an epoch, of the pieces of a timeline. */

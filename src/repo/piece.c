@@ -31,8 +31,15 @@ check_place(const struct layout_wal *at, uint64_t segment_size, size_t n, struct
 	if (!lsn_segment_valid(segment_size))
 		return err_set(e, ERR_BUG, "segments of %" PRIu64 " bytes, expected a power of two "
 		    "from 1 MiB to 1 GiB", segment_size);
-	if (at->kind == LAYOUT_WAL_OTHER)
+	if (at->kind == LAYOUT_WAL_OTHER && at->end == 0)
 		return 0;
+	if (at->kind == LAYOUT_WAL_OTHER) {
+		if (at->start < at->end && at->end - at->start == n && n <= PIECE_MAX &&
+		    at->end <= segment_size)
+			return 0;
+		return err_set(e, ERR_BUG, "bytes %" PRIu64 " to %" PRIu64 ", %zu of them, are no "
+		    "part of a file of at most %" PRIu64, at->start, at->end, n, segment_size);
+	}
 	if (at->kind != LAYOUT_WAL_PIECE || at->tli == 0 || at->start >= at->end ||
 	    at->end - at->start != n || n > PIECE_MAX ||
 	    lsn_segment(at->start, segment_size) != lsn_segment(at->end - 1, segment_size))
@@ -112,7 +119,7 @@ piece_seal(const struct keyring *k, const struct piece *p, const void *wal, size
 	layout_wal_name(&p->at, name);
 	buf_init(&head, HEAD_MAX);
 	head_text(p, &head);
-	object_build(&b, OBJECT_WAL, p->at.kind == LAYOUT_WAL_PIECE ? n + n / 1024 + AROUND :
+	object_build(&b, OBJECT_WAL, p->at.end > 0 ? n + n / 1024 + AROUND :
 	    STORE_OBJECT_MAX);
 	object_add_name(&b, k, name);
 	object_add_text(&b, k, head.data, head.len);

@@ -19,8 +19,11 @@ struct piece {
 	struct wal_sample sample;
 };
 
+/* An `other` longer than that goes in parts of PIECE_MAX: it might not fit into an object. */
+#define PIECE_OTHER_MAX (128u << 20)
+
 /*
- * Seals n bytes (at.end - at.start of them; any number for an `other`) into out, whose memory is
+ * Seals n bytes (at.end - at.start of them; any number for an `other` that is whole) into out, whose memory is
  * replaced; name gets the object's name. No shared state: may run in a worker. ERR_BUG for what
  * no piece can be (across a segment's end, longer than PIECE_MAX), ERR_KEY, ERR_FULL.
  */

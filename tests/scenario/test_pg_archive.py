@@ -280,3 +280,21 @@ def test_push_and_get_need_no_stdout(archived):
     got = subprocess.run([program, "wal", "get", "--source", "pay", "--no-prefetch", "--segment-size", "1m", name,
                           archived.path("got")], env=archived.environment(), stdout=open("/dev/full", "wb"), check=False)
     assert got.returncode == 0
+
+
+def test_a_partial_segment_too_long_for_an_object_goes_in_parts(archived):
+    """Of a server with segments of 256 MiB, which do not compress."""
+    name, size = "000000010000000000000001.partial", 256 * MIB
+    data = bytearray(read(wal(archived, archived.names[0]))[:8192])
+    data[8:16] = size.to_bytes(8, "little")    # where its first page begins
+    data[32:36] = size.to_bytes(4, "little")
+    path = write(archived.path(name), bytes(data) + os.urandom(size - len(data)))
+    for _ in range(2):
+        archived.run("wal", "push", path)
+    parts = [n.rsplit("/", 1)[1] for n in archived.objects("regional", "wal/") if "/other/" in n]
+    assert parts == ["%s.%016x-%016x" % (name, at, at + 16 * MIB) for at in range(0, size, 16 * MIB)]
+    with open(path, "r+b") as f:
+        f.seek(100 * MIB)
+        f.write(b"other")
+    result = archived.run("wal", "push", path, status=None)
+    assert 1 <= result.status <= 125 and "other" in result.err, result

@@ -45,6 +45,16 @@ names_are_built_and_taken_apart_again(void **state)
 	assert_string_equal(w.file, "000000010000000000000006.00000028.backup");
 	layout_wal_other(&place, "000000010000000000000006.partial", name);
 	assert_int_equal(layout_wal_parse(name, &w), 0);
+	assert_int_equal(w.end, 0);
+	layout_wal_part(&place, "000000010000000000000006.partial", 1 << 24, 1 << 25, name);
+	assert_string_equal(name,
+	    PLACE "other/000000010000000000000006.partial.0000000001000000-0000000002000000");
+	assert_int_equal(layout_wal_parse(name, &w), 0);
+	assert_int_equal(w.kind, LAYOUT_WAL_OTHER);
+	assert_string_equal(w.file, "000000010000000000000006.partial");
+	assert_int_equal(w.start, 1 << 24);
+	assert_int_equal(w.end, 1 << 25);
+	assert_string_equal(layout_wal_name(&w, again), name);
 	assert_string_equal(layout_wal_beat("pg.payments", name), "beat/pg.payments");
 }
 
@@ -65,6 +75,11 @@ a_name_that_would_not_be_built_is_not_ours(void **state)
 		PLACE "00000000.history", PLACE "0000000a.History", PLACE "other/",
 		PLACE "other/000000010000000000000006", PLACE "other/00000001000000000000000a.partial",
 		PLACE "other/000000010000000000000006.partial2", PLACE "other/../x",
+		PLACE "other/000000010000000000000006.partial.",
+		PLACE "other/000000010000000000000006.partial.0000000001000000-0000000001000000",
+		PLACE "other/000000010000000000000006.partial.0000000001000000-000000000200000",
+		PLACE "other/000000010000000000000006.partial.0000000001000000-0000000002000000x",
+		PLACE "other/000000010000000000000006.00000028.backup.0000000000000000-0000000000000001",
 		PLACE "other/000000010000000000000006.0000002.backup", "pack/aa/bb", "", "wal/",
 	};
 	struct layout_wal w;

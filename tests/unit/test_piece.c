@@ -316,6 +316,36 @@ other_files_are_stored_whole_and_of_any_length(void **state)
 	buf_done(&got);
 }
 
+static void
+a_part_of_a_long_file_is_as_long_as_its_name_says(void **state)
+{
+	struct piece p = piece_of("a"), back;
+	char name[LAYOUT_NAME], longer[LAYOUT_NAME];
+	struct err e = { 0 };
+	struct buf sealed, got;
+
+	(void)state;
+	p.at = (struct layout_wal){ .place = p.at.place, .kind = LAYOUT_WAL_OTHER, .start = N, .end = 2 * N };
+	snprintf(p.at.file, sizeof(p.at.file), "000000010000000000000006.partial");
+	buf_init(&sealed, STORE_OBJECT_MAX);
+	buf_init(&got, N);
+	assert_int_equal(piece_seal(k.repo->keys, &p, wal, N, &sealed, name, &e), 0);
+	assert_int_equal(piece_open(k.repo->keys, name, &sealed, &back, &got, &e), 0);
+	assert_int_equal(got.len, N);
+	assert_memory_equal(got.data, wal, N);
+	assert_int_equal(back.at.start, N);
+	assert_int_equal(back.at.end, 2 * N);
+	layout_wal_part(&p.at.place, p.at.file, N, 2 * N + 1, longer);
+	repokit_refused(piece_open(k.repo->keys, longer, &sealed, &p, &got, &e), &e, ERR_CORRUPT,
+	    "");
+	assert_int_equal(piece_seal(k.repo->keys, &p, wal, N - 1, &sealed, name, &e), -1);
+	p.at.end = (uint64_t)p.segment_size + 1;
+	p.at.start = p.at.end - N;
+	assert_int_equal(piece_seal(k.repo->keys, &p, wal, N, &sealed, name, &e), -1);
+	buf_done(&sealed);
+	buf_done(&got);
+}
+
 int
 main(void)
 {
@@ -331,6 +361,8 @@ main(void)
 		    a_damaged_piece_in_the_way_is_set_aside_and_a_foreign_one_is_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_files_are_stored_whole_and_of_any_length, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_part_of_a_long_file_is_as_long_as_its_name_says, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
