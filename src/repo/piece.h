@@ -23,8 +23,8 @@ struct piece {
 #define PIECE_OTHER_MAX (128u << 20)
 
 /*
- * Seals n bytes (at.end - at.start of them; any number for an `other` that is whole) into out, whose memory is
- * replaced; name gets the object's name. No shared state: may run in a worker. ERR_BUG for what
+ * Seals n bytes (at.end - at.start of them; any number for an `other` that is whole) into out, whose
+ * memory is replaced; name gets the object's name. No shared state: may run in a worker. ERR_BUG for what
  * no piece can be (across a segment's end, longer than PIECE_MAX), ERR_KEY, ERR_FULL.
  */
 int piece_seal(const struct keyring *k, const struct piece *p, const void *wal, size_t n,

@@ -17,21 +17,16 @@ static const struct {
 	const char *language, *bad, *shorter, *more, *total;
 } said[] = {
 	{ "en", "checksum verification failed in file \"%s\", block %u: calculated %X but expected %X",
-	    "could not verify checksum in file \"%s\", block %u: read buffer size %d and page size %d differ",
+	    "could not verify checksum in file \"%s\", block %u: read buffer size %d and page size "
+	    "%d differ",
 	    "further checksum verification failures in file \"%s\" will not be reported",
 	    "file \"%s\" has a total of %d checksum verification failures" },
-	{ "de", "Prüfsummenüberprüfung fehlgeschlagen in Datei »%s«, Block %u: berechnet %X, aber erwartet %X",
+	{ "de", "Prüfsummenüberprüfung fehlgeschlagen in Datei »%s«, Block %u: berechnet %X, aber "
+		"erwartet %X",
 	    "konnte Prüfsumme in Datei »%s«, Block %u nicht überprüfen: gelesene Puffergröße %d und "
 	    "Seitengröße %d sind verschieden",
 	    "weitere Prüfsummenfehler in Datei »%s« werden nicht berichtet werden",
 	    "Datei »%s« hat insgesamt %d Prüfsummenfehler" },
-	{ "fr", "échec de la vérification de la somme de contrôle dans le fichier « %s », bloc %u : "
-		"calculé %X, mais attendu %X",
-	    "n'a pas pu vérifier la somme de contrôle dans le fichier « %s », bloc %u : la taille de "
-	    "tampon de lecture %d et la taille de bloc %d diffèrent",
-	    "les prochains échec de vérification de somme de contrôle dans le fichier « %s » ne seront "
-	    "pas reportés",
-	    "le fichier « %s » a un total de %d échecs de vérification de somme de contrôle" },
 	{ "ja", "ファイル\"%s\"のブロック%uでチェックサム検証が失敗しました: 計算されたチェックサムは%Xですが想定は%Xです",
 	    "ファイル\"%s\"、ブロック%uでチェックサム検証に失敗しました: 読み込みバッファサイズ%dとページサイズ%dが異なっています",
 	    "ファイル\"%s\"における以降のチェックサムエラーは報告されません",

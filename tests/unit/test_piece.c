@@ -325,7 +325,9 @@ a_part_of_a_long_file_is_as_long_as_its_name_says(void **state)
 	struct buf sealed, got;
 
 	(void)state;
-	p.at = (struct layout_wal){ .place = p.at.place, .kind = LAYOUT_WAL_OTHER, .start = N, .end = 2 * N };
+	p.at = (struct layout_wal){
+		.place = p.at.place, .kind = LAYOUT_WAL_OTHER, .start = N, .end = 2 * N
+	};
 	snprintf(p.at.file, sizeof(p.at.file), "000000010000000000000006.partial");
 	buf_init(&sealed, STORE_OBJECT_MAX);
 	buf_init(&got, N);
