@@ -51,6 +51,7 @@ struct contents {
 	size_t maps, map_room;
 	struct entry_need *need;
 	size_t needs, need_room;
+	size_t line; /* what map and need take in the entry's line */
 	struct buf encoded, digests;
 };
 
@@ -96,9 +97,19 @@ contents_begin(struct contents *c, uint8_t grain_log2, const struct entry *was)
 	c->was = was && was->type == ENTRY_FILE && was->grain_log2 == grain_log2 ? was : NULL;
 	c->grain_log2 = grain_log2;
 	c->size = c->grains = 0;
-	c->maps = c->needs = 0;
+	c->maps = c->needs = c->line = 0;
 	c->has_old = false;
 	map_reset(&c->now, grain_log2);
+}
+
+static size_t
+digits(uint32_t n)
+{
+	size_t d = 1;
+
+	for (; n > 9; n /= 10)
+		d++;
+	return d;
 }
 
 static void
@@ -106,9 +117,12 @@ add_need(struct contents *c, uint32_t pack, uint32_t grains)
 {
 	for (size_t i = c->needs; i-- > 0;)
 		if (c->need[i].pack == pack) {
+			c->line -= digits(c->need[i].grains);
 			c->need[i].grains += grains;
+			c->line += digits(c->need[i].grains);
 			return;
 		}
+	c->line += digits(pack) + digits(grains) + strlen(":,");
 	c->need = mem_grow(c->need, &c->need_room, c->needs + 1, sizeof(*c->need));
 	c->need[c->needs++] = (struct entry_need){pack, grains};
 }
@@ -429,6 +443,8 @@ add_map(struct contents *c, const struct entry_map *m)
 {
 	c->map = mem_grow(c->map, &c->map_room, c->maps + 1, sizeof(*m));
 	c->map[c->maps++] = *m;
+	c->line += m->ref.pack == LIST_NO_PACK ? strlen("-,") : strlen("../,") + 2 * GRAIN_ID_LEN +
+	    digits(m->ref.pack) + digits(m->ref.frame) + digits(m->ref.grain);
 }
 
 static int
@@ -567,4 +583,11 @@ contents_end(struct contents *c, struct entry *en, struct err *e)
 	en->need = c->need;
 	en->needs = c->needs;
 	return 0;
+}
+
+/* The packs of the map in hand may all be new to the file. */
+size_t
+contents_line(const struct contents *c)
+{
+	return c->line + c->now.packs * strlen("1000000:100,");
 }

@@ -31,6 +31,8 @@ int contents_grain(struct contents *c, const struct cut_grain *g, struct err *e)
  * contents_begin.
  */
 int contents_end(struct contents *c, struct entry *en, struct err *e);
+/* How long PLACE and NEEDS of the file in hand are by now, or a little less. */
+size_t contents_line(const struct contents *c);
 const struct contents_sums *contents_sums(const struct contents *c);
 
 #endif

@@ -119,6 +119,8 @@ int list_next(struct list_reader *r, const struct entry **ret, struct err *e);
 /* A chunk ends after this path (unless it is too small, or at any path once it is too large). */
 #define LIST_CHUNK_MIN (64u << 10)
 #define LIST_CHUNK_MAX (512u << 10)
+/* What one entry may take: a chunk that it ends is a grain of at most 4 MiB. */
+#define LIST_LINE_MAX ((4u << 20) - LIST_CHUNK_MAX)
 bool list_cut_after(const char *path, size_t pathlen, size_t chunk_len);
 
 #endif

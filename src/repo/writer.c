@@ -30,6 +30,12 @@
 /* A run that has come so near to W stops and commits what it has: W / 24 is an hour. */
 #define LATE_PART 24
 
+/*
+ * What is still on its way through the cut when a source asks whether a line is full: a sixteenth,
+ * some 200 KiB, is what gigabytes take.
+ */
+#define LINE_PART 16
+
 /* Lines of a list in any order that wait in memory. */
 #define SORT_MAX (32u << 20)
 
@@ -59,6 +65,7 @@ struct writer {
 	struct sorter *sorter; /* lines wait here when entries come in any order; NULL */
 	struct pending *now; /* begun, not ended; the cut's */
 	int64_t started_boot, longest;
+	size_t line_max;
 	int64_t newest_ns; /* of the names of this source that are there */
 	uint64_t kept_unread;
 	struct err trouble; /* why the newest manifest could not be read */
@@ -331,6 +338,7 @@ writer_open_snapshot(struct repo *repo, struct tier *tier, const struct writer_o
 	w->repo = repo;
 	w->tier = tier;
 	w->longest = o->longest_ns > 0 ? o->longest_ns : LAYOUT_W_NS;
+	w->line_max = o->line_max > 0 ? o->line_max : LIST_LINE_MAX;
 	manifest_init(&w->out);
 	/* The time first: whatever is read after it is at least as young. */
 	w->started_boot = clock_boot_ns();
@@ -472,6 +480,13 @@ int
 writer_settle(struct writer *w, struct err *e)
 {
 	return cut_flush(w->cut, e);
+}
+
+bool
+writer_full(const struct writer *w, size_t beside)
+{
+	return w->now->begun &&
+	    contents_line(w->contents) + beside > w->line_max - w->line_max / LINE_PART;
 }
 
 bool

@@ -43,6 +43,7 @@ struct writer_options {
 	const char *spill_dir;
 	size_t spill_above;   /* tests make it small. 0: those 32 MiB */
 	int64_t longest_ns;   /* W; tests make it short. 0: LAYOUT_W_NS */
+	size_t line_max;      /* of an entry; tests make it short. 0: LIST_LINE_MAX */
 };
 
 struct writer_progress {
@@ -121,6 +122,12 @@ int writer_load(struct writer *w, uint64_t len, const struct writer_loader *l, s
 int writer_end(struct writer *w, const struct entry *meta, struct err *e);
 /* Everything that was ended has been seen: every done() it has to call was called. */
 int writer_settle(struct writer *w, struct err *e);
+/*
+ * The file that was begun can take a few MiB more, and then its line would not fit into the list:
+ * the source should stop, and note that it was not read to its end. `beside`: how long the line is
+ * without its contents.
+ */
+bool writer_full(const struct writer *w, size_t beside);
 /* True when the run nears W: the source should stop and the caller commit a partial. */
 bool writer_late(const struct writer *w);
 /* the source's own lines */

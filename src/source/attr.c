@@ -28,6 +28,7 @@
 
 /* Linux: all names of a file, and one value, take at most 64 KiB each. */
 #define ATTR_MAX (64u << 10)
+#define ATTR_LINE (2u << 20) /* for all of an entry, as its line has them: LIST_LINE_MAX is 3.5 MiB */
 #define ATTR_PATH (sizeof("/proc/self/fd//") + 10 + 256)
 /* What libarchive reads beyond stat is asked for by us, when it is there at all. */
 #define ATTR_BEHAVIOR (ARCHIVE_READDISK_NO_ACL | ARCHIVE_READDISK_NO_FFLAGS | \
@@ -139,27 +140,32 @@ add_raw(struct attr *a, const struct attr_place *at, const char *path, struct er
 	size_t i, first = a->xattrs;
 	uint8_t *room;
 	ssize_t n;
+	int rc = 0;
 
 	for (; name < end; name += strlen(name) + 1) {
 		if (has(a, name))
 			continue;
 		room = buf_reserve(&a->values, ATTR_MAX);
-		if (!room)
-			return buf_check(&a->values, "extended attributes", e);
+		if (!room) {
+			rc = buf_check(&a->values, "extended attributes", e);
+			break;
+		}
 		n = at->fd != -1 ? fgetxattr(at->fd, name, room, ATTR_MAX)
 				 : lgetxattr(path, name, room, ATTR_MAX);
 		/* Gone since it was listed, or of a kind that only shows. */
 		if (n == -1 && (errno == ENODATA || unsupported(errno)))
 			continue;
-		if (n == -1)
-			return err_sys(e, "read attribute '%s'", name);
+		if (n == -1) {
+			rc = err_sys(e, "read attribute '%s'", name);
+			break;
+		}
 		a->values.len += (size_t)n;
 		add(a, name, NULL, (size_t)n);
 	}
 	/* Only now the buffer lies still. */
 	for (i = first, room = a->values.data; i < a->xattrs; room += a->xattr[i++].len)
 		a->xattr[i].value = room;
-	return 0;
+	return rc;
 }
 
 static int
@@ -233,6 +239,27 @@ read_archived(struct attr *a, int fd, const char *path, const struct stat *st, s
 	return 0;
 }
 
+/*
+ * A line of the list has room for 2 MiB of them, and a file system may hold more. Those of a module
+ * of the kernel come first by name, a user's own last.
+ */
+static int
+trim(struct attr *a, struct err *e)
+{
+	size_t sum = 0, fit;
+
+	for (fit = 0; fit < a->xattrs; fit++) {
+		sum += a->xattr[fit].len / 3 * 4 + strlen(a->xattr[fit].name);
+		if (sum > ATTR_LINE)
+			break;
+	}
+	if (fit == a->xattrs)
+		return 0;
+	err_set(e, ERR_UNSUPPORTED, "%zu of %zu fit, with about 1.5 MB", fit, a->xattrs);
+	a->xattrs = fit;
+	return -1;
+}
+
 int
 attr_read(struct attr *a, const struct attr_place *at, const struct stat *st,
     struct entry *ret, struct err *e)
@@ -258,6 +285,8 @@ attr_read(struct attr *a, const struct attr_place *at, const struct stat *st,
 	/* One order, whatever the file system's: an unchanged file must be an unchanged line. */
 	if (a->xattrs > 1)
 		qsort(a->xattr, a->xattrs, sizeof(*a->xattr), by_name);
+	if (trim(a, rc == 0 ? e : &other) == -1)
+		rc = -1;
 	ret->target = buf_str(&a->target);
 	ret->targetlen = a->target.len;
 	ret->xattr = a->xattr;

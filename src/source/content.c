@@ -52,6 +52,8 @@ breathe(struct reading *r, struct err *e)
 	if (s->stop(s->arg))
 		return err_set(e, ERR_CANCELLED, "stopped; nothing was committed");
 	r->late = writer_late(s->w);
+	if (writer_full(s->w, s->beside))
+		r->error = EFBIG;
 	return 0;
 }
 
@@ -63,7 +65,7 @@ read_data(struct reading *r, uint64_t end, struct err *e)
 	size_t room;
 	ssize_t n;
 
-	while (r->off < end && !r->late) {
+	while (r->off < end && !r->late && !r->error) {
 		space = writer_space(r->s->w, &room, e);
 		if (!space)
 			return -1;

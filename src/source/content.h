@@ -14,6 +14,7 @@ struct content_source {
 	struct writer *w;
 	int fd;
 	const struct stat *st; /* as it was opened: never more than this size is read */
+	size_t beside; /* how long the file's line is without its contents */
 	bool (*stop)(void *arg);
 	void (*progress)(void *arg);
 	void *arg;

@@ -250,8 +250,10 @@ read_file(struct capture *c, const struct walk_entry *we, int fd, bool begun, st
 	describe(c, we, fd, &en);
 	if (!begun && begin(c, &en, NULL, e) == -1)
 		return -1;
+	buf_reset(&c->text);
+	list_encode(&en, &c->text);
 	rc = content_read(&(struct content_source){
-		.w = c->w, .fd = fd, .st = &we->st,
+		.w = c->w, .fd = fd, .st = &we->st, .beside = c->text.len,
 		.stop = c->o->stop, .progress = c->o->progress, .arg = c->o->arg,
 	}, &got, e);
 	if (rc == -1)
@@ -500,7 +502,7 @@ volume_capture(struct writer *w, const struct volume_options *o, struct volume_r
 	int rc;
 
 	*report = (struct volume_report){ 0 };
-	buf_init(&c.text, 1u << 20);
+	buf_init(&c.text, LIST_LINE_MAX);
 	rc = capture(&c, e);
 	if (run_hook(o, o->after, rc == 1 ? "done" : rc == 0 ? "partial" : "failed", &after) ==
 	    -1) {

@@ -106,7 +106,7 @@ volumekit_backup(const struct volumekit_how *how)
 	const struct writer_options wo = {
 		.source = VOLUMEKIT_SOURCE, .root = K.volume, .host = "here", .level = 1,
 		.workers = run++ % 3, .read_all = !how->by_stat, .no_parent = how->no_parent,
-		.longest_ns = how->longest_ns,
+		.longest_ns = how->longest_ns, .line_max = how->line_max,
 	};
 	const struct volume_options vo = {
 		.source = VOLUMEKIT_SOURCE, .path = K.volume, .by_stat = how->by_stat,

@@ -41,6 +41,7 @@ struct volumekit_how {
 	const char *before, *after;
 	bool (*stop)(void *arg); /* NULL: by stop_after */
 	int64_t longest_ns;	 /* as in writer_options */
+	size_t line_max;
 	struct manifest *ret;	 /* NULL, or where the manifest goes */
 };
 /* Captures and, unless that failed, commits; what volume_capture said. */

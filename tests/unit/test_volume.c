@@ -345,6 +345,60 @@ a_file_larger_than_a_list_can_say_is_one_unreadable_file(void **state)
 	free(large);
 }
 
+/* Each GiB with data has a map, and each map takes some forty bytes of the line. */
+static void
+of_a_file_whose_line_would_not_fit_the_beginning_is_had(void **state)
+{
+	(void)state;
+	volumekit_put(K.volume, "other", "o");
+	assert_int_equal(volumekit_sh("cd %s && for i in $(seq 0 39); do dd if=/dev/urandom of=long "
+	    "bs=1M count=1 seek=$((i * 1024)) conv=notrunc status=none; done", K.volume), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(volumekit_backup(&(struct volumekit_how){ .line_max = 1000 }), 1);
+		assert_int_equal(K.seen.unreadable, 1);
+		assert_int_equal(K.seen.degraded, 1);
+		assert_non_null(strstr(K.warned, "'long' could not be read: File too large"));
+	}
+	volumekit_restore(false);
+	assert_int_equal(K.made.missing, 0); /* its beginning is there */
+	assert_true(volumekit_has(K.target, "other"));
+	assert_int_equal(volumekit_sh("cd %s && n=$(stat -c %%s long) && [ $n -gt 8600000000 ] && "
+	    "[ $n -lt 40000000000 ] && cmp -i 8589934592 -n 1048576 long %s/long", K.target,
+	    K.volume), 0);
+	/* With a line that fits all of it is there. */
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ .line_max = 10000 }), 1);
+	assert_int_equal(K.seen.unreadable, 0);
+}
+
+static void
+attributes_that_no_line_holds_are_left_out_with_a_warning(void **state)
+{
+	char *path = scratch_path(K.volume, "loaded");
+	static char value[60000];
+	char name[32];
+
+	(void)state;
+	volumekit_put(K.volume, "loaded", "contents");
+	memset(value, 'v', sizeof(value));
+	for (int i = 0; i < 70; i++) {
+		snprintf(name, sizeof(name), "user.n%02d", i);
+		if (setxattr(path, name, value, sizeof(value), 0) == -1) {
+			print_message("the file system has no room for 4 MB of attributes\n");
+			free(path);
+			skip();
+		}
+	}
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ 0 }), 1);
+	assert_int_equal(K.seen.degraded, 1);
+	assert_non_null(strstr(K.warned, "'loaded' loses some attributes: 26 of 70 fit"));
+	volumekit_restore(false);
+	free(path);
+	path = scratch_path(K.target, "loaded");
+	assert_int_equal(getxattr(path, "user.n25", value, sizeof(value)), sizeof(value));
+	assert_int_equal(getxattr(path, "user.n26", value, sizeof(value)), -1);
+	free(path);
+}
+
 /* The second look at the outside finds that a day has nearly gone by. */
 static bool
 late_stop(void *arg)
@@ -473,6 +527,12 @@ main(void)
 		TEST(a_file_that_vanishes_is_left_out_with_a_warning),
 		TEST(a_file_that_changes_while_it_is_read_is_noted_and_read_again),
 		TEST(what_cannot_be_read_is_listed_without_contents_and_the_run_degraded),
+		cmocka_unit_test_setup_teardown(
+		    of_a_file_whose_line_would_not_fit_the_beginning_is_had,
+		    volumekit_begin, volumekit_end),
+		cmocka_unit_test_setup_teardown(
+		    attributes_that_no_line_holds_are_left_out_with_a_warning,
+		    begin_in_memory, volumekit_end),
 		cmocka_unit_test_setup_teardown(a_file_larger_than_a_list_can_say_is_one_unreadable_file,
 		    begin_in_memory, volumekit_end),
 		TEST(a_late_run_ends_as_a_partial_that_the_next_completes),
