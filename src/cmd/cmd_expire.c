@@ -32,7 +32,7 @@ static const struct opt expire_table[] = {
 	    "say what would go and what stays, and why; remove nothing" },
 	{ "tier", 0, OPT_STRING, offsetof(struct expire_opts, tier), "TIER", "only on this tier" },
 	{ "yes-more-than-half", 0, OPT_FLAG, offsetof(struct expire_opts, more_than_half), NULL,
-	    "let more than half of a source's snapshots go in one run" },
+	    "let more than half of a source's snapshots go within a day" },
 	{ "yes-the-clock-is-right", 0, OPT_FLAG, offsetof(struct expire_opts, clock_is_right), NULL,
 	    "this host's clock was set, and is right now" },
 	{ "retire", 0, OPT_STRING, offsetof(struct expire_opts, retire), "SOURCE",
@@ -190,8 +190,8 @@ const struct command cmd_expire_expire = {
 	.text = "Removes, on each tier, the snapshots that are older than `keep` of the tier, or of the "
 		"source where that is longer; their packs are freed by `ffdr gc`. What always stays: "
 		"the newest, the state at the start of the window, the last verified, what is held, "
-		"what a running backup may build on, and, in one run, at least half of what a source "
-		"has. `keep` is counted back from the newest snapshot, not from now: where nothing "
+		"what a running backup may build on, and at least half of what a source had a day "
+		"ago (by what this host remembers of its own runs). `keep` is counted back from the newest snapshot, not from now: where nothing "
 		"new comes, nothing old goes. What lies in the future stays until its time has come.\n\n"
 		"Of a PostgreSQL server every second of the window stays restorable: also the base "
 		"backup that a timeline of the window grew out of stays, and of the WAL only that "

@@ -148,12 +148,14 @@ has_wal(const char *source)
 static void
 let_go_of(struct letting *l, struct tier *t, struct expire_part *part, bool listed)
 {
+	char *lately = xasprintf("%s/expired", l->s->conf->state);
 	struct wal_expire *wal = has_wal(part->source) ? wal_expire_new(l->s, t, part->source) : NULL;
 	const struct prune_options po = {
 		.keep_ns = part->keep_ns,
 		.more_than_half = l->o->more_than_half,
 		.retire = l->o->retire != NULL,
 		.dry_run = l->o->dry_run,
+		.lately = lately,
 		.interrupted = stop,
 		.arg = l,
 		.seen = wal ? wal_expire_seen : NULL,
@@ -174,6 +176,7 @@ let_go_of(struct letting *l, struct tier *t, struct expire_part *part, bool list
 	if (rc == 0 && wal)
 		wal_expire_run(wal, listed ? &part->prune : NULL, &rules, &part->wal, &part->failed);
 	wal_expire_free(wal);
+	free(lately);
 }
 
 static int

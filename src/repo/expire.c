@@ -138,7 +138,7 @@ size_t
 expire_plan(struct expire_item *item, size_t n, const struct expire_rules *rules)
 {
 	struct marks m = mark(item, n, rules);
-	size_t complete = 0, aged = 0, going = 0;
+	size_t complete = rules->lately, aged = rules->lately, going = 0;
 
 	for (size_t i = 0; i < n; i++)
 		complete += !item[i].partial;
@@ -164,7 +164,7 @@ expire_reason_text(enum expire_reason r)
 		[EXPIRE_KEEP_HELD] = "held",
 		[EXPIRE_KEEP_PARENT] = "a running backup may rest on it",
 		[EXPIRE_KEEP_FUTURE] = "in the future: its age is not known",
-		[EXPIRE_KEEP_HALF] = "at most half goes in one run",
+		[EXPIRE_KEEP_HALF] = "at most half goes in a day",
 		[EXPIRE_GO_AGE] = "older than keep",
 		[EXPIRE_GO_PARTIAL] = "partial, replaced by a complete one",
 		[EXPIRE_GO_RETIRED] = "its source is retired",

@@ -18,7 +18,7 @@ enum expire_reason {
 	EXPIRE_KEEP_HELD,
 	EXPIRE_KEEP_PARENT, /* a run may have it as parent: no newer one is older than W + 1 h */
 	EXPIRE_KEEP_FUTURE, /* its time has not come: a clock was wrong, its age is not known */
-	EXPIRE_KEEP_HALF,   /* more than half would go in one run */
+	EXPIRE_KEEP_HALF,   /* more than half would go within a day */
 	EXPIRE_GO_AGE,
 	EXPIRE_GO_PARTIAL, /* a partial one that a newer complete one has replaced */
 	EXPIRE_GO_RETIRED,
@@ -43,6 +43,7 @@ struct expire_rules {
 	int64_t keep_ns; /* counted back from the newest complete one, not from now; -1: forever */
 	int64_t longest_ns; /* W */
 	bool more_than_half;
+	size_t lately; /* complete ones that went within the last day */
 	bool retire; /* let go of everything but what is held; neither parent nor half are asked */
 };
 /*
@@ -54,8 +55,8 @@ int64_t expire_time(const struct expire_item *it, int64_t now_ns);
 int64_t expire_window(const struct expire_item *item, size_t n, const struct expire_rules *rules);
 /*
  * Items oldest first, in the order of their names: "newer" is that order here as in the choice of a
- * parent. Returns how many go. At most half of the complete ones do, the oldest first; partial ones
- * are no snapshots and are not counted.
+ * parent. Returns how many go. At most half of the complete ones do, those that went lately
+ * included, the oldest first; partial ones are no snapshots and are not counted.
  */
 size_t expire_plan(struct expire_item *item, size_t n, const struct expire_rules *rules);
 bool expire_goes(enum expire_reason r);

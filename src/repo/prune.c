@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/lately.h"
 #include "repo/manifest.h"
 #include "repo/record.h"
 #include "repo/snapshot.h"
@@ -186,6 +187,28 @@ remove_going(struct pruning *p, int64_t begin_ns, struct err *e)
 	return 0;
 }
 
+static size_t
+aged(const struct pruning *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->report->count; i++)
+		n += p->report->item[i].reason == EXPIRE_GO_AGE;
+	return n;
+}
+
+/* What goes by age counts for a day, so it is written down first. */
+static int
+remove_all(struct pruning *p, int64_t begin_ns, struct err *e)
+{
+	const size_t n = aged(p);
+
+	if (p->o->lately != NULL && n > 0 &&
+	    lately_add(p->o->lately, p->t->name, p->source, p->report->now_ns, n, e) == -1)
+		return -1;
+	return remove_going(p, begin_ns, e);
+}
+
 int
 prune_source(struct repo *r, struct tier *t, const char *source, const struct prune_options *o,
     struct prune_report *ret, struct err *e)
@@ -204,13 +227,16 @@ prune_source(struct repo *r, struct tier *t, const char *source, const struct pr
 	if (wall_now(r, t, &rules.now_ns, e) == -1 || gather(&p, e) == -1)
 		goto out;
 	ret->now_ns = rules.now_ns;
+	if (o->lately != NULL &&
+	    lately_gone(o->lately, t->name, source, rules.now_ns, &rules.lately, e) == -1)
+		goto out;
 	ret->window_ns = expire_window(p.item, ret->count, &rules);
 	if (o->roots && o->roots(o->own, p.item, ret->count, ret->window_ns, e) == -1)
 		goto out;
 	ret->going = expire_plan(p.item, ret->count, &rules);
 	for (size_t i = 0; i < ret->count; i++)
 		ret->item[i].reason = p.item[i].reason;
-	rc = o->dry_run ? 0 : remove_going(&p, begin_ns, e);
+	rc = o->dry_run ? 0 : remove_all(&p, begin_ns, e);
 out:
 	record_holds_done(&p.holds);
 	free(p.item);

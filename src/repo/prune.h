@@ -15,6 +15,7 @@ struct prune_options {
 	int64_t longest_ns; /* W; 0: LAYOUT_W_NS */
 	bool more_than_half, retire;
 	bool dry_run;
+	const char *lately; /* directory that remembers what went within a day (lately.h); NULL: none */
 	bool (*interrupted)(void *arg); /* asked between objects; may be NULL */
 	void *arg;
 	/*

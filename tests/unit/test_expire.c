@@ -100,6 +100,23 @@ at_most_half_goes_in_one_run_and_the_oldest_first(void **state)
 }
 
 static void
+what_went_lately_counts_for_the_half(void **state)
+{
+	struct expire_item item[9];
+	struct expire_rules rules = keep_days(0);
+
+	(void)state;
+	daily(item, 9, 1);
+	rules.lately = 9; /* half of 18 */
+	assert_int_equal(expire_plan(item, 9, &rules), 0);
+	assert_int_equal(item[0].reason, EXPIRE_KEEP_HALF);
+	rules.lately = 4; /* two more are half of 13 */
+	assert_int_equal(expire_plan(item, 9, &rules), 2);
+	rules.more_than_half = true;
+	assert_int_equal(expire_plan(item, 9, &rules), 6); /* the last three may be parents or edge */
+}
+
+static void
 forever_keeps_all_but_replaced_partial_ones(void **state)
 {
 	struct expire_item item[5];
@@ -472,6 +489,7 @@ main(void)
 		cmocka_unit_test(a_window_keeps_what_is_inside_and_the_newest_before_its_start),
 		cmocka_unit_test(the_start_of_the_window_belongs_to_it),
 		cmocka_unit_test(at_most_half_goes_in_one_run_and_the_oldest_first),
+		cmocka_unit_test(what_went_lately_counts_for_the_half),
 		cmocka_unit_test(forever_keeps_all_but_replaced_partial_ones),
 		cmocka_unit_test(one_that_a_run_may_have_as_parent_stays),
 		cmocka_unit_test(what_is_held_or_verified_last_stays),

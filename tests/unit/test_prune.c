@@ -8,6 +8,7 @@
 #include "repo/prune.h"
 #include "repo/record.h"
 #include "tests/lib/memstore.h"
+#include "tests/lib/scratch.h"
 #include "tests/lib/vclock.h"
 #include "tests/lib/vector.h"
 
@@ -192,6 +193,30 @@ another_source_is_not_touched(void **state)
 }
 
 static void
+half_of_what_there_was_a_day_ago_goes_however_many_runs(void **state)
+{
+	char *lately = scratch_path(scratch_dir(), "expired");
+	const struct prune_options o = { .keep_ns = 0, .lately = lately };
+	const struct prune_options dry = { .keep_ns = 0, .lately = lately, .dry_run = true };
+
+	(void)state;
+	vclock_pass(2 * DAY); /* all but the newest may go, and one for the edge */
+	assert_int_equal(prune(&dry), 0);
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(left(), SNAPS / 2);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(prune(&o), 0);
+		assert_int_equal(left(), SNAPS / 2);
+		assert_int_equal(rep.item[0].reason, EXPIRE_KEEP_HALF);
+		vclock_pass(6 * HOUR);
+	}
+	vclock_pass(5 * HOUR);
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(left(), SNAPS / 4);
+	free(lately);
+}
+
+static void
 clocks_that_differ_refuse(void **state)
 {
 	const struct prune_options o = { .keep_ns = 0 };
@@ -215,6 +240,7 @@ main(void)
 		CASE(partial_ones_are_known_by_their_manifests),
 		CASE(an_unreadable_manifest_stops_its_source_and_says_the_way_out),
 		CASE(another_source_is_not_touched),
+		CASE(half_of_what_there_was_a_day_ago_goes_however_many_runs),
 		CASE(clocks_that_differ_refuse),
 	};
 
