@@ -162,7 +162,7 @@ const struct command cmd_key_list = {
 struct rotate_options {
 	struct common_options common;
 	bool data;
-	const char *kek, *signing;
+	const char *kek, *escrow, *signing;
 };
 
 static void
@@ -185,6 +185,28 @@ rotated_kek(const struct session *s, const char *ref, bool made)
 			      "key rotate if it may be in wrong hands");
 	output_detail("change", "kek = %s in [keys] (%s), on every host", ref, buf_str(&origin));
 	output_detail("then", "ffdr check, and remove the old key where nothing else uses it");
+	buf_done(&origin);
+}
+
+static void
+rotated_escrow(const struct conf *c, const char *ref, bool made, const char *private_path)
+{
+	struct buf origin;
+
+	if (output_is_json()) {
+		output_json(json_pack("{s:s, s:s, s:b, s:o}", "rotated", "escrow", "reference", ref,
+		    "made", made, "private", private_path ? output_string(private_path) :
+		    json_null()));
+		return;
+	}
+	buf_init(&origin, TIERS_TEXT);
+	conf_origin(c, "keys", 0, "escrow", &origin);
+	output_done("rotated the escrow key: every data key is now wrapped for %s, the old one opens "
+		    "nothing any more", ref);
+	if (private_path)
+		output_detail("move", "%s to a medium that goes into the safe", private_path);
+	output_detail("change", "escrow = %s in [keys] (%s), on every host", ref, buf_str(&origin));
+	output_detail("then", "ffdr key escrow-test --private FILE, with the file on that medium");
 	buf_done(&origin);
 }
 
@@ -233,11 +255,12 @@ rotate(const struct command_call *call, struct err *e)
 {
 	const struct rotate_options *o = call->options;
 	uint8_t pub[SIGN_PUB];
+	char *private_path = NULL;
 	bool made = false;
 	struct session s;
 	int rc;
 
-	if (o->data + (o->kek != NULL) + (o->signing != NULL) > 1)
+	if (o->data + (o->kek != NULL) + (o->escrow != NULL) + (o->signing != NULL) > 1)
 		return err_set(e, ERR_USAGE, "key rotate: one key at a time, so that each is proved "
 					     "before the next");
 	if (session_open(call->conf, SESSION_WRITE, &s, e) == -1)
@@ -246,6 +269,10 @@ rotate(const struct command_call *call, struct err *e)
 		rc = key_rotate_kek(&s, o->kek, &made, e);
 		if (rc == 0)
 			rotated_kek(&s, o->kek, made);
+	} else if (o->escrow) {
+		rc = key_rotate_escrow(&s, o->escrow, &made, &private_path, e);
+		if (rc == 0)
+			rotated_escrow(call->conf, o->escrow, made, private_path);
 	} else if (o->signing) {
 		rc = key_rotate_signing(&s, o->signing, &made, pub, e);
 		if (rc == 0)
@@ -253,6 +280,7 @@ rotate(const struct command_call *call, struct err *e)
 	} else {
 		rc = rotate_data(&s, e);
 	}
+	free(private_path);
 	session_done(&s);
 	return rc == 0 ? EXIT_DONE : -1;
 }
@@ -262,6 +290,8 @@ static const struct opt rotate_opts[] = {
 	    "begin a new epoch of data keys (the default)" },
 	{ "kek", 0, OPT_STRING, offsetof(struct rotate_options, kek), "REFERENCE",
 	    "wrap every data key for this key instead of the old kek" },
+	{ "escrow", 0, OPT_STRING, offsetof(struct rotate_options, escrow), "REFERENCE",
+	    "wrap every data key for this public half instead of the old escrow key" },
 	{ "signing", 0, OPT_STRING, offsetof(struct rotate_options, signing), "REFERENCE",
 	    "let this key sign from now on" },
 	{ 0 },
@@ -270,17 +300,21 @@ static const struct opt rotate_opts[] = {
 const struct command cmd_key_rotate = {
 	.name = "key rotate",
 	.operands = "",
-	.summary = "renew the data key, the kek or the signing key",
+	.summary = "renew the data key, the kek, the escrow or the signing key",
 	.text = "Without an option, or with --data, begins a new epoch: new data is sealed under a new "
 		"key, old data ages out by the horizon. Once a quarter is a good habit.\n\n"
 		"With --kek, every data key is wrapped for the key that REFERENCE names, read back "
-		"from every tier, and only then the old kek's objects are removed. With --signing, the "
+		"from every tier, and only then the old kek's objects are removed. It is written down, "
+		"signed, that the old kek was replaced: no host wraps anything for it again, and what "
+		"a tier that was set back has for it is removed there. --escrow does the same for the "
+		"pair whose private half is in the safe. With --signing, the "
 		"key that REFERENCE names is added to those that may sign. A file: or credential: "
 		"that is not there is made first; no key is ever overwritten, so a new key has a new "
 		"name, and the output says which line of the configuration to change.\n\n"
 		"All tiers must answer. What is cut short does no harm, and the same command finishes it.",
 	.examples = "ffdr key rotate                                 # a new data key\n"
 		    "ffdr key rotate --kek credential:ffdr-kek-2     # somebody left who knew the kek\n"
+		    "ffdr key rotate --escrow /etc/ffdr/escrow-2.pem  # a new pair for the safe\n"
 		    "ffdr key rotate --signing credential:ffdr-signing-2",
 	.options = rotate_opts,
 	.options_size = sizeof(struct rotate_options),

@@ -134,6 +134,7 @@ prepare(struct backup *b, struct tier *t, struct err *e)
 {
 	struct session *s = b->run.session;
 	struct repo_audit a = { 0 };
+	struct err why = { 0 };
 	int rc = repo_spread(s->repo, t, e);
 
 	if (rc == 1) {
@@ -143,6 +144,8 @@ prepare(struct backup *b, struct tier *t, struct err *e)
 		b->run.watch->event(b->run.watch->arg, "repaired", text);
 		free(text);
 	}
+	if (repo_check_replaced(s->repo, &why) == -1)
+		backup_warn(b, why.text);
 	if (rc != -1)
 		rc = repo_audit(s->repo, &s->kek, t, &a, e);
 	for (size_t i = 0; i < a.count; i++) {

@@ -340,28 +340,41 @@ epochs_line(struct check *c, const struct session *s, const char *what, size_t h
 			  "epochs %s", have, epochs, by);
 }
 
-/* A kek that was replaced still opens what a tier has for it: that tier was set back, or away. */
+static bool
+is_replaced(const struct session *s, const char *name)
+{
+	uint8_t epoch[LAYOUT_EPOCH];
+	char recipient[KEK_RECIPIENT];
+
+	return layout_key_parse(name, epoch, recipient, sizeof(recipient)) == 0 &&
+	    repo_replaced(s->repo, recipient) != 0;
+}
+
+/*
+ * A key that was replaced still opens what a tier has for it: that tier was set back, or away. One
+ * of another host's is told from it by what the repository object says.
+ */
 static void
 replaced_lines(struct check *c, const struct session *s, const char *what,
     const struct repo_audit *a)
 {
-	size_t count = 0;
+	const char *replaced = NULL, *other = NULL;
 
-	for (size_t i = 0; i < a->sounds; i++)
-		count += !repo_spread_wanted(s->repo, a->sound[i]);
-	if (count == 0)
-		return;
 	for (size_t i = 0; i < a->sounds; i++) {
-		if (repo_spread_wanted(s->repo, a->sound[i]))
-			continue;
-		check_add(c, CHECK_WARN, what,
-		    "if that key was replaced, remove the object from that "
-		    "tier, and begin a new epoch by `ffdr key rotate` where it may be in wrong "
-		    "hands",
-		    "'%s' opens there by another key than the kek of this host%s", a->sound[i],
-		    count > 1 ? ", as do others" : "");
-		return;
+		if (is_replaced(s, a->sound[i]))
+			replaced = a->sound[i];
+		else if (!repo_spread_wanted(s->repo, a->sound[i]))
+			other = a->sound[i];
 	}
+	if (replaced)
+		check_add(c, CHECK_WARN, what, "the next backup or copy to that tier removes what is "
+		    "for it; begin a new epoch by `ffdr key rotate` where it may be in wrong hands",
+		    "'%s' opens there by a key that was replaced", replaced);
+	if (other)
+		check_add(c, CHECK_WARN, what, "if no other host uses that key, remove the object from "
+		    "that tier, and begin a new epoch by `ffdr key rotate` where it may be in wrong "
+		    "hands",
+		    "'%s' opens there by another key than the kek of this host", other);
 }
 
 /* A tier as if it were the only one left: its own objects, opened by what opens the repository. */
@@ -443,6 +456,8 @@ check_repo(struct check *c, struct session *s)
 		  "signer%s", text_hex(s->repo->id, LAYOUT_REPO_ID, hex), s->repo->keys->epochs,
 	    s->repo->keys->epochs == 1 ? "" : "s", s->repo->keys->signers,
 	    s->repo->keys->signers == 1 ? "" : "s");
+	if (repo_check_replaced(s->repo, &e) == -1)
+		check_error(c, CHECK_FAIL, "keys", &e);
 	check_signer(c, s);
 	check_tiers_alone(c, s, open);
 out:

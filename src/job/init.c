@@ -45,18 +45,23 @@ init_tier_dir(const char *url)
 	return strncmp(url, scheme, strlen(scheme)) == 0 ? url + strlen(scheme) : NULL;
 }
 
+/* Beside that public half. */
+static char *
+private_beside(const char *public)
+{
+	size_t len = strlen(public);
+
+	if (len > strlen(PEM_SUFFIX) && strcmp(public + len - strlen(PEM_SUFFIX), PEM_SUFFIX) == 0)
+		len -= strlen(PEM_SUFFIX);
+	return xasprintf("%.*s-private" PEM_SUFFIX, (int)len, public);
+}
+
 char *
 init_escrow_private(const struct conf *c)
 {
 	char *public = c->escrow ? secret_path(c->escrow, c->credentials) : NULL, *ret;
-	size_t len;
 
-	if (!public)
-		return NULL;
-	len = strlen(public);
-	if (len > strlen(PEM_SUFFIX) && strcmp(public + len - strlen(PEM_SUFFIX), PEM_SUFFIX) == 0)
-		len -= strlen(PEM_SUFFIX);
-	ret = xasprintf("%.*s-private" PEM_SUFFIX, (int)len, public);
+	ret = public ? private_beside(public) : NULL;
 	free(public);
 	return ret;
 }
@@ -350,35 +355,57 @@ out:
 	return rc;
 }
 
+int
+init_make_escrow(const struct conf *c, const char *ref, char **private_path, struct err *e)
+{
+	char *public_path = secret_path(ref, c->credentials), *beside = NULL;
+	bool made;
+	int rc = 0;
+
+	*private_path = NULL;
+	if (!public_path)
+		return 0;
+	beside = private_beside(public_path);
+	if (!there(c, ref))
+		rc = make_pair(public_path, beside, &made, e) == -1 ? -1 : 1;
+	if (rc != -1 && access(beside, F_OK) == 0) {
+		*private_path = beside;
+		beside = NULL;
+	}
+	free(beside);
+	free(public_path);
+	return rc;
+}
+
 static int
 make_escrow(const struct session *s, struct init_report *r, struct err *e)
 {
 	const struct conf *c = s->conf;
 	const struct wanted k = { "escrow", "public escrow key", c->escrow, INIT_ESCROW };
-	char *public_path, *private_path;
-	bool made = false;
-	int rc = -1;
+	char *private_path, *beside;
+	bool had;
+	int rc;
 
 	if (!c->escrow)
 		return 0;
-	public_path = secret_path(c->escrow, c->credentials);
-	private_path = init_escrow_private(c);
-	if (there(c, c->escrow) || !public_path) {
+	if (!there(c, c->escrow) && may_make(s, &k, e) == -1)
+		return -1;
+	beside = init_escrow_private(c);
+	had = beside && access(beside, F_OK) == 0;
+	rc = init_make_escrow(c, c->escrow, &private_path, e);
+	if (rc == 0)
 		note(r, "escrow key, public half", c->escrow, false);
-		rc = 0;
-		goto out;
+	if (rc == 1) {
+		char *public_path = secret_path(c->escrow, c->credentials);
+
+		note(r, "escrow key, public half", public_path, true);
+		note(r, "escrow key, PRIVATE half", beside, !had);
+		free(public_path);
 	}
-	if (may_make(s, &k, e) == -1 || make_pair(public_path, private_path, &made, e) == -1)
-		goto out;
-	note(r, "escrow key, public half", public_path, true);
-	note(r, "escrow key, PRIVATE half", private_path, made);
-	rc = 0;
-out:
-	if (private_path && access(private_path, F_OK) == 0)
-		r->escrow_private = xstrdup(private_path);
-	free(public_path);
-	free(private_path);
-	return rc;
+	if (rc != -1)
+		r->escrow_private = private_path;
+	free(beside);
+	return rc == -1 ? -1 : 0;
 }
 
 static int

@@ -40,6 +40,11 @@ const char *init_tier_dir(const char *url);
  * NULL: there is none.
  */
 char *init_escrow_private(const struct conf *c);
+/*
+ * The pair whose public half `ref` names, made where it is not there: 1 made, 0 something is there
+ * already, -1. *private_path: where its private half lies now, NULL: not here; caller frees.
+ */
+int init_make_escrow(const struct conf *c, const char *ref, char **private_path, struct err *e);
 
 /*
  * Writes a new key where a file: or credential: reference says: a kek (32 random bytes in hex) or

@@ -183,6 +183,28 @@ key_rotate_kek(struct session *s, const char *ref, bool *made, struct err *e)
 }
 
 int
+key_rotate_escrow(struct session *s, const char *ref, bool *made, char **private_path,
+    struct err *e)
+{
+	struct buf pem;
+	int rc = -1, got;
+
+	*private_path = NULL;
+	*made = false;
+	if (check_new("escrow", ref, s->conf->escrow ? s->conf->escrow : "", e) == -1)
+		return -1;
+	buf_init(&pem, SECRET_MAX);
+	if (session_escrow(s, e) == 0 &&
+	    (got = init_make_escrow(s->conf, ref, private_path, e)) != -1 &&
+	    secret_get_public(ref, s->conf->credentials, &pem, e) == 0) {
+		*made = got == 1;
+		rc = repo_rotate_escrow(s->repo, &s->kek, buf_str(&pem), e);
+	}
+	buf_done(&pem);
+	return rc;
+}
+
+int
 key_rotate_signing(struct session *s, const char *ref, bool *made, uint8_t pub[SIGN_PUB],
     struct err *e)
 {

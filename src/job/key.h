@@ -35,6 +35,12 @@ int key_rotate_data(struct session *s, uint8_t epoch[LAYOUT_EPOCH], struct err *
  * the caller's to ask for.
  */
 int key_rotate_kek(struct session *s, const char *ref, bool *made, struct err *e);
+/*
+ * Wraps every data key for the escrow key whose public half `ref` names; the pair is made when it is
+ * not there (*made). *private_path: where the private half lies now, NULL: not here; caller frees.
+ */
+int key_rotate_escrow(struct session *s, const char *ref, bool *made, char **private_path,
+    struct err *e);
 /* Lets the signing key that `ref` names sign in this repository, made first as above. */
 int key_rotate_signing(struct session *s, const char *ref, bool *made, uint8_t pub[SIGN_PUB],
     struct err *e);

@@ -1,12 +1,13 @@
 /*
  * Who may speak for the repository changes with time, so repo/<n> is a chain: each names the hash
  * of the one before, keeps its signers, adds at most one, and is signed by an old signer and by
- * the newest. That the newest must sign matters: nobody can list a stranger's key and then show
+ * the one it adds. That this one must sign matters: nobody can list a stranger's key and then show
  * the list to that stranger as proof of belonging together.
  */
 #include "repo/identity.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ void
 identity_done(struct identity *it)
 {
 	free(it->signer);
+	free(it->replaced);
 	*it = (struct identity){ 0 };
 }
 
@@ -37,6 +39,27 @@ identity_add_signer(struct identity *it, const uint8_t pub[SIGN_PUB], int64_t fr
 	memcpy(s->pub, pub, SIGN_PUB);
 	sign_key_id(pub, s->id);
 	s->from_ns = from_ns;
+}
+
+void
+identity_add_replaced(struct identity *it, const char *recipient, int64_t at_ns)
+{
+	struct identity_replaced *x;
+
+	it->replaced = xreallocarray(it->replaced, it->replaceds + 1, sizeof(*it->replaced));
+	x = &it->replaced[it->replaceds++];
+	memset(x, 0, sizeof(*x));
+	memcpy(x->recipient, recipient, strlen(recipient));
+	x->at_ns = at_ns;
+}
+
+const struct identity_replaced *
+identity_replaced(const struct identity *it, const char *recipient)
+{
+	for (size_t i = 0; i < it->replaceds; i++)
+		if (strcmp(it->replaced[i].recipient, recipient) == 0)
+			return &it->replaced[i];
+	return NULL;
 }
 
 const struct keyring_signer *
@@ -94,6 +117,9 @@ identity_encode(const struct identity *it, const struct sign_key *by, const stru
 	for (size_t i = 0; i < it->signers; i++)
 		buf_addf(out, "signer %s %s\n", text_hex(it->signer[i].pub, SIGN_PUB, hex),
 		    units_time(it->signer[i].from_ns, when));
+	for (size_t i = 0; i < it->replaceds; i++)
+		buf_addf(out, "replaced %s %s\n", it->replaced[i].recipient,
+		    units_time(it->replaced[i].at_ns, when));
 	if (buf_check(out, "repository object", e) == -1)
 		return -1;
 	digest_sha256(out->data + start, out->len - start, sha);
@@ -137,6 +163,28 @@ parse_signer(struct lines *l, struct identity *it, struct buf *value, struct err
 		return err_set(e, ERR_CORRUPT, "line %zu: more than %d signers", l->number,
 		    IDENTITY_SIGNERS_MAX);
 	identity_add_signer(it, pub, from_ns);
+	return 0;
+}
+
+static int
+parse_replaced(struct lines *l, struct identity *it, struct buf *value, struct err *e)
+{
+	char recipient[KEK_RECIPIENT];
+	const char *text;
+	int64_t at_ns;
+
+	if (lines_take(l, "replaced", value, e) == -1)
+		return -1;
+	text = buf_str(value);
+	snprintf(recipient, sizeof(recipient), "%s", text);
+	if (!layout_recipient_valid(recipient) || text[KEK_RECIPIENT - 1] != ' ' ||
+	    lines_parse_time(text + KEK_RECIPIENT, &at_ns) == -1)
+		return err_set(e, ERR_CORRUPT, "line %zu: 'replaced': expected a recipient and a time",
+		    l->number);
+	if (it->replaceds == IDENTITY_REPLACED_MAX || identity_replaced(it, recipient) != NULL)
+		return err_set(e, ERR_CORRUPT, "line %zu: '%s' was replaced before, or more than %d were",
+		    l->number, recipient, IDENTITY_REPLACED_MAX);
+	identity_add_replaced(it, recipient, at_ns);
 	return 0;
 }
 
@@ -194,6 +242,9 @@ parse_text(const struct buf *text, struct identity *it, struct buf *value, struc
 		if (parse_signer(&l, it, value, e) == -1)
 			return -1;
 	} while (lines_next_is(&l, "signer"));
+	while (lines_next_is(&l, "replaced"))
+		if (parse_replaced(&l, it, value, e) == -1)
+			return -1;
 	digest_sha256(text->data, lines_offset(&l, text), it->signed_sha);
 	do {
 		if (parse_signature(&l, it, value, e) == -1)
@@ -221,6 +272,18 @@ identity_parse(const struct buf *text, struct identity *ret, struct err *e)
 	return 0;
 }
 
+static bool
+keeps_replaced(const struct identity *it, const struct identity *before)
+{
+	if (it->replaceds < before->replaceds)
+		return false;
+	for (size_t i = 0; i < before->replaceds; i++)
+		if (strcmp(it->replaced[i].recipient, before->replaced[i].recipient) != 0 ||
+		    it->replaced[i].at_ns != before->replaced[i].at_ns)
+			return false;
+	return true;
+}
+
 /* Follows `before`: next number, its hash, all its signers in order and at most one more. */
 static int
 check_follows(const struct identity *it, const struct identity *before, struct err *e)
@@ -239,10 +302,15 @@ check_follows(const struct identity *it, const struct identity *before, struct e
 		if (memcmp(it->signer[i].pub, before->signer[i].pub, SIGN_PUB) != 0)
 			return err_set(e, ERR_CORRUPT, "does not keep the signers of repo/%u",
 			    before->number);
+	if (!keeps_replaced(it, before))
+		return err_set(e, ERR_CORRUPT, "does not keep what repo/%u says was replaced",
+		    before->number);
 	return 0;
 }
 
-/* Every signature fits; tells whether a signer of `from` and the newest signer are among them. */
+/*
+ * Every signature fits, a signer of `from` is among them, and so is one that `from` does not list.
+ */
 static int
 check_signatures(const struct identity *it, const struct identity *from, struct err *e)
 {
@@ -267,7 +335,7 @@ check_signatures(const struct identity *it, const struct identity *from, struct 
 	buf_done(&msg);
 	if (rc == 0 && !by_old)
 		rc = err_set(e, ERR_CORRUPT, "is not signed by a signer of the one before");
-	if (rc == 0 && !by_newest)
+	if (rc == 0 && !by_newest && (it == from || it->signers > from->signers))
 		rc = err_set(e, ERR_CORRUPT, "is not signed by the newest signer it lists");
 	return rc;
 }

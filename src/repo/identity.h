@@ -9,11 +9,18 @@
  */
 #define IDENTITY_TEXT_MAX (64u << 10)
 #define IDENTITY_SIGNERS_MAX 256
+#define IDENTITY_REPLACED_MAX 256
 #define IDENTITY_SIGNATURES_MAX 2
 
 struct identity_signature {
 	uint8_t id[SIGN_ID];
 	uint8_t sig[SIGN_LEN];
+};
+
+/* A key or escrow that no key object may be made for any more. */
+struct identity_replaced {
+	char recipient[KEK_RECIPIENT];
+	int64_t at_ns;
 };
 
 struct identity {
@@ -26,6 +33,8 @@ struct identity {
 	uint8_t previous[DIGEST_LEN]; /* SHA-256 of repo/<number - 1> */
 	struct keyring_signer *signer; /* oldest first */
 	size_t signers;
+	struct identity_replaced *replaced; /* oldest first */
+	size_t replaceds;
 	/* Of a parsed one: */
 	struct identity_signature signature[IDENTITY_SIGNATURES_MAX];
 	size_t signatures;
@@ -36,6 +45,9 @@ struct identity {
 void identity_done(struct identity *it); /* zeros are an empty one */
 void identity_add_signer(struct identity *it, const uint8_t pub[SIGN_PUB], int64_t from_ns);
 const struct keyring_signer *identity_signer(const struct identity *it, const uint8_t id[SIGN_ID]);
+void identity_add_replaced(struct identity *it, const char *recipient, int64_t at_ns);
+/* NULL: it was not replaced. */
+const struct identity_replaced *identity_replaced(const struct identity *it, const char *recipient);
 /* Text signed by `by` and, when not NULL, by `also`, appended to out. */
 int identity_encode(const struct identity *it, const struct sign_key *by,
     const struct sign_key *also, struct buf *out, struct err *e);

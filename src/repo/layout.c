@@ -86,6 +86,13 @@ layout_key(const uint8_t epoch[LAYOUT_EPOCH], const char *kek_id, char out[LAYOU
 	return out;
 }
 
+bool
+layout_recipient_valid(const char *recipient)
+{
+	return strlen(recipient) == RECIPIENT_LEN && *recipient >= 'a' && *recipient <= 'z' &&
+	    strspn(recipient + 1, lower_hex) == RECIPIENT_LEN - 1;
+}
+
 int
 layout_key_parse(const char *name, uint8_t epoch[LAYOUT_EPOCH], char *kek_id, size_t room)
 {
@@ -95,8 +102,7 @@ layout_key_parse(const char *name, uint8_t epoch[LAYOUT_EPOCH], char *kek_id, si
 	if (strncmp(name, "key/", strlen("key/")) != 0 ||
 	    text_unhex(name + strlen("key/"), got, LAYOUT_EPOCH) == -1 || id[-1] != '.')
 		return -1;
-	if (strnlen(id, room) == room || strlen(id) != RECIPIENT_LEN || *id < 'a' || *id > 'z' ||
-	    strspn(id + 1, lower_hex) != RECIPIENT_LEN - 1)
+	if (strnlen(id, room) == room || !layout_recipient_valid(id))
 		return -1;
 	memcpy(epoch, got, LAYOUT_EPOCH);
 	memcpy(kek_id, id, strlen(id) + 1);

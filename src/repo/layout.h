@@ -29,6 +29,7 @@ int layout_pack_parse(const char *name, uint8_t sha[LAYOUT_SHA]);	 /* 0 or -1 */
 char *layout_repo(unsigned n, char out[LAYOUT_NAME]);			 /* repo/<n> */
 int layout_repo_parse(const char *name, unsigned *ret);			 /* 0 or -1 */
 char *layout_key(const uint8_t epoch[LAYOUT_EPOCH], const char *kek_id, char out[LAYOUT_NAME]);
+bool layout_recipient_valid(const char *recipient);
 int layout_key_parse(const char *name, uint8_t epoch[LAYOUT_EPOCH], char *kek_id, size_t room);
 /* A new name for now: snap/<source>/<yyyymmddThhmmssZ>-<8 random hex>. */
 char *layout_snap_new(const char *source, int64_t time_ns, char out[LAYOUT_NAME]);

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "base/mem.h"
+#include "base/units.h"
 #include "repo/repo_load.h"
 #include "repo/repo_ours.h"
 #include "repo/repo_pin.h"
@@ -24,6 +26,39 @@ repo_free(struct repo *r)
 	free(r->escrow_pem);
 	free(r->clock_path);
 	free(r);
+}
+
+int64_t
+repo_replaced(const struct repo *r, const char *recipient)
+{
+	const struct identity *last = repo_chain_last(&r->chain);
+	const struct identity_replaced *x = identity_replaced(last, recipient);
+
+	return x == NULL ? 0 : x->at_ns;
+}
+
+int
+repo_check_replaced(const struct repo *r, struct err *e)
+{
+	const struct {
+		const char *recipient, *key, *what;
+	} ours[] = {
+		{ r->kek, "kek", "key-encryption key" }, { r->escrow, "escrow", "escrow key" },
+	};
+	char when[UNITS_TEXT];
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+		int64_t at_ns = repo_replaced(r, ours[i].recipient);
+
+		if (at_ns == 0)
+			continue;
+		err_set(e, ERR_REFUSED, "the %s of this host, %s, was replaced at %s, so nothing is "
+		    "wrapped for it any more", ours[i].what, ours[i].recipient,
+		    units_time(at_ns, when));
+		return err_line(e, "fix", "[keys] %s must name the new one, on this host, too",
+		    ours[i].key);
+	}
+	return 0;
 }
 
 /* Has one of our signers signed a key object that lies there? */

@@ -57,6 +57,10 @@ int repo_init(struct tier_set *tiers, const struct repo_options *o, unsigned *ma
 int repo_open(struct tier_set *tiers, const struct repo_options *o, struct repo **ret,
     struct err *e);
 void repo_free(struct repo *r);
+/* When that recipient was replaced, which every repo/<n> from then on says; 0: it was not. */
+int64_t repo_replaced(const struct repo *r, const char *recipient);
+/* ERR_REFUSED when the kek or the escrow of this host is one that was replaced. */
+int repo_check_replaced(const struct repo *r, struct err *e);
 
 /*
  * New data key epoch, whose name is told; its key objects on every tier, read back, before it is
@@ -67,11 +71,17 @@ void repo_free(struct repo *r);
 int repo_rotate_data(struct repo *r, const struct repo_options *o, uint8_t epoch[LAYOUT_EPOCH],
     struct err *e);
 /*
- * Rewraps every epoch's key for a new kek (and escrow), reads back, then removes the old kek's
- * objects. ERR_REFUSED when both are the same.
+ * Rewraps every epoch's key for a new kek (and escrow), reads back, writes down in repo/<n+1> that
+ * the old kek was replaced, then removes its objects. ERR_REFUSED when both are the same, or the
+ * new one was replaced before.
  */
 int repo_rotate_kek(struct repo *r, const struct kek *old_kek, const struct kek *new_kek,
     const char *escrow_pem, struct err *e);
+/*
+ * The same for the escrow: wraps every epoch for the new public half, which repo/<n+1> and then the
+ * removal of the old one's objects follow. Where r had no escrow one is added.
+ */
+int repo_rotate_escrow(struct repo *r, const struct kek *kek, const char *new_pem, struct err *e);
 /*
  * repo/<n+1> that adds a signer, signed by the old and the new key. new_key stays the caller's; r
  * goes on signing with the old. Where the key was added before and some tier does not know it yet,

@@ -166,7 +166,7 @@ check_epochs(struct auditing *u)
 			u->ret->opened++;
 		else
 			shut(u, keys->epoch[i].epoch);
-		if (u->r->escrow[0] != '\0')
+		if (u->r->escrow[0] != '\0' && repo_replaced(u->r, u->r->escrow) == 0)
 			check_escrow(u, &keys->epoch[i]);
 	}
 	for (size_t i = 0; i < u->ret->sounds; i++)

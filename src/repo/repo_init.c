@@ -149,7 +149,7 @@ complete(struct tier_set *tiers, const struct repo_options *o, const struct repo
 	}
 	if (repo_load(tiers, &s, o, &r, e) == -1)
 		goto out;
-	if (r->keys->epochs == 0 && need_private(o, e) == -1)
+	if ((r->keys->epochs == 0 && need_private(o, e) == -1) || repo_check_replaced(r, e) == -1)
 		goto out;
 	r->keys->sign = o->sign;
 	if (o->sign != NULL && sign_key_is_private(o->sign))

@@ -157,7 +157,7 @@ mark_everywhere(struct repo *r, const struct repo_scan *s, const char *ours)
 		for (size_t k = 0; k < ARRAY_LEN(recipient); k++) {
 			bool any, all;
 
-			if (recipient[k][0] == '\0')
+			if (recipient[k][0] == '\0' || repo_replaced(r, recipient[k]) != 0)
 				continue;
 			count_tiers(s, ep, recipient[k], &any, &all);
 			ep->whole = ep->whole && any;

@@ -8,15 +8,18 @@
  */
 #include "repo/repo.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "repo/repo_audit.h"
+#include "repo/repo_next.h"
 #include "repo/repo_ours.h"
 #include "repo/repo_scan.h"
 #include "repo/repo_spread.h"
-#include "store/aside.h"
 
 /* So often other hosts may begin an epoch while we change the kek. */
 #define ROUNDS_MOST 10
@@ -195,7 +198,7 @@ repo_rotate_data(struct repo *r, const struct repo_options *o, uint8_t epoch[LAY
 {
 	const struct keyring_epoch *begun = unfinished(r->keys), *ep = begun;
 
-	if (need_all(r, "a new data key", e) == -1)
+	if (need_all(r, "a new data key", e) == -1 || repo_check_replaced(r, e) == -1)
 		return -1;
 	if (ep == NULL)
 		ep = keyring_add_epoch(r->keys, later_than_all(r->keys));
@@ -222,6 +225,28 @@ drop_recipient(struct repo *r, const char *recipient, struct err *e)
 				return err_in(e, "tier '%s'", r->tiers->tier[t].name);
 		}
 	return 0;
+}
+
+/* All is wrapped for another: from here on none is made for this one, and what there is goes. */
+static int
+replace(struct repo *r, const char *recipient, struct err *e)
+{
+	if (repo_replaced(r, recipient) == 0 &&
+	    repo_next(r, &(struct repo_change){ .replaced = recipient }, e) == -1)
+		return -1;
+	return drop_recipient(r, recipient, e);
+}
+
+static int
+refuse_replaced(const struct repo *r, const char *recipient, struct err *e)
+{
+	int64_t at_ns = repo_replaced(r, recipient);
+	char when[UNITS_TEXT];
+
+	if (at_ns == 0)
+		return 0;
+	return err_set(e, ERR_REFUSED, "%s was replaced at %s: what was once taken out of use stays so, "
+	    "expected a new key", recipient, units_time(at_ns, when));
 }
 
 /* A key object that a signer of ours has made, from any tier: 1, 0 there is no good one. */
@@ -307,7 +332,7 @@ rewrap_all(struct repo *r, struct learning *l, const char *escrow_pem, struct er
 		if (l->old[0] == '\0' && l->old_kek->kind != KEK_ESCROW)
 			return err_set(e, ERR_KEY, "the new key object is in place; the old passphrase "
 			    "opened none, so none was removed");
-		if ((l->old[0] != '\0' && drop_recipient(r, l->old, e) == -1) || learn(l, e) == -1)
+		if ((l->old[0] != '\0' && replace(r, l->old, e) == -1) || learn(l, e) == -1)
 			return -1;
 		if (!l->again)
 			return 0;
@@ -330,6 +355,8 @@ repo_rotate_kek(struct repo *r, const struct kek *old_kek, const struct kek *new
 	if (old[0] != '\0' && strcmp(old, new) == 0)
 		return err_set(e, ERR_REFUSED, "the new key-encryption key is the old one, %s",
 		    old);
+	if (refuse_replaced(r, new, e) == -1)
+		return -1;
 	/* Opened by the escrow's private half: that recipient stays. */
 	if (old_kek->kind == KEK_ESCROW)
 		old[0] = '\0';
@@ -339,117 +366,96 @@ repo_rotate_kek(struct repo *r, const struct kek *old_kek, const struct kek *new
 	return rewrap_all(r, &l, escrow_pem, e);
 }
 
-/* The successor of the repository object, with one more signer. */
+/* What only the holder of the private half can open is at least there, and by one of our signers. */
 static int
-write_successor(struct repo *r, const struct sign_key *new_key, struct buf *text, struct err *e)
+prove_signed(struct repo *r, const char *recipient, struct err *e)
 {
-	const struct identity *last = repo_chain_last(&r->chain);
-	struct identity it = *last;
-	int rc;
+	char name[LAYOUT_NAME];
+	struct buf text;
+	int rc = 0;
 
-	it.signer = NULL;
-	it.signers = 0;
-	it.number++;
-	it.created_ns = clock_real_ns();
-	it.has_previous = true;
-	memcpy(it.previous, last->sha, DIGEST_LEN);
-	for (size_t i = 0; i < last->signers; i++)
-		identity_add_signer(&it, last->signer[i].pub, last->signer[i].from_ns);
-	identity_add_signer(&it, sign_key_public(new_key), it.created_ns);
-	rc = identity_encode(&it, r->keys->sign, new_key, text, e);
-	identity_done(&it);
+	buf_init(&text, KEYRING_TEXT_MAX);
+	for (size_t i = 0; i < r->tiers->count * r->keys->epochs && rc == 0; i++) {
+		struct tier *t = &r->tiers->tier[i % r->tiers->count];
+
+		layout_key(r->keys->epoch[i / r->tiers->count].epoch, recipient, name);
+		buf_reset(&text);
+		rc = store_get(t->store, name, &text, e);
+		if (rc == 0)
+			rc = keyring_check(r->keys, name, &text, e);
+		if (rc == -1)
+			err_in(e, "tier '%s'", t->name);
+	}
+	buf_done(&text);
 	return rc;
 }
 
-/* Reads it as any host would, and takes it in. */
+/* Every epoch on a tier must be open here, or the new key in the safe would not open it. */
 static int
-adopt_successor(struct repo *r, const struct buf *text, struct err *e)
+learn_for_escrow(struct repo *r, const struct kek *kek, struct err *e)
 {
-	const struct identity *last = repo_chain_last(&r->chain);
-	const struct keyring_signer *newest;
-	struct identity it = { 0 };
+	struct learning l = { .r = r, .old_kek = kek, .new_kek = kek, .old = "" };
 
-	if (identity_parse(text, &it, e) == -1 || identity_check(&it, last, e) == -1) {
-		identity_done(&it);
-		return -1;
-	}
-	repo_chain_add(&r->chain, &it);
-	last = repo_chain_last(&r->chain);
-	r->number = last->number;
-	newest = &last->signer[last->signers - 1];
-	keyring_add_signer(r->keys, newest->pub, newest->from_ns);
-	return 0;
+	return learn(&l, e);
 }
 
-/* The last of the chain, where a rival has its name on that tier. 1 put there, 0 it was, -1. */
-static int
-settle_rival(struct repo *r, struct tier *t, struct err *e)
+int
+repo_rotate_escrow(struct repo *r, const struct kek *kek, const char *new_pem, struct err *e)
 {
-	const unsigned n = repo_chain_last(&r->chain)->number;
-	char name[LAYOUT_NAME], kept[ASIDE_NAME];
-	struct buf good, there;
-	int rc = 0;
+	char old[KEK_RECIPIENT], name[LAYOUT_NAME];
+	struct kek_ready new = { 0 };
+	int rc = -1;
 
-	layout_repo(n, name);
-	buf_init(&good, IDENTITY_TEXT_MAX);
-	buf_init(&there, IDENTITY_TEXT_MAX);
-	if (store_get(t->store, name, &there, NULL) == 0 && repo_chain_rival(&r->chain, n, &there)) {
-		rc = tier_get(r->tiers, NULL, name, &good, repo_audit_judge, r, NULL, e);
-		if (rc == 0 && aside_keep(t->store, name, kept, e) == -1)
-			rc = -1;
-		if (rc == 0)
-			rc = store_put(t->store, name, good.data, good.len, STORE_REPLACE, e);
+	memcpy(old, r->escrow, sizeof(old));
+	if (need_all(r, "a new escrow key", e) == -1 || kek_prepare_escrow(new_pem, &new, e) == -1 ||
+	    refuse_replaced(r, new.recipient, e) == -1)
+		goto out;
+	if (strcmp(old, new.recipient) == 0) {
+		err_set(e, ERR_REFUSED, "the new escrow key is the old one, %s", old);
+		goto out;
 	}
-	buf_done(&good);
-	buf_done(&there);
-	return rc == -1 ? err_in(e, "tier '%s'", t->name) : rc;
-}
-
-/* An earlier call has made the object and did not reach every tier. */
-static int
-finish_signer(struct repo *r, struct err *e)
-{
-	int brought = 0;
-
-	for (size_t i = 0; i < r->tiers->count; i++) {
-		int rc = settle_rival(r, &r->tiers->tier[i], e), more;
-
-		more = rc == -1 ? -1 : repo_spread(r, &r->tiers->tier[i], e);
-		if (more == -1)
-			return -1;
-		brought |= rc | more;
+	if (strcmp(old, "e") == 0) {
+		err_set(e, ERR_KEY, "the public half of the old escrow key cannot be read, so which one "
+		    "is to be replaced is not known");
+		goto out;
 	}
-	return brought == 1 ? 0 : err_set(e, ERR_EXISTS, "the repository knows that signing key "
-	    "already, and so does every tier");
+	if (repo_replaced(r, r->kek) != 0) {
+		repo_check_replaced(r, e);
+		goto out;
+	}
+	if (learn_for_escrow(r, kek, e) == -1)
+		goto out;
+	/* From here on it is the new one that belongs to every epoch. */
+	free(r->escrow_pem);
+	r->escrow_pem = xstrdup(new_pem);
+	memcpy(r->escrow, new.recipient, sizeof(r->escrow));
+	for (size_t i = 0; i < r->keys->epochs; i++)
+		if (wrap(r, &r->keys->epoch[i], NULL, new_pem, name, e) == -1)
+			goto out;
+	if (repo_next_settle(r, e) == -1 || prove_signed(r, new.recipient, e) == -1 ||
+	    (old[0] != '\0' && replace(r, old, e) == -1))
+		goto out;
+	rc = 0;
+out:
+	kek_ready_done(&new);
+	return rc;
 }
 
 int
 repo_rotate_signer(struct repo *r, struct sign_key *new_key, struct err *e)
 {
-	char name[LAYOUT_NAME];
 	uint8_t id[SIGN_ID];
-	struct buf text;
-	int rc = -1;
+	int rc;
 
 	if (need_all(r, "a new signing key", e) == -1)
 		return -1;
-	if (r->keys->sign == NULL || !sign_key_is_private(r->keys->sign))
-		return err_set(e, ERR_KEY, "a new signing key must be signed for by the old one, "
-		    "whose private half is not here");
 	sign_key_id(sign_key_public(new_key), id);
-	if (keyring_signer(r->keys, id) != NULL)
-		return finish_signer(r, e);
-	buf_init(&text, IDENTITY_TEXT_MAX);
-	layout_repo(r->number + 1, name);
-	if (write_successor(r, new_key, &text, e) == 0)
-		rc = repo_spread_put_all(r->tiers, name, &text, e);
-	if (rc == -1 && e->kind == ERR_EXISTS) {
-		e->kind = ERR_BUSY;
-		err_line(e, "fix", "another host is adding a signing key, too: change no configuration "
-		    "yet, and run the same command again");
-	}
+	if (keyring_signer(r->keys, id) == NULL)
+		return repo_next(r, &(struct repo_change){ .signer = new_key }, e);
+	/* An earlier call has made the object; did it reach every tier? */
+	rc = repo_next_settle(r, e);
 	if (rc == 0)
-		rc = adopt_successor(r, &text, e);
-	buf_done(&text);
-	return rc;
+		return err_set(e, ERR_EXISTS, "the repository knows that signing key already, and so "
+		    "does every tier");
+	return rc == -1 ? -1 : 0;
 }

@@ -64,9 +64,10 @@ repo_spread_wanted(const struct repo *r, const char *name)
 	char recipient[KEK_RECIPIENT];
 	uint8_t epoch[LAYOUT_EPOCH];
 
-	return r->kek[0] == '\0' ||
-	    layout_key_parse(name, epoch, recipient, sizeof(recipient)) == -1 ||
-	    recipient[0] == 'e' || strcmp(recipient, r->kek) == 0;
+	if (layout_key_parse(name, epoch, recipient, sizeof(recipient)) == -1)
+		return true;
+	return repo_replaced(r, recipient) == 0 && (r->kek[0] == '\0' || recipient[0] == 'e' ||
+	    strcmp(recipient, r->kek) == 0);
 }
 
 /* Brings what the target lacks, either the repo/ or the key/ objects; 1 something, 0 nothing. */
@@ -131,7 +132,7 @@ wrap_for_escrow(struct repo *r, const struct repo_scan *s, struct tier *to, stru
 	struct buf text;
 	int rc = 0, some = 0;
 
-	if (r->escrow_pem == NULL || r->keys->sign == NULL ||
+	if (r->escrow_pem == NULL || repo_replaced(r, r->escrow) != 0 || r->keys->sign == NULL ||
 	    !sign_key_is_private(r->keys->sign) || !escrow_known(r, s))
 		return 0;
 	buf_init(&text, KEYRING_TEXT_MAX);
@@ -148,6 +149,57 @@ wrap_for_escrow(struct repo *r, const struct repo_scan *s, struct tier *to, stru
 	}
 	buf_done(&text);
 	return rc == -1 ? -1 : some;
+}
+
+/* Can somebody else open that epoch there, of the same kind, by an object that counts? */
+static bool
+succeeded(const struct repo *r, const struct repo_scan_tier *t, const uint8_t epoch[LAYOUT_EPOCH],
+    bool escrow)
+{
+	char recipient[KEK_RECIPIENT];
+	uint8_t of[LAYOUT_EPOCH];
+
+	for (size_t i = 0; i < t->names; i++)
+		if (layout_key_parse(t->name[i], of, recipient, sizeof(recipient)) == 0 &&
+		    memcmp(of, epoch, LAYOUT_EPOCH) == 0 && (recipient[0] == 'e') == escrow &&
+		    repo_replaced(r, recipient) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * A tier that was away or set back has objects for what was replaced meanwhile. They go, where
+ * others took their place.
+ */
+static int
+drop_replaced(struct repo *r, const struct repo_scan_tier *t, struct err *e)
+{
+	char recipient[KEK_RECIPIENT];
+	uint8_t epoch[LAYOUT_EPOCH];
+
+	for (size_t i = 0; i < t->names; i++)
+		if (layout_key_parse(t->name[i], epoch, recipient, sizeof(recipient)) == 0 &&
+		    repo_replaced(r, recipient) != 0 &&
+		    succeeded(r, t, epoch, recipient[0] == 'e') &&
+		    store_del(t->tier->store, t->name[i], e) == -1)
+			return err_in(e, "tier '%s'", t->tier->name);
+	return 0;
+}
+
+/* By a listing of its own, after everything was brought. */
+static int
+leave_replaced(struct repo *r, const struct tier *to, struct err *e)
+{
+	struct repo_scan s;
+	int rc = 0;
+
+	if (repo_chain_last(&r->chain)->replaceds == 0)
+		return 0;
+	repo_scan(r->tiers, &s);
+	if (!repo_scan_find(&s, to)->away)
+		rc = drop_replaced(r, repo_scan_find(&s, to), e);
+	repo_scan_done(&s);
+	return rc;
 }
 
 int
@@ -175,6 +227,8 @@ repo_spread(struct repo *r, struct tier *to, struct err *e)
 
 		rc = got == 0 ? rc : got;
 	}
+	if (rc != -1 && leave_replaced(r, to, e) == -1)
+		rc = -1;
 	repo_scan_done(&s);
 	return rc;
 }

@@ -126,7 +126,7 @@ class Forger:
         return sha, len(data)
 
 
-def repository(previous, signers, by, ident):
+def repository(previous, signers, by, ident, replaced=()):
     """A repo/<n> on top of `previous` (None: the first); signers: (key, year from which it signs)."""
     number = 0 if previous is None else int(re.search(rb"number (\d+)", previous).group(1)) + 1
     text = "ffdr-repository 1\nrepository %s\n" % ident
@@ -135,6 +135,8 @@ def repository(previous, signers, by, ident):
         "-" if previous is None else hashlib.sha256(previous).hexdigest())
     for key, year in signers:
         text += "signer %s %d-01-01T00:00:00Z\n" % (key.public_key().public_bytes_raw().hex(), year)
+    for who in replaced:
+        text += "replaced %s 2026-01-01T00:00:00Z\n" % who
     name = "repo/%d" % number
     message = b"ffdr-C" + name.encode() + hashlib.sha256(text.encode()).digest()
     for key in by:

@@ -157,7 +157,7 @@ def test_the_history_holds_what_it_is_there_for(history):
     assert len({m for t in texts for m in re.findall(r"^P .* ([0-9a-f]{8}) \d+ \d+ \d+$", t, re.M)}) >= 3
     listed = reader.run("list")
     assert all(name in listed for name in history.past)
-    assert history.objects("local", "repo/") == ["repo/0", "repo/1"]
+    assert history.objects("local", "repo/") == ["repo/0", "repo/1", "repo/2"]
     assert longest_chain(history) >= 2
 
 

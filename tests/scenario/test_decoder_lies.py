@@ -1,5 +1,6 @@
 """What the second reader must refuse: objects that somebody damaged, and well-sealed lies."""
 
+import hashlib
 import os
 import random
 import re
@@ -418,6 +419,30 @@ def test_a_chain_that_only_lists_the_pinned_key_is_refused(hurt, forger, signers
                              [keys[k] for k in by], ident))
     assert "repo/0: it does not list the pinned key" in hurt.run("list", before=pin, status=1)
     hurt.refuses("repo/1: " + rule)
+
+
+def test_what_was_replaced_may_grow_and_not_shrink(hurt, whole, forger):
+    first = forger.where.read("repo/0")
+    year = int(re.search(rb"signer \S+ (\d{4})", first).group(1))
+    ident, kek, escrow = forger.believed.id.hex(), "k0123456789abcdef", "e0123456789abcdef"
+    since = re.search(rb"signer \S+ (\S+)", first).group(1)
+
+    def follow(previous, replaced):
+        name, text = repository(previous, [(forger.private, year)], [], ident, replaced)
+        text = re.sub(rb"(signer \S+) \S+", rb"\1 " + since, text)
+        message = b"ffdr-C" + name.encode() + hashlib.sha256(text).digest()
+        public = forger.private.public_key().public_bytes_raw()
+        text += b"signature %s %s\n" % (hashlib.sha256(public).digest()[:8].hex().encode(),
+                                        forger.private.sign(message).hex().encode())
+        forger.write(name, text)
+        return text
+
+    second = follow(first, [kek])
+    assert whole.second in hurt.run("list")
+    third = follow(second, [kek, escrow])
+    hurt.run("list", before=("--seen", "2"))
+    follow(third, [escrow])
+    hurt.refuses("repo/3: it does not begin with what repo/2 says was replaced")
 
 
 def test_a_chain_that_the_pinned_key_has_joined_is_taken(hurt, whole, forger):

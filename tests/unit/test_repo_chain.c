@@ -227,6 +227,43 @@ listing_a_strangers_key_does_not_make_a_forgery_believed(void **state)
 	repokit_done(&thief);
 }
 
+/* Whoever signs may add to what was replaced, and nobody take away. */
+static void
+what_was_replaced_stays_so(void **state)
+{
+	struct repokit k;
+	struct identity it = { 0 };
+	struct buf text;
+	struct err e = { 0 };
+
+	(void)state;
+	repokit_init(&k, 1);
+	buf_init(&text, IDENTITY_TEXT_MAX);
+	for (unsigned n = 1; n < 4; n++) {
+		it = *repo_chain_last(&k.repo->chain);
+		it.replaced = NULL;
+		it.replaceds = 0;
+		it.number = n;
+		it.has_previous = true;
+		memcpy(it.previous, repo_chain_last(&k.repo->chain)->sha, DIGEST_LEN);
+		if (n < 3)
+			identity_add_replaced(&it, "k0123456789abcdef", 0);
+		if (n == 2)
+			identity_add_replaced(&it, "e0123456789abcdef", CLOCK_S);
+		buf_reset(&text);
+		assert_int_equal(identity_encode(&it, k.repo->keys->sign, NULL, &text, &e), 0);
+		free(it.replaced);
+		repokit_put(k.tier[0].store, n == 1 ? "repo/1" : n == 2 ? "repo/2" : "repo/3",
+		    buf_str(&text));
+		repokit_reopen(&k);
+		assert_int_equal(k.repo->number, n < 3 ? n : 2);
+	}
+	assert_int_equal(repo_replaced(k.repo, "e0123456789abcdef"), CLOCK_S);
+	assert_non_null(strstr(k.repo->chain.broken.text, "does not keep what repo/2 says was replaced"));
+	buf_done(&text);
+	repokit_done(&k);
+}
+
 int
 main(void)
 {
@@ -240,6 +277,7 @@ main(void)
 		T(a_tier_that_falls_silent_does_not_shorten_the_chain),
 		T(every_changed_byte_of_the_repository_object_is_noticed),
 		T(listing_a_strangers_key_does_not_make_a_forgery_believed),
+		T(what_was_replaced_stays_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

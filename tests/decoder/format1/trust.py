@@ -54,6 +54,14 @@ class Repository:
             self.signers.append((unhex(name, words[0], 32), seconds(name, words[1])))
         need(self.signers, name, "it lists no signer")
         need(len(set(self.publics())) == len(self.signers), name, "it lists a signer twice")
+        self.replaced = []          # (recipient, time), as listed
+        while (line := lines.maybe("replaced")) is not None:
+            words = line.decode("ascii", "replace").split(" ")
+            need(len(words) == 2 and re.fullmatch("[a-z][0-9a-f]{16}", words[0]), name,
+                 "'replaced' has another value than a recipient and a time")
+            self.replaced.append((words[0], seconds(name, words[1])))
+        need(len({who for who, _ in self.replaced}) == len(self.replaced), name,
+             "it lists a recipient twice as replaced")
         self.message = b"ffdr-C" + name.encode() + sha256(data[:lines.at])
         self.signatures = []        # (signer's id, signature)
         while lines.more():
@@ -79,7 +87,8 @@ class Repository:
             public = [p for p in known if sha256(p)[:8] == who]
             need(public, self.name, "signed by %s, which is no signer", who.hex())
             need(self.signed_by(public[0]), self.name, "the signature of %s is wrong", who.hex())
-        need(self.signed_by(self.newest()), self.name, "its newest signer has not signed it")
+        added = older is None or len(self.signers) > len(older.signers)
+        need(not added or self.signed_by(self.newest()), self.name, "its newest signer has not signed it")
         if older is None:
             need(self.number == 0 and self.previous is None, self.name, "expected 'previous -'")
             need(len(self.signers) == 1, self.name, "the first one lists more than one signer")
@@ -94,6 +103,8 @@ class Repository:
         need(len(self.signers) <= len(older.signers) + 1, self.name,
              "it adds %d signers to those of %s, expected at most one",
              len(self.signers) - len(older.signers), older.name)
+        need(self.replaced[:len(older.replaced)] == older.replaced, self.name,
+             "it does not begin with what %s says was replaced", older.name)
 
 
 class Trust:
