@@ -24,7 +24,7 @@
 
 struct expire_opts {
 	struct common_options common;
-	const char *tier, *retire, *discard, *why;
+	const char *tier, *retire, *discard, *lost_key, *why;
 	bool dry_run, more_than_half, clock_is_right;
 };
 static const struct opt expire_table[] = {
@@ -39,6 +39,8 @@ static const struct opt expire_table[] = {
 	    "let go of everything of a source that is no longer configured" },
 	{ "discard", 0, OPT_STRING, offsetof(struct expire_opts, discard), "SNAPSHOT",
 	    "give up a snapshot whose manifest cannot be read and not be repaired" },
+	{ "lost-key", 0, OPT_STRING, offsetof(struct expire_opts, lost_key), "ID",
+	    "with --discard: the key that would open it is gone for good" },
 	{ "why", 0, OPT_STRING, offsetof(struct expire_opts, why), "TEXT",
 	    "the reason for --retire or --discard, for the record" },
 	{ 0 },
@@ -165,6 +167,7 @@ expire_command(const struct command_call *call, struct err *e)
 		.clock_is_right = o->clock_is_right,
 		.retire = o->retire,
 		.discard = o->discard,
+		.lost_key = o->lost_key,
 		.why = o->why,
 	};
 	struct session s = { 0 };
@@ -176,6 +179,8 @@ expire_command(const struct command_call *call, struct err *e)
 	if (o->why && !o->retire && !o->discard)
 		return err_set(e, ERR_USAGE, "--why is the reason for --retire or --discard, and there is "
 					     "neither");
+	if (o->lost_key && !o->discard)
+		return err_set(e, ERR_USAGE, "--lost-key is for --discard, and there is none");
 	if (session_open(call->conf, SESSION_WRITE, &s, e) == -1)
 		return -1;
 	rc = expire_with(&s, call, &eo, e);
@@ -204,8 +209,9 @@ const struct command cmd_expire_expire = {
 		"whose newest snapshot it made. Others are left, unless they are named.\n\n"
 		"--retire is the one way to let go of the newest of a source, and only when it is no "
 		"longer configured; it wants --why. --discard gives up a snapshot whose "
-		"manifest is unreadable on "
-		"every tier, because such a one stops garbage collection.",
+		"manifest is damaged on every tier, because such a one stops garbage collection. One "
+		"that is whole, and whose key is not here, is refused, with the id of that key: "
+		"where it is gone for good, --lost-key ID says so.",
 	.examples = "ffdr expire --dry-run                      # what would go, and why\n"
 		    "ffdr expire                                # for a timer\n"
 		    "ffdr expire --retire vol.old --why 'host is gone'",

@@ -46,10 +46,11 @@ struct proof {
 };
 
 static int
-see_proof(void *arg, const char *id, int level, int64_t time_ns)
+see_proof(void *arg, const char *name, const char *id, int level, int64_t time_ns)
 {
 	struct proof *p = arg;
 
+	(void)name;
 	if (strcmp(id, p->id) == 0 && (level > p->level ||
 	    (level == p->level && time_ns > p->time_ns))) {
 		p->level = level;
@@ -59,10 +60,11 @@ see_proof(void *arg, const char *id, int level, int64_t time_ns)
 }
 
 static int
-see_broken(void *arg, const char *id, int level, int64_t time_ns)
+see_broken(void *arg, const char *name, const char *id, int level, int64_t time_ns)
 {
 	struct proof *p = arg;
 
+	(void)name;
 	if (strcmp(id, p->id) == 0 && time_ns > p->time_ns)
 		*p = (struct proof){ .id = p->id, .level = level, .time_ns = time_ns };
 	return 0;
@@ -90,8 +92,9 @@ proofs(struct session *s, const struct layout_snap *part)
 
 		if (!t->store)
 			continue;
-		if (record_verified(s->repo, t->store, part->source, see_proof, &p, &e) == -1 ||
-		    record_broken(s->repo, t->store, part->source, see_broken, &bad, &e) == -1)
+		if (record_proofs(s->repo, t->store, RECORD_VERIFIED, part->source, see_proof, &p,
+		    &e) == -1 || record_proofs(s->repo, t->store, RECORD_BROKEN, part->source,
+		    see_broken, &bad, &e) == -1)
 			output_warn("what was verified on %s is not known: %s", t->name, e.text);
 		/* By a look that goes as far, later: then it was mended. */
 		broken = bad.level >= 0 && !(p.level >= bad.level && p.time_ns >= bad.time_ns);

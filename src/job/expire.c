@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "job/expire_unread.h"
 #include "job/pick.h"
 #include "job/recall.h"
 #include "repo/manifest.h"
@@ -69,6 +70,8 @@ close_part(struct letting *l, const struct expire_part *part, struct err *e)
 		l->w->event(l->w->arg, "warning", text);
 		free(text);
 	}
+	if (part->prune.tidy.kind != ERR_NONE)
+		l->w->event(l->w->arg, "warning", part->prune.tidy.text);
 	if (part->prune.holds.kind != ERR_NONE)
 		l->w->event(l->w->arg, "warning", part->prune.holds.text);
 	if (part->failed.kind == ERR_NONE)
@@ -342,6 +345,8 @@ discard_on(struct letting *l, struct tier *t, const struct layout_snap *part, co
 		*e = why;
 		return -1;
 	}
+	if (expire_unread(l->s->repo, t, name, l->o->lost_key, &why, e) == -1)
+		return -1;
 	if (l->o->dry_run)
 		return 1;
 	if (write_down(l, t, RECORD_DISCARD, part->source, name, e) == -1)

@@ -20,6 +20,7 @@ struct expire_options {
 	bool clock_is_right; /* says a person, whatever this host remembers of it */
 	const char *retire;  /* a source no longer configured: all of it goes but what is held */
 	const char *discard; /* a snapshot whose manifest cannot be read: its id */
+	const char *lost_key; /* with discard: the key that is gone, by which it would be read */
 	const char *by;	     /* who says so: for the record of retire and discard */
 	const char *why;     /* for retire it must be there */
 };

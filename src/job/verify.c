@@ -309,10 +309,11 @@ check_snapshot(struct proof *p, const struct snapshot *snap, struct err *e)
 /* ---- which, and in which order ---- */
 
 static int
-proof_seen(void *arg, const char *id, int level, int64_t time_ns)
+proof_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
 {
 	struct todo_list *l = arg;
 
+	(void)name;
 	for (size_t i = 0; i < l->count && level >= (int)l->level; i++)
 		if (strcmp(l->item[i].snap->part.id, id) == 0 && time_ns > l->item[i].last_ns)
 			l->item[i].last_ns = time_ns;
@@ -362,7 +363,8 @@ make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, stru
 		if (strcmp(source, l->item[i].snap->part.source) == 0)
 			continue;
 		source = l->item[i].snap->part.source;
-		if (record_verified(p->s->repo, p->t->store, source, proof_seen, l, e) == -1)
+		if (record_proofs(p->s->repo, p->t->store, RECORD_VERIFIED, source, proof_seen, l,
+		    e) == -1)
 			return -1;
 	}
 	if (l->count > 1)

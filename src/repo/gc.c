@@ -28,6 +28,7 @@
 #include "repo/packset.h"
 #include "repo/pend.h"
 #include "repo/record.h"
+#include "repo/snapshot.h"
 #include "repo/tomb.h"
 #include "repo/wall.h"
 
@@ -110,8 +111,7 @@ unreadable(const struct collection *c, const char *name, struct err *e)
 
 	err_in(e, "'%s' cannot be read, so nothing is collected on '%s'", name, c->t->name);
 	if (strncmp(name, "snap/", 5) == 0) {
-		err_line(e, "fix", "`ffdr verify --repair %s` fetches it from another tier", id);
-		err_line(e, "or", "`ffdr expire --discard %s` gives it up", id);
+		snapshot_unreadable(id, e);
 	} else {
 		err_line(e, "fix", "run the copy again; a copy under way that nobody finishes is "
 		    "dropped after 7 days");

@@ -14,6 +14,7 @@
 #include "repo/lately.h"
 #include "repo/manifest.h"
 #include "repo/record.h"
+#include "repo/record_tidy.h"
 #include "repo/snapshot.h"
 #include "repo/wall.h"
 
@@ -61,9 +62,7 @@ look(struct pruning *p, const struct snapshot *s, bool *partial, struct err *e)
 		*e = why;
 		err_in(e, "'%s' cannot be read, so nothing of its source expires on '%s'", s->name,
 		    p->t->name);
-		err_line(e, "fix", "`ffdr verify --repair %s` fetches it from another tier",
-		    s->part.id);
-		rc = err_line(e, "or", "`ffdr expire --discard %s` gives it up", s->part.id);
+		rc = snapshot_unreadable(s->part.id, e);
 	}
 	manifest_done(&m);
 	return rc;
@@ -123,10 +122,11 @@ gather_holds(struct pruning *p, struct err *e)
 }
 
 static int
-verified_seen(void *arg, const char *id, int level, int64_t time_ns)
+verified_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
 {
 	struct pruning *p = arg;
 
+	(void)name;
 	(void)time_ns;
 	for (size_t i = 0; i < p->report->count && level >= VERIFIED_LEVEL; i++)
 		if (strcmp(p->report->item[i].part.id, id) == 0)
@@ -143,7 +143,7 @@ gather(struct pruning *p, struct err *e)
 		return 0;
 	if (gather_holds(p, e) == -1)
 		return -1;
-	return record_verified(p->r, p->t->store, p->source, verified_seen, p, e) == -1 ? -1 : 0;
+	return record_proofs(p->r, p->t->store, RECORD_VERIFIED, p->source, verified_seen, p, e);
 }
 
 /*
@@ -187,6 +187,38 @@ remove_going(struct pruning *p, int64_t begin_ns, struct err *e)
 	return 0;
 }
 
+static int
+by_id(const void *id, const void *item)
+{
+	return strcmp(id, ((const struct prune_item *)item)->part.id);
+}
+
+static bool
+is_there(void *arg, const char *id)
+{
+	const struct prune_report *rep = arg;
+	const struct prune_item *it = rep->count == 0 ? NULL :
+	    bsearch(id, rep->item, rep->count, sizeof(*rep->item), by_id);
+
+	return it != NULL && !it->gone;
+}
+
+/* Of a source that was retired nothing new comes; it is not looked at again. */
+static void
+tidy(struct pruning *p)
+{
+	struct prune_report *rep = p->report;
+	const struct record_tidying how = {
+		.source = p->source,
+		.before_ns = p->o->retire ? INT64_MAX : rep->now_ns - LAYOUT_W_NS - LAYOUT_HOUR_NS,
+		.there = is_there,
+		.arg = rep,
+	};
+	int gone = record_tidy(p->r, p->t->store, &how, &rep->tidy);
+
+	rep->records = gone == -1 ? 0 : (size_t)gone;
+}
+
 static size_t
 aged(const struct pruning *p)
 {
@@ -206,7 +238,10 @@ remove_all(struct pruning *p, int64_t begin_ns, struct err *e)
 	if (p->o->lately != NULL && n > 0 &&
 	    lately_add(p->o->lately, p->t->name, p->source, p->report->now_ns, n, e) == -1)
 		return -1;
-	return remove_going(p, begin_ns, e);
+	if (remove_going(p, begin_ns, e) == -1)
+		return -1;
+	tidy(p);
+	return 0;
 }
 
 int

@@ -41,6 +41,8 @@ struct prune_report {
 	int64_t now_ns, window_ns; /* what was judged by: the tier's clock, and where the window starts */
 	/* kind ERR_NONE, or why records of holds could not be brought to this tier */
 	struct err holds;
+	size_t records; /* that said nothing any more, and went */
+	struct err tidy; /* kind ERR_NONE, or why some of these stayed */
 };
 /*
  * ERR_REFUSED when clocks differ; ERR_CORRUPT and the like when a manifest cannot be read: nothing

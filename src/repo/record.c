@@ -97,52 +97,24 @@ record_value(const struct buf *text, const char *key, char *out, size_t room)
 
 /* ---- all of a kind ---- */
 
-struct names {
-	char (*name)[LAYOUT_NAME];
-	size_t count, room;
-};
-
 static int
 add_name(void *arg, const struct store_entry *entry, struct err *e)
 {
-	struct names *l = arg;
+	struct record_names *l = arg;
 	struct layout_snap part;
 
 	if (layout_snap_parse(entry->name, &part) == -1)
 		return err_set(e, ERR_CORRUPT, "'%s' is no name of a record", entry->name);
 	l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
-	memset(l->name[l->count], 0, sizeof(*l->name)); /* so that equal names are equal bytes */
+	memset(l->name[l->count], 0, sizeof(*l->name));
 	memcpy(l->name[l->count++], entry->name, strlen(entry->name) + 1);
 	return 0;
 }
 
-/* What is done with one record; its text is a string. */
-typedef int record_seen(void *arg, const struct layout_snap *part, const struct buf *text,
-    struct err *e);
-
-static int
-each(const struct repo *r, struct store *s, const char *prefix, record_seen *seen, void *arg,
-    struct err *e)
+int
+record_list(struct store *s, const char *prefix, struct record_names *l, struct err *e)
 {
-	struct names l = { 0 };
-	struct layout_snap part;
-	struct buf text;
-	int rc;
-
-	buf_init(&text, RECORD_MAX);
-	rc = store_list(s, prefix, NULL, add_name, &l, e);
-	for (size_t i = 0; i < l.count && rc == 0; i++) {
-		buf_reset(&text);
-		rc = record_get(r, s, l.name[i], &text, e);
-		if (rc == 0 && layout_snap_parse(l.name[i], &part) == 0 &&
-		    seen(arg, &part, &text, e) == -1) {
-			err_in(e, "record '%s'", l.name[i]);
-			rc = -1;
-		}
-	}
-	free(l.name);
-	buf_done(&text);
-	return rc;
+	return store_list(s, prefix, NULL, add_name, l, e);
 }
 
 /* ---- holds ---- */
@@ -203,7 +175,7 @@ by_name(const void *a, const void *b)
 }
 
 static bool
-has_name(const struct names *l, size_t count, const char *name)
+has_name(const struct record_names *l, size_t count, const char *name)
 {
 	return count > 0 && bsearch(name, l->name, count, sizeof(*l->name), by_name) != NULL;
 }
@@ -213,15 +185,15 @@ has_name(const struct names *l, size_t count, const char *name)
  * Strange names on another tier are that tier's business, and so is its silence.
  */
 static int
-list_holds(const struct repo *r, const struct tier *t, struct names *l, size_t *own, struct err *e)
+list_holds(const struct repo *r, const struct tier *t, struct record_names *l, size_t *own, struct err *e)
 {
 	*own = 0;
-	if (t != NULL && store_list(t->store, "rec/hold/", NULL, add_name, l, e) == -1)
+	if (t != NULL && record_list(t->store, "rec/hold/", l, e) == -1)
 		return -1;
 	*own = l->count;
 	for (size_t i = 0; i < r->tiers->count; i++) {
 		struct tier *other = &r->tiers->tier[i];
-		struct names more = { 0 };
+		struct record_names more = { 0 };
 
 		if (other == t || other->store == NULL)
 			continue;
@@ -264,14 +236,14 @@ get_hold(const struct repo *r, struct tier *t, const char *name, struct buf *byt
 }
 
 static void
-digest_names(const struct names *l, uint8_t out[DIGEST_LEN])
+digest_names(const struct record_names *l, uint8_t out[DIGEST_LEN])
 {
 	digest_sha256(l->name, l->count * sizeof(*l->name), out);
 }
 
 /* What the listed records say; the first `own` of them lie on the tier that is asked. */
 static int
-read_holds(const struct repo *r, struct tier *t, const struct names *l, size_t own,
+read_holds(const struct repo *r, struct tier *t, const struct record_names *l, size_t own,
     struct record_holds *ret, struct err *e)
 {
 	struct hold_table table = { 0 };
@@ -303,7 +275,7 @@ read_holds(const struct repo *r, struct tier *t, const struct names *l, size_t o
 int
 record_holds(const struct repo *r, struct tier *t, struct record_holds *ret, struct err *e)
 {
-	struct names l = { 0 };
+	struct record_names l = { 0 };
 	size_t own;
 	int rc;
 
@@ -319,7 +291,7 @@ int
 record_holds_again(const struct repo *r, struct tier *t, struct record_holds *h, struct err *e)
 {
 	uint8_t names[DIGEST_LEN];
-	struct names l = { 0 };
+	struct record_names l = { 0 };
 	size_t own;
 	int rc;
 
@@ -372,46 +344,43 @@ record_held(const struct record_holds *h, const char *id)
 
 /* ---- proofs ---- */
 
-struct proofs {
-	int (*seen)(void *arg, const char *id, int level, int64_t time_ns);
-	void *arg;
-};
-
 static int
-see_proof(void *arg, const struct layout_snap *part, const struct buf *text, struct err *e)
+tell_proof(const char *name, const struct buf *text, record_proof *seen, void *arg, struct err *e)
 {
-	const struct proofs *p = arg;
 	char id[96], level[4];
+	struct layout_snap part;
 
-	if (record_value(text, "snapshot", id, sizeof(id)) != 1 ||
+	if (layout_snap_parse(name, &part) == -1 ||
+	    record_value(text, "snapshot", id, sizeof(id)) != 1 ||
 	    record_value(text, "level", level, sizeof(level)) != 1 || level[1] != '\0' ||
 	    level[0] < '0' || level[0] > '9')
 		return err_set(e, ERR_CORRUPT, "expected 'snapshot ID' and 'level N'");
-	if (p->seen(p->arg, id, level[0] - '0', part->time_ns) == -1)
+	if (seen(arg, name, id, level[0] - '0', part.time_ns) == -1)
 		return err_set(e, ERR_CANCELLED, "ended by who asked");
 	return 0;
 }
 
 int
-record_verified(const struct repo *r, struct store *s, const char *source,
-    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e)
+record_proofs(const struct repo *r, struct store *s, const char *kind, const char *source,
+    record_proof *seen, void *arg, struct err *e)
 {
-	struct proofs p = { .seen = seen, .arg = arg };
+	struct record_names l = { 0 };
 	char prefix[LAYOUT_NAME];
+	struct buf text;
+	int rc;
 
-	snprintf(prefix, sizeof(prefix), "rec/" RECORD_VERIFIED "/%s/", source);
-	return each(r, s, prefix, see_proof, &p, e);
-}
-
-int
-record_broken(const struct repo *r, struct store *s, const char *source,
-    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e)
-{
-	struct proofs p = { .seen = seen, .arg = arg };
-	char prefix[LAYOUT_NAME];
-
-	snprintf(prefix, sizeof(prefix), "rec/" RECORD_BROKEN "/%s/", source);
-	return each(r, s, prefix, see_proof, &p, e);
+	snprintf(prefix, sizeof(prefix), "rec/%s/%s/", kind, source);
+	buf_init(&text, RECORD_MAX);
+	rc = record_list(s, prefix, &l, e);
+	for (size_t i = 0; i < l.count && rc == 0; i++) {
+		buf_reset(&text);
+		rc = record_get(r, s, l.name[i], &text, e);
+		if (rc == 0 && tell_proof(l.name[i], &text, seen, arg, e) == -1)
+			rc = err_in(e, "record '%s'", l.name[i]);
+	}
+	free(l.name);
+	buf_done(&text);
+	return rc;
 }
 
 /* ---- what was let go of ---- */
@@ -452,7 +421,7 @@ record_let_go(const struct repo *r, const struct tier *t, const char *id)
 {
 	char name[LAYOUT_NAME], prefix[LAYOUT_NAME];
 	struct layout_snap snap;
-	struct names l = { 0 };
+	struct record_names l = { 0 };
 	bool gone = false;
 
 	snprintf(name, sizeof(name), "snap/%s", id);

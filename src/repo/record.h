@@ -23,6 +23,13 @@ int record_get(const struct repo *r, struct store *from, const char *name, struc
  * no room for it.
  */
 int record_value(const struct buf *text, const char *key, char *out, size_t room);
+/* Names of records, as they are listed. Zeros are none; free() releases `name`. */
+struct record_names {
+	char (*name)[LAYOUT_NAME]; /* zeros behind each, so that equal names are equal bytes */
+	size_t count, room;
+};
+/* Appends those below a prefix; one that is no record's name is ERR_CORRUPT. */
+int record_list(struct store *s, const char *prefix, struct record_names *l, struct err *e);
 
 /*
  * Holds: which snapshots may not go. rec/hold/<source>/... with "snapshot ID", "state on|off",
@@ -68,14 +75,12 @@ bool record_let_go(const struct repo *r, const struct tier *t, const char *id);
 #define RECORD_VERIFIED "verified" /* the tier was seen to hold that snapshot whole */
 #define RECORD_BROKEN "broken"	   /* and not to */
 /*
- * Calls back for each rec/verified of a source on this store, oldest first: which snapshot was
- * proved, at what level, when. seen ends it by -1. A record that cannot be read is an error, for
- * the last proof may not be lost.
+ * Calls back for each record of one of these kinds of a source on this store, oldest first: its
+ * name, which snapshot was proved, or found bad or incomplete, by looking at what level, when. seen
+ * ends it by -1. A record that cannot be read is an error, for the last proof may not be lost.
  */
-int record_verified(const struct repo *r, struct store *s, const char *source,
-    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e);
-/* The same of rec/broken: which one was found bad or incomplete, by looking at what level, when. */
-int record_broken(const struct repo *r, struct store *s, const char *source,
-    int (*seen)(void *arg, const char *id, int level, int64_t time_ns), void *arg, struct err *e);
+typedef int record_proof(void *arg, const char *name, const char *id, int level, int64_t time_ns);
+int record_proofs(const struct repo *r, struct store *s, const char *kind, const char *source,
+    record_proof *seen, void *arg, struct err *e);
 
 #endif

@@ -292,3 +292,13 @@ snapshot_fits(const struct snapshot_list *l, const char *text, const struct layo
 	read_wish(text, l, &w);
 	return fits(&w, part);
 }
+
+int
+snapshot_unreadable(const char *id, struct err *e)
+{
+	if (e->kind == ERR_UNSUPPORTED)
+		err_line(e, "fix", "use the version of ffdr that made it");
+	else if (e->kind != ERR_KEY) /* which says how it would be opened */
+		err_line(e, "fix", "`ffdr verify --repair %s` fetches it from another tier", id);
+	return err_line(e, "or", "`ffdr expire --discard %s` gives it up", id);
+}

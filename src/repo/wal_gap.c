@@ -76,24 +76,6 @@ wal_gap_put(const struct repo *r, struct tier *const *tier, size_t tiers,
 	return have == 0 ? -1 : have;
 }
 
-struct names {
-	char (*name)[LAYOUT_NAME];
-	size_t count, room;
-};
-
-static int
-add_name(void *arg, const struct store_entry *entry, struct err *e)
-{
-	struct names *l = arg;
-	struct layout_snap part;
-
-	if (layout_snap_parse(entry->name, &part) == -1)
-		return err_set(e, ERR_CORRUPT, "'%s' is no name of a record", entry->name);
-	l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
-	memcpy(l->name[l->count++], entry->name, strlen(entry->name) + 1);
-	return 0;
-}
-
 static int
 by_name(const void *a, const void *b)
 {
@@ -102,7 +84,7 @@ by_name(const void *a, const void *b)
 
 /* The names on all of these tiers, in order, each once. */
 static int
-list_all(struct tier *const *tier, size_t tiers, const char *source, struct names *l,
+list_all(struct tier *const *tier, size_t tiers, const char *source, struct record_names *l,
     struct err *e)
 {
 	char prefix[LAYOUT_NAME];
@@ -116,7 +98,7 @@ list_all(struct tier *const *tier, size_t tiers, const char *source, struct name
 			return err_set(e, why->kind == ERR_NONE ? ERR_REMOTE : why->kind,
 			    "tier '%s': %s", tier[i]->name,
 			    why->kind == ERR_NONE ? "not opened" : why->text);
-		if (store_list(tier[i]->store, prefix, NULL, add_name, l, e) == -1)
+		if (record_list(tier[i]->store, prefix, l, e) == -1)
 			return err_in(e, "tier '%s'", tier[i]->name);
 	}
 	if (l->count > 0)
@@ -132,7 +114,7 @@ int
 wal_gap_load(const struct repo *r, struct tier *const *tier, size_t tiers, const char *source,
     struct wal_gaps *ret, struct err *e)
 {
-	struct names l = { 0 };
+	struct record_names l = { 0 };
 	struct layout_snap part;
 	struct buf text;
 	int rc;

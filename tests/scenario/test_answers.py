@@ -5,10 +5,11 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
-from conftest import CONFIGURATION, DEGRADED, DONE, LATER, USAGE, VERIFY, Site, program
+from conftest import CONFIGURATION, DEGRADED, DONE, LATER, REFUSED, USAGE, VERIFY, Site, program
 import trees
 
 
@@ -188,6 +189,25 @@ def test_what_is_given_up_needs_a_reason_and_says_its_own(site):
     site.run("expire", "--discard", newest, status=USAGE)
     result = site.run("expire", "--discard", newest, "--why", "trial")
     assert "it cannot be read, and is given up" in result.out and "retired" not in result.out
+
+
+def test_what_only_lacks_its_key_is_given_up_by_who_names_that_key(site):
+    site.backup()
+    time.sleep(1.1)  # of two epochs in one second no order is promised
+    epoch = site.json("key", "rotate")["epoch"]
+    newest = site.backup()
+    for tier in site.tiers:
+        for name in site.objects(tier, "key/%s.k" % epoch):
+            os.unlink(site.tier(tier, name))
+    for more in ([], ["--lost-key", "00000000"]):
+        result = site.run("expire", "--discard", newest, "--why", "trial", *more, status=REFUSED)
+        assert "is whole on 'local'" in result.err and "--lost-key " + epoch in result.err, result
+    gc = site.run("gc", status=None)
+    assert "--discard" in gc.err and "verify --repair" not in gc.err, gc
+    site.run("expire", "--lost-key", epoch, status=USAGE)
+    assert os.path.exists(site.tier("local", "snap", newest))
+    site.run("expire", "--discard", newest, "--why", "trial", "--lost-key", epoch)
+    assert not os.path.exists(site.tier("local", "snap", newest))
 
 
 def test_check_looks_at_who_may_write_the_configuration(site):

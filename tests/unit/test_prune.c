@@ -153,6 +153,42 @@ records_on_the_tier_hold_and_verify(void **state)
 		assert_int_equal(snapkit_has(&k, 0, snap[i]), i != 0 && i != 2 && i != 4);
 }
 
+/* Eight weekly looks at each snapshot, and then most of them expire. */
+static void
+proofs_that_say_nothing_any_more_go(void **state)
+{
+	const struct prune_options o = { .keep_ns = 4 * DAY + 12 * HOUR };
+	const struct prune_options dry = { .keep_ns = 4 * DAY + 12 * HOUR, .dry_run = true };
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		for (unsigned s = 0; s < SNAPS; s++) {
+			record("verified", i < 2 ? "level 1" : "level 2", snap[s]);
+			record("broken", "level 2", snap[s]);
+		}
+		vclock_pass(CLOCK_S);
+	}
+	record("hold", "state on", snap[7]);
+	vclock_pass(2 * HOUR);
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.records, 0); /* too young */
+	vclock_pass(DAY);
+	record("verified", "level 2", snap[7]);
+	assert_int_equal(prune(&dry), 0);
+	assert_int_equal(snapkit_count(&k, 0, "rec/verified/"), 8 * SNAPS + 1);
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.tidy.kind, ERR_NONE);
+	/* Of each that is left the last of both levels; of the newest the one that was just made, too. */
+	assert_int_equal(snapkit_count(&k, 0, "rec/verified/"), 2 * left());
+	assert_int_equal(snapkit_count(&k, 0, "rec/broken/"), left());
+	assert_int_equal(snapkit_count(&k, 0, "rec/hold/"), 1);
+	assert_int_equal(rep.records, 8 * SNAPS + 1 - 2 * left() + 8 * SNAPS - left());
+	/* Nothing is judged otherwise by what is left. */
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.records, 0);
+	assert_int_equal(rep.going, 0);
+}
+
 static void
 partial_ones_are_known_by_their_manifests(void **state)
 {
@@ -237,6 +273,7 @@ main(void)
 		CASE(a_hold_that_is_made_meanwhile_is_kept),
 		CASE(a_dry_run_tells_each_reason_and_removes_nothing),
 		CASE(records_on_the_tier_hold_and_verify),
+		CASE(proofs_that_say_nothing_any_more_go),
 		CASE(partial_ones_are_known_by_their_manifests),
 		CASE(an_unreadable_manifest_stops_its_source_and_says_the_way_out),
 		CASE(another_source_is_not_touched),

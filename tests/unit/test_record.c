@@ -225,10 +225,11 @@ a_damaged_record_of_a_hold_is_read_from_the_other_tier(void **state)
 }
 
 static int
-collect(void *arg, const char *id, int level, int64_t time_ns)
+collect(void *arg, const char *name, const char *id, int level, int64_t time_ns)
 {
 	char line[160];
 
+	(void)name;
 	snprintf(line, sizeof(line), "%s %d %lld;", id, level,
 	    (long long)((time_ns - AT) / CLOCK_S));
 	buf_adds(arg, line);
@@ -246,16 +247,20 @@ proofs_of_a_source_are_told_oldest_first(void **state)
 	buf_init(&got, 1000);
 	put("verified", AT + 60 * CLOCK_S, name, "snapshot " OTHER "\nlevel 2\ntier one\n");
 	put("verified", AT, name, "snapshot " SNAP "\nlevel 1\ntier one\n");
-	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.a", collect, &got, &e), 0);
+	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
+	    &got, &e), 0);
 	assert_string_equal(buf_str(&got), SNAP " 1 0;" OTHER " 2 60;");
 	buf_reset(&got);
-	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.b", collect, &got, &e), 0);
+	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.b", collect,
+	    &got, &e), 0);
 	assert_int_equal(got.len, 0);
 	put("verified", AT + 70 * CLOCK_S, name, "snapshot " SNAP "\nlevel 9\n");
-	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.a", collect, &got, &e), -1);
+	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
+	    &got, &e), -1);
 	assert_int_equal(e.kind, ERR_CANCELLED);
 	put("verified", AT + 30 * CLOCK_S, name, "snapshot " SNAP "\nlevel high\n");
-	assert_int_equal(record_verified(K.repo, K.tier[0].store, "vol.a", collect, &got, &e), -1);
+	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
+	    &got, &e), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
 	buf_done(&got);
 }
