@@ -124,6 +124,21 @@ missing_seen(void *arg, struct tier *t, const struct newest_missing *m)
 	free(text);
 }
 
+/* It is no reason to have no backup, but it stops what removes. */
+static void
+tell_strange(struct backup *b, const struct tier *t)
+{
+	struct snapshot_list list = { 0 };
+	char *text = NULL;
+
+	if (snapshot_list_known(t->store, b->report->source, &list, NULL) == 0)
+		text = inventory_strange(t, &list);
+	if (text)
+		backup_warn(b, text);
+	free(text);
+	snapshot_list_done(&list);
+}
+
 /*
  * A tier must open by itself what is sealed there. What it has lost of the repository's own objects
  * is brought back before anything is written; what is damaged is told, and no reason to have no
@@ -157,6 +172,8 @@ prepare(struct backup *b, struct tier *t, struct err *e)
 		free(text);
 	}
 	repo_audit_done(&a);
+	if (rc != -1)
+		tell_strange(b, t);
 	if (rc != -1)
 		recall_each(s, t, b->report->source, b->run.watch, missing_seen, b);
 	return rc;

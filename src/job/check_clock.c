@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "job/inventory.h"
 #include "repo/hostclock.h"
 #include "repo/snapshot.h"
 #include "repo/wall.h"
@@ -49,6 +50,18 @@ tell_future(struct check *c, const struct tier *t, const struct snapshot *last, 
 }
 
 static void
+tell_strange(struct check *c, const struct tier *t, const struct snapshot_list *list)
+{
+	char what[100];
+
+	if (list->strange == 0)
+		return;
+	snprintf(what, sizeof(what), "tier %s", t->name);
+	check_add(c, CHECK_WARN, what, INVENTORY_STRANGE_FIX, "'%s' is no name of a snapshot",
+	    list->first_strange);
+}
+
+static void
 check_tier(struct check *c, const struct tier *t)
 {
 	struct snapshot_list list = { 0 };
@@ -70,6 +83,7 @@ check_tier(struct check *c, const struct tier *t)
 	}
 	if (list.count > 0)
 		tell_future(c, t, &list.item[list.count - 1], count, now);
+	tell_strange(c, t, &list);
 	snapshot_list_done(&list);
 }
 

@@ -117,7 +117,7 @@ static int
 newest_begun(struct telling *t, struct tier *tier, const char *source, int64_t *ret, struct err *e)
 {
 	struct snapshot_list list = { 0 };
-	int found = 0, rc = snapshot_list(tier->store, source, &list, e);
+	int found = 0, rc = snapshot_list_known(tier->store, source, &list, e);
 
 	for (size_t i = list.count; rc == 0 && found == 0 && i > 0; i--) {
 		struct manifest m;

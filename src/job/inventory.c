@@ -70,15 +70,11 @@ add(struct inventory *inv, const struct snapshot_list *list, size_t tier)
 		qsort(inv->item, inv->count, sizeof(*inv->item), by_name);
 }
 
-static void
-warn_strange(const struct tier *t, const struct snapshot_list *l, const struct watch *w)
+char *
+inventory_strange(const struct tier *t, const struct snapshot_list *l)
 {
-	char *text = xasprintf("'%s' on '%s' is no name of a snapshot, and was left alone\n"
-			       "  fix       move it elsewhere: until then nothing expires and nothing "
-			       "is collected there", l->first_strange, t->name);
-
-	w->event(w->arg, "warning", text);
-	free(text);
+	return l->strange == 0 ? NULL : xasprintf("'%s' on '%s' is no name of a snapshot, and was left "
+	    "alone\n  fix       " INVENTORY_STRANGE_FIX, l->first_strange, t->name);
 }
 
 /* What one tier lists; a tier that fails now is away, like one that failed before. */
@@ -88,6 +84,7 @@ list_tier(struct tier *t, size_t number, const struct inventory_options *o, cons
 {
 	struct snapshot_list list;
 	struct err e = { 0 };
+	char *strange;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < (o->sources > 0 ? o->sources : 1); i++) {
@@ -97,8 +94,10 @@ list_tier(struct tier *t, size_t number, const struct inventory_options *o, cons
 			add(inv, &list, number);
 		else
 			t->why = e;
-		if (rc == 0 && list.strange > 0)
-			warn_strange(t, &list, w);
+		strange = rc == 0 ? inventory_strange(t, &list) : NULL;
+		if (strange)
+			w->event(w->arg, "warning", strange);
+		free(strange);
 		snapshot_list_done(&list);
 	}
 	return rc;

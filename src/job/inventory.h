@@ -7,6 +7,7 @@
 #include "repo/catalog.h"
 #include "repo/layout.h"
 #include "repo/record.h"
+#include "repo/snapshot.h"
 
 /*
  * What lies where: a row for each snapshot that any reachable tier lists. Facts come from this
@@ -50,6 +51,14 @@ int64_t inventory_time(const struct inventory_item *it, int64_t now_ns);
  * know it; else the repository of the session is opened now. record_holds_done() in any case.
  */
 int inventory_holds(struct session *s, struct record_holds *ret, struct err *e);
+
+/*
+ * What is to be told of a listing with a name that is none of a snapshot; NULL: there is none.
+ * Caller frees.
+ */
+#define INVENTORY_STRANGE_FIX "move it elsewhere: until then nothing expires and nothing is " \
+	"collected there"
+char *inventory_strange(const struct tier *t, const struct snapshot_list *l);
 
 /* Where the catalog of this configuration lies. Caller frees. */
 char *inventory_catalog(const struct session *s);

@@ -323,7 +323,7 @@ oldest_base(struct copying *c, const char *source, uint64_t sysid, struct pg_fac
 	    struct err *e)
 {
 	struct snapshot_list list = { 0 };
-	int found = 0, rc = snapshot_list(c->to->store, source, &list, e);
+	int found = 0, rc = snapshot_list_known(c->to->store, source, &list, e);
 
 	for (size_t i = 0; rc == 0 && found == 0 && i < list.count; i++) {
 		struct manifest m;

@@ -165,7 +165,7 @@ find_bases(struct looking *k, struct wal_look_tier *t, const struct pg_history *
 	struct snapshot_list list = { 0 };
 	struct err why = { 0 };
 	size_t first = 0;
-	int rc = snapshot_list(t->tier->store, k->l->place.source, &list, e);
+	int rc = snapshot_list_known(t->tier->store, k->l->place.source, &list, e);
 
 	for (size_t i = list.count; rc == 0 && !t->based && i > 0; i--)
 		t->based = read_base(k, t, &list.item[i - 1], h, &t->newest, &why) == 1;

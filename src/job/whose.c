@@ -58,7 +58,7 @@ check_newest(struct check *c, struct session *s, struct tier *t, const char *sou
 
 	manifest_init(&m);
 	/* What cannot be listed or opened is told by those checks that are about it. */
-	if (snapshot_list(t->store, source, &list, &e) == -1)
+	if (snapshot_list_known(t->store, source, &list, &e) == -1)
 		goto out;
 	newest = snapshot_newest(&list, source);
 	if (!newest || manifest_get(t->store, newest->name, s->repo->keys, &m, &e) == -1)

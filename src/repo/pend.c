@@ -394,7 +394,7 @@ learn_safe(struct copying *c, struct err *e)
 	int rc = -1;
 
 	manifest_init(&m);
-	if (snapshot_list(c->to->store, c->m.source, &list, e) == -1)
+	if (snapshot_list_known(c->to->store, c->m.source, &list, e) == -1)
 		goto out;
 	rc = 0;
 	newest = snapshot_newest(&list, c->m.source);

@@ -245,7 +245,7 @@ open_parent(struct writer *w, const struct writer_options *o, struct err *e)
 	size_t skipped = 0;
 	int rc = -1;
 
-	if (snapshot_list(w->tier->store, o->source, &list, e) == -1)
+	if (snapshot_list_known(w->tier->store, o->source, &list, e) == -1)
 		goto out;
 	if (list.count > 0)
 		w->newest_ns = list.item[list.count - 1].part.time_ns;

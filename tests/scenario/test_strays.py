@@ -45,6 +45,9 @@ def test_what_nobody_knows_stops_what_removes_and_not_what_reads(alone):
     alone.run("export", alone.snapshot, "--output", alone.path("out.tar"), status=None)
     result = alone.run("verify", "--level", "2", status=VERIFY)
     assert "snap/desktop.ini" in result.err and "1 of them sound" in result.out, result
+    result = alone.run("backup", "vol.data", status=DEGRADED)
+    assert "snap/vol.data/notes.txt" in result.err and "0 B new" in result.out, result
+    assert "'snap/desktop.ini' is no name of a snapshot" in alone.run("check", status=None).text
     for verb in ("expire", "gc"):
         result = alone.run(verb, "--tier", "local", status=None)
         assert result.status not in (0, DEGRADED), result
