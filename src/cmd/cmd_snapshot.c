@@ -351,10 +351,12 @@ restore_text(const struct restore_report *r, const struct restore_opts *o)
 		return;
 	output_detail("delta",
 	    "by size and time %" PRIu64 " files are right, %s would be compared and "
-	    "written, %" PRIu64 " names removed with all below them",
-	    r->unchanged, units_size(r->written, size), r->removed);
+	    "written, %" PRIu64 " names removed with all below them, and the mode, owner or "
+	    "attributes of %zu set",
+	    r->unchanged, units_size(r->written, size), r->removed, r->adjusts.count);
 	names_text("remove", &r->removes);
 	names_text("change", &r->changes);
+	names_text("set", &r->adjusts);
 }
 
 static json_t *
@@ -362,7 +364,7 @@ restore_json(const struct restore_report *r, const struct restore_opts *o)
 {
 	json_t *all = json_pack("{s:s, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
 				"s:I, s:I, s:f, "
-				"s:o, s:o}",
+				"s:o, s:o, s:o}",
 	    "snapshot", r->id, "source", r->source, "tier", r->tier, "to",
 	    words_json(r->to, strlen(r->to)), "dry_run", o->dry_run, "entries",
 	    (json_int_t)r->entries, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
@@ -370,7 +372,8 @@ restore_json(const struct restore_report *r, const struct restore_opts *o)
 	    (json_int_t)r->removed, "excluded", (json_int_t)r->excluded, "missing",
 	    (json_int_t)r->missing, "incomplete", (json_int_t)r->lost, "fallbacks",
 	    (json_int_t)r->fallbacks, "seconds", (double)r->took_ns / 1e9, "removes",
-	    names_json(&r->removes), "changes", names_json(&r->changes));
+	    names_json(&r->removes), "changes", names_json(&r->changes), "adjusts",
+	    names_json(&r->adjusts));
 
 	for (size_t i = 0; i < r->facts; i++) {
 		const struct restore_fact *f = &r->fact[i];

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "source/attr.h"
 #include "source/place.h"
 #include "source/walk.h"
 
@@ -82,6 +83,7 @@ preview_names_done(struct preview_names *n)
 /* What is counted while both sides go by each other. */
 struct side_by_side {
 	struct preview *p;
+	struct attr *attr;
 	/* Nothing below is counted: the restore leaves it, or it goes with that directory. */
 	char *settled;
 };
@@ -146,6 +148,79 @@ replaced(struct side_by_side *s, const struct entry *en, const struct walk_entry
 	}
 }
 
+static bool
+same_type(const struct entry *en, mode_t mode)
+{
+	switch (en->type) {
+	case ENTRY_FILE:
+		return S_ISREG(mode);
+	case ENTRY_DIR:
+		return S_ISDIR(mode);
+	case ENTRY_SYMLINK:
+		return S_ISLNK(mode);
+	case ENTRY_BLOCK:
+		return S_ISBLK(mode);
+	case ENTRY_CHAR:
+		return S_ISCHR(mode);
+	case ENTRY_FIFO:
+		return S_ISFIFO(mode);
+	case ENTRY_SOCKET:
+		return S_ISSOCK(mode);
+	case ENTRY_HARDLINK: /* told of with its first name */
+		return false;
+	}
+	return false;
+}
+
+/* The label of a security module is its own business. */
+static const struct entry_xattr *
+next_xattr(const struct entry *en, size_t *i)
+{
+	while (*i < en->xattrs && strcmp(en->xattr[*i].name, "security.selinux") == 0)
+		++*i;
+	return *i < en->xattrs ? &en->xattr[(*i)++] : NULL;
+}
+
+/* Both in order of names. */
+static bool
+same_xattrs(const struct entry *a, const struct entry *b)
+{
+	const struct entry_xattr *x, *y;
+	size_t i = 0, k = 0;
+
+	do {
+		x = next_xattr(a, &i);
+		y = next_xattr(b, &k);
+		if (x && y && (strcmp(x->name, y->name) != 0 || x->len != y->len ||
+		    (x->len > 0 && memcmp(x->value, y->value, x->len) != 0)))
+			return false;
+	} while (x && y);
+	return x == y;
+}
+
+/* What attr_apply would have to do. What cannot be read now the restore will tell. */
+static bool
+attributes_differ(struct side_by_side *s, const struct entry *en, const struct walk_entry *there)
+{
+	const struct attr_place at = { .dirfd = there->dirfd, .name = there->name,
+		.fd = there->fd };
+	struct entry is;
+
+	if (there->st.st_uid != en->uid || there->st.st_gid != en->gid ||
+	    (en->type != ENTRY_SYMLINK && (there->st.st_mode & 07777) != en->mode))
+		return true;
+	return !(en->note & ENTRY_NO_ATTRS) &&
+	    attr_read(s->attr, &at, &there->st, &is, NULL) == 0 && !same_xattrs(en, &is);
+}
+
+static void
+adjust(struct side_by_side *s, const struct entry *en, const struct walk_entry *there)
+{
+	if (there && there->looked && same_type(en, there->st.st_mode) &&
+	    attributes_differ(s, en, there))
+		add_name(&s->p->adjusts, en->path, en->pathlen);
+}
+
 /* Could it not be read, so that what stands here stays? */
 static bool
 unread(struct side_by_side *s, const struct entry *en, const struct walk_entry *there)
@@ -174,11 +249,14 @@ count(struct side_by_side *s, const struct entry *en, const struct walk_entry *t
 		return;
 	if (there)
 		replaced(s, en, there);
-	if (en->type != ENTRY_FILE)
+	if (en->type != ENTRY_FILE) {
+		adjust(s, en, there);
 		return;
+	}
 	p->bytes += en->size;
 	if (there && looks_the_same(en, there)) {
 		p->unchanged++;
+		adjust(s, en, there);
 		return;
 	}
 	p->write += en->size;
@@ -201,6 +279,7 @@ preview_run(struct reader *r, const struct preview_options *o, const struct watc
 	memset(ret, 0, sizeof(*ret));
 	if (o->target && walk_open(&wo, &walk, e) == -1)
 		return -1;
+	s.attr = attr_new();
 	have = next_entry(r, o, &en, e);
 	are = next_there(walk, o, &there);
 	while (have == 1 || are == 1) {
@@ -228,6 +307,7 @@ preview_run(struct reader *r, const struct preview_options *o, const struct watc
 	rc = have;
 out:
 	walk_free(walk);
+	attr_free(s.attr);
 	free(s.settled);
 	return rc;
 }

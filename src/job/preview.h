@@ -30,6 +30,8 @@ struct preview {
 	struct preview_names removes;
 	/* Files that are there and look different, or where the snapshot has something else. */
 	struct preview_names changes;
+	/* What is there and right, but for its mode, owner or extended attributes. */
+	struct preview_names adjusts;
 	/*
 	 * What could not be read when the snapshot was made, and directories that could not be
 	 * listed: what is there in their place stays.

@@ -93,6 +93,7 @@ restore_report_done(struct restore_report *r)
 	r->to = NULL;
 	preview_names_done(&r->removes);
 	preview_names_done(&r->changes);
+	preview_names_done(&r->adjusts);
 	while (r->lines > 0)
 		free(r->line[--r->lines].text);
 	while (r->facts > 0)

@@ -111,6 +111,7 @@ preview(struct restore *r, struct err *e)
 
 	r->report->removes = p.removes;
 	r->report->changes = p.changes;
+	r->report->adjusts = p.adjusts;
 	if (rc == -1) {
 		lost_explain(r->run.session, &r->opened, r->run.watch, e);
 		return -1;

@@ -103,6 +103,36 @@ def test_what_the_source_excludes_survives_a_restore_in_place(site):
     assert not os.path.exists(os.path.join(site.source, "d", "extra"))
 
 
+def test_a_dry_run_tells_of_modes_owners_and_attributes(site):
+    for name in ("right", "mode", "attr", "more", "d/file", "other"):
+        write(os.path.join(site.source, name), name)
+    os.setxattr(os.path.join(site.source, "attr"), "user.a", b"1")
+    os.symlink("right", os.path.join(site.source, "link"))
+    site.init().backup()
+
+    def told():
+        preview = site.json("restore", "vol.data", "--to", site.source, "--delta", "--dry-run")
+        assert preview["changes"] == preview["removes"] == []
+        return preview["adjusts"]
+
+    assert told() == []
+    os.chmod(os.path.join(site.source, "mode"), 0o700)
+    os.chmod(os.path.join(site.source, "d"), 0o711)
+    os.chmod(site.source, 0o711)
+    os.setxattr(os.path.join(site.source, "attr"), "user.a", b"2")
+    os.setxattr(os.path.join(site.source, "more"), "user.b", b"")
+    expected = [".", "attr", "d", "mode", "more"]
+    if os.geteuid() == 0:
+        os.lchown(os.path.join(site.source, "link"), 7, 8)
+        os.chown(os.path.join(site.source, "other"), 7, 8)
+        expected = sorted(expected + ["link", "other"])
+    assert told() == expected
+    assert "attributes of %d set" % len(expected) in site.run(
+        "restore", "vol.data", "--to", site.source, "--delta", "--dry-run").out
+    site.run("restore", "vol.data", "--to", site.source, "--delta")
+    assert told() == []
+
+
 def test_what_is_excluded_keeps_the_way_to_it(site):
     """Below a directory that the snapshot does not have, or has a file for."""
     site.write_config(volume="exclude = *.key, cache/")
