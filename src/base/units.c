@@ -398,6 +398,17 @@ units_duration(int64_t ms, char *out)
 }
 
 const char *
+units_count(uint64_t n, const char *one, char *out)
+{
+	const size_t len = strlen(one);
+	const bool y = n != 1 && one[len - 1] == 'y';
+
+	snprintf(out, UNITS_TEXT, "%llu %.*s%s", (unsigned long long)n, (int)(y ? len - 1 : len), one,
+	    n == 1 ? "" : y ? "ies" : "s");
+	return out;
+}
+
+const char *
 units_duration_key(int64_t ms, char *out)
 {
 	/* No weeks and no months: "7d" and "365d" are what people write. Years from two on. */

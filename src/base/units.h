@@ -29,6 +29,8 @@ int units_parse_time(const char *s, int64_t *ret_ns, struct err *e);
 int units_parse_until(const char *s, int64_t *ret_ns, struct err *e);
 
 #define UNITS_TEXT 48
+/* "1 pack", "3 packs", "2 entries"; one: the word for one of them, at most 24 letters. */
+const char *units_count(uint64_t n, const char *one, char *out);
 /* Each writes into out (UNITS_TEXT bytes) and returns out. */
 const char *units_size(uint64_t bytes, char *out);	 /* "4.84 GB" */
 const char *units_size_key(uint64_t bytes, char *out);	 /* "32m": reads back exactly */

@@ -5,6 +5,8 @@
  */
 #include "cmd/cmd_copy.h"
 
+#include <string.h>
+
 #include "base/units.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
@@ -31,20 +33,20 @@ static const struct opt copy_table[] = {
 static bool
 copy_line(const struct copy_line *l, bool asked)
 {
-	char size[UNITS_TEXT];
+	char size[UNITS_TEXT], n[UNITS_TEXT];
 
 	switch (l->outcome) {
 	case COPY_DONE:
-		output_done("copied %s from %s to %s: %zu packs, %s sent, %zu were there", l->id,
-		    l->from, l->to, l->pend.sent, units_size(l->pend.sent_bytes, size),
+		output_done("copied %s from %s to %s: %s, %s sent, %zu were there", l->id, l->from,
+		    l->to, units_count(l->pend.sent, "pack", n), units_size(l->pend.sent_bytes, size),
 		    l->pend.there);
 		return true;
 	case COPY_WOULD:
 		output_done("would copy %s from %s to %s", l->id, l->from, l->to);
 		return true;
 	case COPY_WAL:
-		output_done("brought WAL of %s that was missing to %s: %zu objects, %s", l->source, l->to,
-		    l->wal.sent, units_size(l->wal.bytes, size));
+		output_done("brought WAL of %s that was missing to %s: %s, %s", l->source, l->to,
+		    units_count(l->wal.sent, "object", n), units_size(l->wal.bytes, size));
 		return true;
 	case COPY_AWAY:
 		output_warn("%s to %s: the tier is away: %s", l->source, l->to, l->why.text);
@@ -76,6 +78,9 @@ copy_json(const struct copy_report *r)
 	for (size_t i = 0; i < r->count; i++) {
 		const struct copy_line *l = &r->line[i];
 
+		/* Where it was read from it is there. */
+		if (strcmp(l->from ? l->from : "", l->to) == 0)
+			continue;
 		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, "
 						      "s:I, s:I, s:o}",
 		    "source", l->source, "snapshot", l->id[0] ? l->id : NULL, "from", l->from, "to",

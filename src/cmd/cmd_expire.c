@@ -51,6 +51,7 @@ expire_text(const struct expire_report *r, bool dry_run, bool retired)
 {
 	static const char *const header[] = { "SNAPSHOT", "TIER", "", "WHY" };
 	struct output_table *t = NULL;
+	char n[UNITS_TEXT];
 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct expire_part *part = &r->part[i];
@@ -76,13 +77,13 @@ expire_text(const struct expire_report *r, bool dry_run, bool retired)
 		output_table_print(t);
 	cmd_expire_wal_text(r, dry_run);
 	if (dry_run)
-		output_done("%zu snapshots would go; nothing was removed", r->going);
+		output_done("%s would go; nothing was removed", units_count(r->going, "snapshot", n));
 	else
-		output_done("%zu snapshots expired; `ffdr gc` frees what nothing needs any more",
-		    r->gone);
+		output_done("%s expired; `ffdr gc` frees what nothing needs any more",
+		    units_count(r->gone, "snapshot", n));
 	if (r->wal_going > 0)
-		output_detail("WAL", dry_run ? "%zu objects would go" : "%zu objects are gone",
-		    dry_run ? r->wal_going : r->wal_gone);
+		output_detail("WAL", dry_run ? "%s would go" : "%s gone",
+		    units_count(dry_run ? r->wal_going : r->wal_gone, "object", n));
 }
 
 static json_t *
@@ -244,19 +245,20 @@ static void
 gc_text(const struct gc_part *p, bool dry_run)
 {
 	const struct gc_report *g = &p->gc;
-	char a[UNITS_TEXT], b[UNITS_TEXT];
+	char a[UNITS_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT];
 
 	if (p->failed.kind != ERR_NONE)
 		return; /* told when it happened */
-	output_done("%s: %s %zu packs, %s; %zu more, %s, %s a day from now", p->tier,
-	    dry_run ? "would delete" : "deleted", g->deleted, units_size(g->deleted_bytes, a),
+	output_done("%s: %s %s, %s; %zu more, %s, %s a day from now", p->tier,
+	    dry_run ? "would delete" : "deleted", units_count(g->deleted, "pack", n), units_size(g->deleted_bytes, a),
 	    g->candidates, units_size(g->candidate_bytes, b), dry_run ? "would go" : "may go");
-	output_detail("kept", "%zu packs: %zu needed by %zu snapshots, %zu too young to tell, %zu "
-			      "marked before", g->packs > g->deleted ? g->packs - g->deleted : 0,
-	    g->referenced, g->snapshots, g->young, g->waiting);
+	output_detail("kept", "%s: %zu needed by %s, %zu too young to tell, %zu marked before",
+	    units_count(g->packs > g->deleted ? g->packs - g->deleted : 0, "pack", n), g->referenced,
+	    units_count(g->snapshots, "snapshot", k), g->young, g->waiting);
 	if (g->aside > 0)
-		output_detail("set aside", "%zu bad objects below bad/ %s: good ones are in their "
-			      "place, or nothing needs them", g->aside, dry_run ? "would go" : "went");
+		output_detail("set aside", "%s below bad/ %s: good ones are in their place, or nothing "
+			      "needs them", units_count(g->aside, "bad object", n),
+		    dry_run ? "would go" : "went");
 }
 
 static json_t *

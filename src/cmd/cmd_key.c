@@ -100,7 +100,8 @@ list_table(const struct session *s, const struct key_report *r)
 		output_table_row(t, (const char *const[]){
 		    text_hex(row->epoch, LAYOUT_EPOCH, hex), ep ? created(ep, when) : "unknown",
 		    use(keys, ep),
-		    key_recipient_word(row->recipient), row->recipient, buf_str(&tiers) });
+		    row->recipient[0] == 'k' ? "kek" : key_recipient_word(row->recipient),
+		    row->recipient, buf_str(&tiers) });
 	}
 	output_table_print(t);
 	buf_done(&tiers);

@@ -49,8 +49,11 @@ in_future(int64_t time_ns, int64_t now_ns)
 static const char *
 age_text(int64_t time_ns, int64_t now_ns, char out[UNITS_TEXT])
 {
+	const int64_t ms = age_ms(time_ns, now_ns);
+
+	/* Names have whole seconds. */
 	return in_future(time_ns, now_ns) ? "in the future" :
-	    units_duration(age_ms(time_ns, now_ns), out);
+	    ms < CLOCK_S / CLOCK_MS ? "now" : units_duration(ms, out);
 }
 
 json_t *

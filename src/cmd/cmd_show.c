@@ -229,7 +229,7 @@ static void
 show_text(const struct manifest *m, const char *id)
 {
 	int64_t took_ms = (m->finished_ns - m->started_ns) / CLOCK_MS;
-	char a[UNITS_TEXT], b[UNITS_TEXT];
+	char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];
 	struct layout_snap parent;
 	uint64_t packs = 0;
 
@@ -241,8 +241,8 @@ show_text(const struct manifest *m, const char *id)
 	/* Both times are whole seconds. */
 	output_detail("when", "%s, took %s", units_time(m->started_ns, a),
 	    took_ms == 0 ? "less than a second" : units_duration(took_ms, b));
-	output_detail("holds", "%s in %" PRIu64 " files, %" PRIu64 " entries",
-	    units_size(m->bytes, a), m->files, m->entries);
+	output_detail("holds", "%s in %s, %s", units_size(m->bytes, a),
+	    units_count(m->files, "file", b), units_count(m->entries, "entry", c));
 	output_detail("new", "%s stored after reading %s", units_size(m->stored_new, a),
 	    units_size(m->read_bytes, b));
 	output_detail("packs", "%zu, %s on each tier", m->packs, units_size(packs, a));
@@ -250,14 +250,14 @@ show_text(const struct manifest *m, const char *id)
 	    m->parent[0] ? snap_id(m->parent, &parent) : "none");
 	output_detail("compared", "all contents, %s", units_time(m->compared_ns, a));
 	if (m->parent[0])
-		output_detail("differ", "%" PRIu64 " files from the snapshot before",
-		    m->changed_files);
+		output_detail("differ", "%s from the snapshot before",
+		    units_count(m->changed_files, "file", a));
 	if (detail_count(m, "unreadable") > 0)
-		output_detail("lacks", "%" PRIu64 " entries that could not be read; --files marks them",
-		    detail_count(m, "unreadable"));
+		output_detail("lacks", "%s that could not be read; --files marks them",
+		    units_count(detail_count(m, "unreadable"), "entry", a));
 	if (detail_count(m, "changed") > 0)
-		output_detail("changed", "%" PRIu64 " files while they were read",
-		    detail_count(m, "changed"));
+		output_detail("changed", "%s while being read",
+		    units_count(detail_count(m, "changed"), "file", a));
 	database_text(m);
 	if (m->job)
 		output_detail("job", "%s %s", m->job, m->slot ? m->slot : "");

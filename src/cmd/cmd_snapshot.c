@@ -71,7 +71,7 @@ reused_percent(const struct backup_report *r)
 static void
 backup_text(const struct backup_report *r)
 {
-	char a[AMOUNT_TEXT], b[UNITS_TEXT], reused[UNITS_TEXT] = "";
+	char a[AMOUNT_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT], reused[UNITS_TEXT] = "";
 
 	/* Not every kind of source knows how many files it has before they are read. */
 	if (!r->tier && r->entries == 0) {
@@ -79,9 +79,9 @@ backup_text(const struct backup_report *r)
 		return;
 	}
 	if (!r->tier) {
-		output_done("%s holds %s in %" PRIu64 " files, %" PRIu64 " entries; nothing was "
-									 "stored",
-		    r->source, units_size(r->bytes, b), r->files, r->entries);
+		output_done("%s holds %s in %s, %s; nothing was stored", r->source,
+		    units_size(r->bytes, b), units_count(r->files, "file", n),
+		    units_count(r->entries, "entry", k));
 		return;
 	}
 	if (!r->first)
@@ -97,8 +97,8 @@ backup_text(const struct backup_report *r)
 	output_done("backed up %s to %s: %s, %s new%s%s%s", r->id, r->tier, a, b, reused,
 	    r->note[0] ? ", " : "", r->note);
 	if (r->changed + r->vanished + r->unreadable > 0)
-		output_detail("checked", "%" PRIu64 " files changed while they were read, %" PRIu64
-					 " vanished, %" PRIu64 " could not be read", r->changed,
+		output_detail("checked", "%s changed while being read, %" PRIu64 " vanished, %" PRIu64
+					 " could not be read", units_count(r->changed, "file", n),
 		    r->vanished, r->unreadable);
 }
 
@@ -193,10 +193,13 @@ backup_command(const struct command_call *call, struct err *e)
 	const struct conf_source **source = NULL;
 	struct session s = { 0 };
 	size_t count = 0;
+	int64_t slot;
 	int rc = -1;
 
 	if (o->read && strcmp(o->read, "all") != 0)
 		return err_set(e, ERR_USAGE, "--read %s: expected all", o->read);
+	if (o->slot && units_parse_time(o->slot, &slot, e) == -1)
+		return err_in(e, "--slot");
 	if (words_configured(call->conf, call->argc, call->argv, &source, &count, e) == -1)
 		goto out;
 	if (session_open(call->conf, o->dry_run ? SESSION_TIERS : SESSION_WRITE, &s, e) == -1)
@@ -322,38 +325,40 @@ restore_lines(const struct restore_report *r)
 static void
 restore_text(const struct restore_report *r, const struct restore_opts *o)
 {
-	char a[AMOUNT_TEXT], size[UNITS_TEXT], others[64] = "";
+	char a[AMOUNT_TEXT], size[UNITS_TEXT], n[UNITS_TEXT], others[96] = "";
 
 	if (r->fallbacks > 0)
-		snprintf(others, sizeof(others), " and, for %u objects, other tiers", r->fallbacks);
+		snprintf(others, sizeof(others), " and, for %s, other tiers",
+		    units_count(r->fallbacks, "object", n));
 	if (!o->dry_run) {
-		output_done("restored %s to %s from %s%s: %" PRIu64 " files, %s", r->id, r->to,
-		    r->tier, others, r->files, amount(r->bytes, r->took_ns, a));
+		output_done("restored %s to %s from %s%s: %s, %s", r->id, r->to, r->tier, others,
+		    units_count(r->files, "file", n), amount(r->bytes, r->took_ns, a));
 		if (o->delta)
-			output_detail("delta",
-			    "%s written, %" PRIu64 " names removed with all below",
-			    units_size(r->written, size), r->removed);
+			output_detail("delta", "%s written, %s removed with all below",
+			    units_size(r->written, size), units_count(r->removed, "name", n));
 		if (r->lost > 0)
 			output_detail("incomplete",
-			    "%" PRIu64 " files lack bytes that no tier has a "
+			    "%s %s bytes that no tier has a "
 			    "good copy of: `ffdr list %s` and --at for an older snapshot",
-			    r->lost, r->source);
+			    units_count(r->lost, "file", n), r->lost == 1 ? "lacks" : "lack",
+			    r->source);
 		if (r->excluded > 0)
-			output_detail("left", "%" PRIu64 " names that `exclude` keeps out of "
-				      "snapshots", r->excluded);
+			output_detail("left", "%s that `exclude` keeps out of snapshots",
+			    units_count(r->excluded, "name", n));
 		restore_lines(r);
 		return;
 	}
-	output_done("%s would give %s %" PRIu64 " files, %s; nothing was changed", r->id, r->to,
-	    r->files, units_size(r->bytes, size));
+	output_done("%s would give %s %s, %s; nothing was changed", r->id, r->to,
+	    units_count(r->files, "file", n), units_size(r->bytes, size));
 	restore_lines(r);
 	if (!o->delta || r->database.major != 0)
 		return;
 	output_detail("delta",
-	    "by size and time %" PRIu64 " files are right, %s would be compared and "
-	    "written, %" PRIu64 " names removed with all below them, and the mode, owner or "
+	    "right by size and time: %s; %s would be compared and "
+	    "written, %" PRIu64 " removed with all below, and the mode, owner or "
 	    "attributes of %zu set",
-	    r->unchanged, units_size(r->written, size), r->removed, r->adjusts.count);
+	    units_count(r->unchanged, "file", n), units_size(r->written, size), r->removed,
+	    r->adjusts.count);
 	names_text("remove", &r->removes);
 	names_text("change", &r->changes);
 	names_text("set", &r->adjusts);
@@ -527,7 +532,7 @@ export_command(const struct command_call *call, struct err *e)
 	};
 	struct export_report report;
 	struct session s = { 0 };
-	char a[AMOUNT_TEXT];
+	char a[AMOUNT_TEXT], n[UNITS_TEXT];
 	int rc;
 
 	if (output_is_json())
@@ -545,9 +550,9 @@ export_command(const struct command_call *call, struct err *e)
 	if (rc == 0) {
 		output_note("exported %s: %s", report.id, amount(report.bytes, report.took_ns, a));
 		if (report.lost > 0)
-			output_note("%" PRIu64 " files lack bytes that no tier has a good copy of, "
+			output_note("%s %s bytes that no tier has a good copy of, "
 				    "zeros are in their place: `ffdr list` names older snapshots",
-			    report.lost);
+			    units_count(report.lost, "file", n), report.lost == 1 ? "lacks" : "lack");
 		rc = report.lost > 0 ? EXIT_VERIFY :
 		    output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
 	}

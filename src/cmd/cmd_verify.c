@@ -66,22 +66,23 @@ mendable(const struct verify_report *r)
 static void
 verify_text(const struct session *s, const struct verify_report *r, int64_t took_ns)
 {
-	char a[UNITS_TEXT], b[UNITS_TEXT];
+	char a[UNITS_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT];
 
 	/* Each finding was told when it was made. */
-	output_done("verified %zu copies of snapshots, %zu of them sound: %zu packs, %s read in %s",
-	    r->snapshots, r->good, r->packs, units_size(r->bytes, a),
+	output_done("verified %s of snapshots, %zu of them sound: %s, %s read in %s",
+	    units_count(r->snapshots, "copy", n), r->good, units_count(r->packs, "pack", k), units_size(r->bytes, a),
 	    units_duration(took_ns / CLOCK_MS, b));
 	if (r->left > 0)
-		output_detail("left", "%zu snapshots, for which there was no time", r->left);
+		output_detail("left", "%s, for which there was no time",
+		    units_count(r->left, "snapshot", n));
 	if (r->count > 0)
-		output_detail("found", "%zu objects bad or missing, %zu repaired", r->count,
-		    r->count - r->broken);
+		output_detail("found", "%s bad or missing, %zu repaired",
+		    units_count(r->count, "object", n), r->count - r->broken);
 	if (r->aside > 0)
 		output_detail("set aside",
-		    "%zu packs that no tier has a good copy of; `ffdr backup` "
+		    "%s that no tier has a good copy of; `ffdr backup` "
 		    "stores anew what the source still has",
-		    r->aside);
+		    units_count(r->aside, "pack", n));
 	if (mendable(r) > 0 && s->tiers.count > 1)
 		output_detail(
 		    "fix", "`ffdr verify --repair` fetches what is bad from another tier");
@@ -186,7 +187,7 @@ rehearse_one(struct session *s, const struct rehearse_options *ro, json_t *list,
 {
 	struct restore_report made = { 0 };
 	struct err e = { 0 };
-	char size[UNITS_TEXT], took[UNITS_TEXT];
+	char size[UNITS_TEXT], took[UNITS_TEXT], files[UNITS_TEXT];
 	int rc = rehearse_run(s, ro, progress_start("verify"), &made, &e);
 
 	progress_end();
@@ -197,10 +198,8 @@ rehearse_one(struct session *s, const struct rehearse_options *ro, json_t *list,
 		    made.id, made.tier, made.database.major, units_size(made.bytes, size),
 		    units_duration(made.took_ns / CLOCK_MS, took));
 	else if (rc == 0)
-		output_done("restored %s from %s and compared: %" PRIu64 " files, %s, in %s; "
-									 "removed "
-			    "again",
-		    made.id, made.tier, made.files, units_size(made.bytes, size),
+		output_done("restored %s from %s and compared: %s, %s, in %s; removed again", made.id,
+		    made.tier, units_count(made.files, "file", files), units_size(made.bytes, size),
 		    units_duration(made.took_ns / CLOCK_MS, took));
 	else if (!output_is_json())
 		output_error(&e);

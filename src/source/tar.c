@@ -449,7 +449,7 @@ tar_export(struct reader *r, const struct tar_options *o, struct tar_report *rep
 	rc = 0;
 out:
 	if (rc == -1 && t.closed)
-		err_set(e, ERR_IO, "who reads the tar closed it before its end");
+		err_set(e, ERR_IO, "the reader of the tar went away before its end");
 	archive_entry_free(t.entry);
 	/* Freed after an error, libarchive must not write the end of a whole archive. */
 	if (rc == -1 && t.out)

@@ -147,7 +147,7 @@ def test_a_tier_that_takes_no_notes_is_verified_all_the_same(site):
         result = site.run("verify", status=DEGRADED)
         assert "cannot be verified" not in result.err
         assert "cannot be noted there" in result.err
-        assert "verified 1 copies of snapshots, 1 of them sound" in result.out
+        assert "verified 1 copy of snapshots, 1 of them sound" in result.out
         result = site.run("verify", "--restore", status=DEGRADED)
         assert "cannot be noted" in result.err and "compared" in result.out
 

@@ -232,7 +232,7 @@ def test_show_and_a_dry_run_say_what_a_snapshot_lacks(weak):
     os.chmod(os.path.join(site.source, "locked"), 0o700)
     user.run("backup", "vol.data", status=DEGRADED)
     assert site.json("show", "vol.data")["unreadable"] == 1
-    assert "1 entries that could not be read" in site.run("show", "vol.data").out
+    assert "1 entry that could not be read" in site.run("show", "vol.data").out
     result = site.run("restore", "vol.data", "--to", site.path("out"), "--dry-run", status=DEGRADED)
     assert "1 entry could not be read when the snapshot was made" in result.err, result
 

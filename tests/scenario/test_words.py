@@ -43,7 +43,7 @@ def test_a_quiet_first_backup_has_no_changed_files(odd):
     assert "took 0 ms" not in result.out, result
     write(os.path.join(odd.source, "new"))
     result = odd.run("show", odd.backup())
-    assert "differ    1 files from the snapshot before" in result.out, result
+    assert "differ    1 file from the snapshot before" in result.out, result
     assert "while" not in result.out, result
     assert odd.json("show", "vol.data")["differ"] == 1
 
@@ -64,7 +64,7 @@ def test_a_reader_that_stops_early_is_named(site):
         child.stdout.close()
         said = child.stderr.read().decode()
         assert child.wait() == INTERNAL
-    assert said.strip() == "ffdr: who reads the tar closed it before its end", said
+    assert said.strip() == "ffdr: the reader of the tar went away before its end", said
 
 
 def test_a_file_is_no_place_to_restore_to(site):
