@@ -33,6 +33,21 @@ const struct conf_section conf_keys_sections[] = {
 	{                                                                                          \
 		.section = s, .key = k, .type = t, .offset = offsetof(where, field), __VA_ARGS__   \
 	}
+/* What every kind of source has. */
+#define SOURCE_TIERS(s, where)                                                                     \
+	KEY(s, "tiers", CONF_LIST, where, tiers,                                                   \
+	    .otherwise = "all tiers in the order of the file",                                     \
+	    .summary = "the tiers that hold its snapshots, nearest first",                         \
+	    .note = "ffdr backup writes to the first that is reachable, ffdr copy brings the "     \
+		    "others what they take.")
+#define SOURCE_SITE(s, where)                                                                      \
+	KEY(s, "site", CONF_WORD, where, site, .otherwise = "the site of [ffdr]",                  \
+	    .summary = "where it stands")
+#define SOURCE_KEEP(s, where, more)                                                                \
+	KEY(s, "keep", CONF_DURATION, where, keep, .least = "1h", .forever = true,                 \
+	    .otherwise = "as long as each tier keeps",                                             \
+	    .summary = "how long its snapshots stay, when longer than the tier keeps",             \
+	    .note = more "The word forever is allowed here.")
 
 const struct conf_key conf_keys_table[] = {
 	KEY("ffdr", "site", CONF_WORD, struct conf, site, .value = "default",
@@ -159,17 +174,9 @@ const struct conf_key conf_keys_table[] = {
 	    .note = "content reads every file. stat trusts a file whose inode, size, mtime and "
 		    "ctime are those of the last snapshot and whose ctime is older than that "
 		    "snapshot's start; content is read at least weekly all the same."),
-	KEY("volume", "tiers", CONF_LIST, struct conf_volume, tiers,
-	    .otherwise = "all tiers in the order of the file",
-	    .summary = "the tiers that hold the source, nearest first",
-	    .note = "ffdr backup writes to the first that is reachable, ffdr copy brings the "
-		    "others what they take."),
-	KEY("volume", "site", CONF_WORD, struct conf_volume, site,
-	    .otherwise = "the site of [ffdr]", .summary = "where the volume stands"),
-	KEY("volume", "keep", CONF_DURATION, struct conf_volume, keep, .least = "1h",
-	    .forever = true, .otherwise = "as long as each tier keeps",
-	    .summary = "how long its snapshots stay, when longer than the tier keeps",
-	    .note = "The word forever is allowed here."),
+	SOURCE_TIERS("volume", struct conf_volume),
+	SOURCE_SITE("volume", struct conf_volume),
+	SOURCE_KEEP("volume", struct conf_volume, ""),
 
 	KEY("postgres", "conninfo", CONF_CONNINFO, struct conf_postgres, conninfo, .required = true,
 	    .summary = "how to reach the server, as libpq takes it",
@@ -186,11 +193,7 @@ const struct conf_key conf_keys_table[] = {
 	    .summary = "the server's data directory on this host",
 	    .note = "ffdr must be allowed to read it: the user postgres, its group where the cluster "
 		    "was made with group access, or root."),
-	KEY("postgres", "tiers", CONF_LIST, struct conf_postgres, tiers,
-	    .otherwise = "all tiers in the order of the file",
-	    .summary = "the tiers that hold its snapshots, nearest first",
-	    .note = "ffdr backup writes to the first that is reachable, ffdr copy brings the "
-		    "others what they take."),
+	SOURCE_TIERS("postgres", struct conf_postgres),
 	KEY("postgres", "wal", CONF_LIST, struct conf_postgres, wal, .none = true,
 	    .otherwise = "the tiers of the source",
 	    .summary = "the tiers that receive its WAL continuously",
@@ -240,12 +243,8 @@ const struct conf_key conf_keys_table[] = {
 		    "true, and there must be one: SELECT sum(amount) = 0 FROM ledger. Several questions "
 		    "are several columns, or rows of a UNION ALL. Remember that a semicolon after a "
 		    "blank begins a comment."),
-	KEY("postgres", "site", CONF_WORD, struct conf_postgres, site,
-	    .otherwise = "the site of [ffdr]", .summary = "where the server stands"),
-	KEY("postgres", "keep", CONF_DURATION, struct conf_postgres, keep, .least = "1h",
-	    .forever = true, .otherwise = "as long as each tier keeps",
-	    .summary = "how long its snapshots stay, when longer than the tier keeps",
-	    .note = "WAL stays as long as a snapshot needs it. The word forever is allowed here."),
+	SOURCE_SITE("postgres", struct conf_postgres),
+	SOURCE_KEEP("postgres", struct conf_postgres, "WAL stays as long as a snapshot needs it. "),
 
 	KEY("coordination", "place", CONF_PLACE, struct conf, coord_place,
 	    .otherwise = "file: and the directory 'coord' in state",

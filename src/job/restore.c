@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "job/pick.h"
 #include "job/restore_kind.h"
 
@@ -84,6 +86,66 @@ restore_kind_fact(struct restore_report *r, bool number, const char *key, const 
 	va_end(ap);
 	r->fact = mem_grow(r->fact, &r->fact_room, r->facts + 1, sizeof(*r->fact));
 	r->fact[r->facts++] = (struct restore_fact){ key, number, xstrdup(text) };
+}
+
+/* ---- what every kind does ---- */
+
+static void
+progress(void *arg, uint64_t done, uint64_t total)
+{
+	const struct run *run = arg;
+
+	run->watch->progress(run->watch->arg, "restoring", done, total);
+}
+
+struct tree_options
+restore_kind_tree(const struct restore_options *o, struct run *run, const char *source)
+{
+	return (struct tree_options){
+		.source = source,
+		.delta = o->delta,
+		.own = &run->own,
+		.no_sync = o->no_sync,
+		.workers = run_workers(run),
+		.warn = run_warn,
+		.stop = run_stop,
+		.progress = progress,
+		.arg = run,
+	};
+}
+
+void
+restore_kind_count(struct restore_report *r, const struct tree_report *seen)
+{
+	r->entries = seen->entries;
+	r->files = seen->files;
+	r->bytes = seen->bytes;
+	r->written = seen->fetched;
+	r->removed = seen->removed;
+	r->excluded = seen->excluded;
+	r->missing = seen->missing;
+	r->lost = seen->lost;
+}
+
+int
+restore_kind_half_way(const struct restore_options *o, const struct restore_report *r,
+    const char *no_copy, struct err *e)
+{
+	char room[UNITS_TEXT];
+	struct statvfs fs;
+
+	if (e->kind == ERR_CANCELLED)
+		err_set(e, ERR_CANCELLED, "the restore of %s to '%s' was interrupted", r->id, r->to);
+	if (o->trusted) /* its place is gone at once: nothing goes on */
+		return -1;
+	if (e->kind == ERR_CORRUPT)
+		return err_line(e, "fix", "%s `ffdr list %s`", no_copy, r->source);
+	if (e->kind == ERR_FULL && statvfs(r->to, &fs) == 0)
+		err_line(e, "free", "%s and %llu inodes at '%s'",
+		    units_size((uint64_t)fs.f_bavail * fs.f_frsize, room),
+		    (unsigned long long)fs.f_favail, r->to);
+	return err_line(e, "fix", "%sthe same command with --delta goes on where this one stopped",
+	    e->kind == ERR_FULL ? "make room; then " : "");
 }
 
 void

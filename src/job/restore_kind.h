@@ -2,6 +2,8 @@
 #define JOB_RESTORE_KIND_H
 
 #include "job/rehearse.h"
+#include "job/run.h"
+#include "source/tree.h"
 
 /*
  * A restore of one kind of source. restore.c finds out what was meant and calls the row; a kind is
@@ -28,6 +30,17 @@ void restore_kind_tell(struct restore_report *r, const char *label, const char *
     __attribute__((format(printf, 3, 4)));
 void restore_kind_fact(struct restore_report *r, bool number, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* What every kind asks of the tree. */
+struct tree_options restore_kind_tree(const struct restore_options *o, struct run *run,
+    const char *source);
+void restore_kind_count(struct restore_report *r, const struct tree_report *seen);
+/*
+ * A failure half way keeps its kind, which is its exit code, and gains what is to be known of the
+ * place, and the way on: `no_copy` where no tier has a good copy. -1.
+ */
+int restore_kind_half_way(const struct restore_options *o, const struct restore_report *r,
+    const char *no_copy, struct err *e);
 
 /* The kinds there are. */
 extern const struct restore_kind restore_volume;

@@ -34,14 +34,6 @@
 #define PID_FILE "postmaster.pid"
 #define NOBODY UINT32_MAX
 
-static void
-progress(void *arg, uint64_t done, uint64_t total)
-{
-	const struct restore_pg *r = arg;
-
-	r->run.watch->progress(r->run.watch->arg, "restoring", done, total);
-}
-
 /* ---- what was meant ---- */
 
 static int
@@ -259,22 +251,6 @@ give_all(struct restore_pg *r, struct err *e)
 
 /* ---- the files ---- */
 
-static struct tree_options
-tree_of(struct restore_pg *r)
-{
-	return (struct tree_options){
-		.source = r->source,
-		.delta = r->o->delta,
-		.own = &r->run.own,
-		.no_sync = r->o->no_sync,
-		.workers = run_workers(&r->run),
-		.warn = run_warn,
-		.stop = run_stop,
-		.progress = progress,
-		.arg = r,
-	};
-}
-
 /* What a server cannot start without, out of the way first and put there last. */
 static int
 take_away(const struct restore_pg *r, const char *name, struct err *e)
@@ -290,7 +266,7 @@ static int
 put_last(struct restore_pg *r, const char *name, struct err *e)
 {
 	const char *const path[] = { name };
-	struct tree_options to = tree_of(r);
+	struct tree_options to = restore_kind_tree(r->o, &r->run, r->source);
 	struct tree_report seen = { 0 };
 	char *file = xasprintf("%s/%s", r->report->to, name);
 	int rc;
@@ -313,7 +289,7 @@ static int
 restore_files(struct restore_pg *r, struct err *e)
 {
 	const char **skip = xcalloc(r->spaces + 4, sizeof(*skip));
-	struct tree_options to = tree_of(r);
+	struct tree_options to = restore_kind_tree(r->o, &r->run, r->source);
 	struct tree_report seen = { 0 };
 	int rc = -1;
 
@@ -326,13 +302,7 @@ restore_files(struct restore_pg *r, struct err *e)
 	if (take_away(r, PG_LABEL_FILE, e) == -1 || take_away(r, PG_CONTROL_FILE, e) == -1)
 		goto out;
 	rc = tree_restore(r->reader, r->report->to, &to, &seen, e);
-	r->report->entries = seen.entries;
-	r->report->files = seen.files;
-	r->report->bytes = seen.bytes;
-	r->report->written = seen.fetched;
-	r->report->removed = seen.removed;
-	r->report->missing = seen.missing;
-	r->report->lost = seen.lost;
+	restore_kind_count(r->report, &seen);
 	if (rc == 0)
 		rc = restore_pg_spaces_fill(r, &to, e);
 	/* Half a table is no database: nothing that could start is left. */
@@ -436,22 +406,14 @@ tell(struct restore_pg *r)
 	restore_kind_fact(ret, true, "major", "%u", d->major);
 }
 
-/* A failure half way keeps its kind and gains the way on. */
 static int
 half_way(const struct restore_pg *r, struct err *e)
 {
 	if (r->o->trusted || e->kind == ERR_USAGE || e->kind == ERR_REFUSED)
 		return -1;
-	if (e->kind == ERR_CANCELLED)
-		err_set(e, ERR_CANCELLED, "the restore of %s to '%s' was interrupted",
-		    r->report->id, r->report->to);
-	err_line(e, "state", "no server can start there as it is");
-	if (e->kind == ERR_CORRUPT)
-		return err_line(e, "fix",
-		    "an older base backup of `ffdr list %s`, with --at latest, brings the same "
-		    "state",
-		    r->source);
-	return err_line(e, "fix", "the same command with --delta goes on where this one stopped");
+	restore_kind_half_way(r->o, r->report,
+	    "with --at latest an older base backup brings the same state:", e);
+	return err_line(e, "state", "no server can start there as it is");
 }
 
 static int

@@ -16,10 +16,8 @@
 #include "job/opened.h"
 #include "job/preview.h"
 #include "job/recall.h"
-#include "job/run.h"
 #include "job/target.h"
 #include "job/whose.h"
-#include "source/tree.h"
 
 #define RESTORE_HOST_MAX 256 /* HOST_NAME_MAX and its NUL */
 
@@ -30,14 +28,6 @@ struct restore {
 	struct opened opened;
 	struct exclude *exclude; /* what the snapshot was made without */
 };
-
-static void
-progress(void *arg, uint64_t done, uint64_t total)
-{
-	const struct restore *r = arg;
-
-	r->run.watch->progress(r->run.watch->arg, "restoring", done, total);
-}
 
 /*
  * Where the source lives on this host: as configured, else where the snapshot says when that was
@@ -137,53 +127,19 @@ preview(struct restore *r, struct err *e)
 	return 0;
 }
 
-/* A failure half way keeps its kind, which is its exit code, and gains the way on. */
-static int
-half_way(const struct restore *r, struct err *e)
-{
-	if (e->kind == ERR_CANCELLED)
-		err_set(e, ERR_CANCELLED, "the restore of %s to '%s' was interrupted",
-		    r->report->id, r->report->to);
-	if (r->o->trusted) /* its place is gone at once: nothing goes on */
-		return -1;
-	if (e->kind == ERR_CORRUPT)
-		return err_line(e, "fix",
-		    "no tier that answers has a good copy: --at TIME with an older "
-		    "snapshot of `ffdr list %s`",
-		    r->report->source);
-	return err_line(e, "fix", "%sthe same command with --delta goes on where this one stopped",
-	    e->kind == ERR_FULL ? "make room; then " : "");
-}
-
 static int
 restore_tree(struct restore *r, struct err *e)
 {
-	const struct tree_options to = {
-		.source = r->report->source,
-		.path = (const char *const *)r->opened.path,
-		.paths = r->opened.paths,
-		.delta = r->o->delta,
-		.exclude = r->exclude,
-		.own = &r->run.own,
-		.no_sync = r->o->no_sync,
-		.workers = run_workers(&r->run),
-		.warn = run_warn,
-		.stop = run_stop,
-		.progress = progress,
-		.arg = r,
-	};
+	struct tree_options to = restore_kind_tree(r->o, &r->run, r->report->source);
 	struct tree_report seen = { 0 };
 	struct err lost = { .kind = ERR_CORRUPT };
-	int rc = tree_restore(r->opened.reader, r->report->to, &to, &seen, e);
+	int rc;
 
-	r->report->entries = seen.entries;
-	r->report->files = seen.files;
-	r->report->bytes = seen.bytes;
-	r->report->written = seen.fetched;
-	r->report->removed = seen.removed;
-	r->report->excluded = seen.excluded;
-	r->report->missing = seen.missing;
-	r->report->lost = seen.lost;
+	to.path = (const char *const *)r->opened.path;
+	to.paths = r->opened.paths;
+	to.exclude = r->exclude;
+	rc = tree_restore(r->opened.reader, r->report->to, &to, &seen, e);
+	restore_kind_count(r->report, &seen);
 	if (rc == 0 && seen.lost > 0)
 		run_warn(r,
 		    lost_explain(r->run.session, &r->opened, r->run.watch, &lost)
@@ -191,7 +147,8 @@ restore_tree(struct restore *r, struct err *e)
 			: seen.lost_why.text);
 	if (rc == -1 && !lost_explain(r->run.session, &r->opened, r->run.watch, e) &&
 	    e->kind != ERR_NOTFOUND && e->kind != ERR_USAGE && e->kind != ERR_REFUSED)
-		half_way(r, e);
+		restore_kind_half_way(r->o, r->report,
+		    "no tier that answers has a good copy: --at TIME with an older snapshot of", e);
 	return rc;
 }
 

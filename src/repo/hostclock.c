@@ -96,38 +96,27 @@ look(int64_t newest_ns, struct hostclock *ret)
 	read_boot(ret->boot);
 }
 
+static int
+take_clock(void *arg, struct lines *l, struct err *e)
+{
+	struct hostclock *c = arg;
+	uint64_t boot_ns;
+
+	if (lines_take_time(l, "real", &c->real_ns, e) == -1 ||
+	    lines_take_hex(l, "boot", c->boot, HOSTCLOCK_BOOT, e) == -1 ||
+	    lines_take_number(l, "uptime-ns", INT64_MAX, &boot_ns, e) == -1 ||
+	    lines_take_time(l, "newest", &c->newest_ns, e) == -1)
+		return -1;
+	c->boot_ns = (int64_t)boot_ns;
+	return 0;
+}
+
 /* 1/0/-1 */
 static int
 recall(const char *path, struct hostclock *ret, struct err *e)
 {
-	struct err why = { 0 };
-	uint64_t boot_ns;
-	struct buf text;
-	struct lines l;
-	int rc = -1;
-
-	buf_init(&text, CLOCK_TEXT);
-	if (file_get(AT_FDCWD, path, &text, &why) == -1) {
-		rc = why.kind == ERR_NOTFOUND ? 0 : -1;
-		goto out;
-	}
-	lines_set(&l, &text);
-	if (lines_take_word(&l, FIRST_LINE, "1", &why) == -1 ||
-	    lines_take_time(&l, "real", &ret->real_ns, &why) == -1 ||
-	    lines_take_hex(&l, "boot", ret->boot, HOSTCLOCK_BOOT, &why) == -1 ||
-	    lines_take_number(&l, "uptime-ns", INT64_MAX, &boot_ns, &why) == -1 ||
-	    lines_take_time(&l, "newest", &ret->newest_ns, &why) == -1)
-		goto out;
-	ret->boot_ns = (int64_t)boot_ns;
-	rc = 1;
-out:
-	if (rc == -1 && e != NULL) {
-		*e = why;
-		err_in(e, "%s", path);
-		lines_memory_fix(e, path, "the clock of this host; see that that is right");
-	}
-	buf_done(&text);
-	return rc;
+	return lines_memory_read(path, CLOCK_TEXT, FIRST_LINE,
+	    "the clock of this host; see that that is right", take_clock, ret, e);
 }
 
 /* ---- saying so ---- */

@@ -6,13 +6,10 @@
  */
 #include "repo/lately.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "repo/layout.h"
@@ -52,66 +49,49 @@ take_in(struct memory *m, struct hour h, int64_t now_ns)
 	m->sum += h.count;
 }
 
+struct taking {
+	struct memory *m;
+	int64_t now_ns;
+};
+
 static int
-read_hours(struct lines *l, int64_t now_ns, struct memory *ret, struct err *e)
+take_hours(void *arg, struct lines *l, struct err *e)
 {
+	struct taking *t = arg;
 	struct hour h;
 
-	if (lines_take_word(l, FIRST_LINE, "1", e) == -1)
-		return -1;
 	while (lines_next_is(l, "hour")) {
 		if (lines_take_time(l, "hour", &h.begin_ns, e) == -1 ||
 		    lines_take_number(l, "gone", UINT32_MAX, &h.count, e) == -1)
 			return -1;
-		take_in(ret, h, now_ns);
+		take_in(t->m, h, t->now_ns);
 	}
-	return lines_end(l, e);
+	return 0;
 }
 
 static int
 recall(const char *path, int64_t now_ns, struct memory *ret, struct err *e)
 {
-	struct err why = { 0 };
-	struct buf text;
-	struct lines l;
-	int rc = -1;
+	struct taking t = { .m = ret, .now_ns = now_ns };
 
 	*ret = (struct memory){ 0 };
-	buf_init(&text, MEMORY_MAX);
-	if (file_get(AT_FDCWD, path, &text, &why) == -1) {
-		rc = why.kind == ERR_NOTFOUND ? 0 : -1;
-	} else {
-		lines_set(&l, &text);
-		rc = read_hours(&l, now_ns, ret, &why);
-	}
-	if (rc == -1) {
-		*e = why;
-		err_in(e, "'%s'", path);
-		lines_memory_fix(e, path, "how many snapshots expired there within a day");
-	}
-	buf_done(&text);
-	return rc;
+	return lines_memory_read(path, MEMORY_MAX, FIRST_LINE,
+	    "how many snapshots expired there within a day", take_hours, &t, e) == -1 ? -1 : 0;
 }
 
 static int
 write_down(const char *path, const struct memory *m, struct err *e)
 {
-	char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	char when[UNITS_TEXT];
 	struct buf text;
-	int rc = -1;
+	int rc;
 
 	buf_init(&text, MEMORY_MAX);
-	buf_addf(&text, "%s 1\n", FIRST_LINE);
 	for (size_t i = 0; i < m->hours; i++)
 		buf_addf(&text, "hour %s\ngone %" PRIu64 "\n", units_time(m->hour[i].begin_ns, when),
 		    m->hour[i].count);
-	if (buf_check(&text, "what is remembered", e) == 0 &&
-	    file_make_dirs(AT_FDCWD, parent, 0770, e) == 0 &&
-	    file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, e) != -1)
-		rc = 0;
+	rc = lines_memory_write(path, FIRST_LINE, &text, e);
 	buf_done(&text);
-	free(parent);
 	return rc;
 }
 

@@ -5,9 +5,13 @@
  */
 #include "repo/lines.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -210,4 +214,52 @@ lines_memory_fix(struct err *e, const char *path, const char *what)
 		    "chown --reference='%.*s' '%s'", dir, path, path);
 	else if (e->kind == ERR_CORRUPT)
 		err_line(e, "fix", "it remembers %s; remove it to begin anew", what);
+}
+
+int
+lines_memory_read(const char *path, size_t max, const char *first, const char *what,
+    int (*take)(void *arg, struct lines *l, struct err *e), void *arg, struct err *e)
+{
+	struct err why = { 0 };
+	struct buf text;
+	struct lines l;
+	int rc = -1;
+
+	buf_init(&text, max);
+	if (file_get(AT_FDCWD, path, &text, &why) == -1) {
+		rc = why.kind == ERR_NOTFOUND ? 0 : -1;
+	} else {
+		lines_set(&l, &text);
+		if (lines_take_word(&l, first, "1", &why) == 0 && take(arg, &l, &why) == 0 &&
+		    lines_end(&l, &why) == 0)
+			rc = 1;
+	}
+	if (rc == -1 && e != NULL) {
+		*e = why;
+		err_in(e, "'%s'", path);
+		lines_memory_fix(e, path, what);
+	}
+	buf_done(&text);
+	return rc;
+}
+
+int
+lines_memory_write(const char *path, const char *first, const struct buf *rest, struct err *e)
+{
+	char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	struct buf text;
+	int rc = -1;
+
+	buf_init(&text, rest->len + strlen(first) + sizeof(" 1\n"));
+	buf_addf(&text, "%s 1\n", first);
+	buf_add(&text, rest->data, rest->len);
+	/* `state` says who comes this far: its group shares what root remembers. */
+	if (buf_check(rest, "what is remembered", e) == 0 &&
+	    buf_check(&text, "what is remembered", e) == 0 &&
+	    file_make_dirs(AT_FDCWD, parent, 0770, e) == 0 &&
+	    file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, e) != -1)
+		rc = 0;
+	buf_done(&text);
+	free(parent);
+	return rc;
 }

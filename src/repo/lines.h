@@ -52,6 +52,15 @@ size_t lines_offset(const struct lines *l, const struct buf *text);
  */
 void lines_memory_fix(struct err *e, const char *path, const char *what);
 
+/*
+ * A file of `state` that remembers something: `first` and 1 on its first line, the rest is what
+ * `take` reads. 1 read, 0 it is not there, -1 with the way out. e may be NULL.
+ */
+int lines_memory_read(const char *path, size_t max, const char *first, const char *what,
+    int (*take)(void *arg, struct lines *l, struct err *e), void *arg, struct err *e);
+/* The same written anew, its directory made where it is not there. `rest`: what follows the first line. */
+int lines_memory_write(const char *path, const char *first, const struct buf *rest, struct err *e);
+
 /* A time in the one form used in texts, "2026-11-21T02:00:00Z"; 0 or -1. */
 int lines_parse_time(const char *s, int64_t *ret_ns);
 

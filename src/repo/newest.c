@@ -74,59 +74,38 @@ take_seen(struct lines *l, const char *id_key, const char *number_key, struct se
 	return rc;
 }
 
+static int
+take_memory(void *arg, struct lines *l, struct err *e)
+{
+	struct memory *m = arg;
+
+	if (take_seen(l, "snapshot", "number", &m->newest, e) == -1)
+		return -1;
+	return lines_next_is(l, "missed") ? take_seen(l, "missed", "missed-number", &m->missed, e) : 0;
+}
+
 /* 1/0/-1 */
 static int
 read_memory(const char *path, struct memory *ret, struct err *e)
 {
-	struct err why = { 0 };
-	struct buf text;
-	struct lines l;
-	int rc = -1;
-
 	memset(ret, 0, sizeof(*ret));
-	buf_init(&text, MEMORY_MAX);
-	if (file_get(AT_FDCWD, path, &text, &why) == -1) {
-		rc = why.kind == ERR_NOTFOUND ? 0 : -1;
-		goto out;
-	}
-	lines_set(&l, &text);
-	if (lines_take_word(&l, FIRST_LINE, "1", &why) == -1 ||
-	    take_seen(&l, "snapshot", "number", &ret->newest, &why) == -1)
-		goto out;
-	if (lines_next_is(&l, "missed") &&
-	    take_seen(&l, "missed", "missed-number", &ret->missed, &why) == -1)
-		goto out;
-	rc = lines_end(&l, &why) == -1 ? -1 : 1;
-out:
-	if (rc == -1 && e != NULL) {
-		*e = why;
-		err_in(e, "'%s'", path);
-		lines_memory_fix(e, path, "which snapshot was the newest there");
-	}
-	buf_done(&text);
-	return rc;
+	return lines_memory_read(path, MEMORY_MAX, FIRST_LINE, "which snapshot was the newest there",
+	    take_memory, ret, e);
 }
 
 static int
 write_memory(const char *path, const struct memory *m, struct err *e)
 {
-	char *parent = xstrndup(path, (size_t)(strrchr(path, '/') - path));
 	struct buf text;
-	int rc = -1;
+	int rc;
 
 	buf_init(&text, MEMORY_MAX);
-	buf_addf(&text, "%s 1\nsnapshot %s\nnumber %" PRIu64 "\n", FIRST_LINE, m->newest.id,
-	    m->newest.sequence);
+	buf_addf(&text, "snapshot %s\nnumber %" PRIu64 "\n", m->newest.id, m->newest.sequence);
 	if (m->missed.id[0] != '\0')
 		buf_addf(&text, "missed %s\nmissed-number %" PRIu64 "\n", m->missed.id,
 		    m->missed.sequence);
-	/* `state` says who comes this far: its group shares what root remembers. */
-	if (buf_check(&text, "what is remembered", e) == 0 &&
-	    file_make_dirs(AT_FDCWD, parent, 0770, e) == 0 &&
-	    file_put(AT_FDCWD, path, text.data, text.len, 0640, FILE_REPLACE, e) != -1)
-		rc = 0;
+	rc = lines_memory_write(path, FIRST_LINE, &text, e);
 	buf_done(&text);
-	free(parent);
 	return rc;
 }
 

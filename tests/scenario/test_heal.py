@@ -136,7 +136,7 @@ def test_one_bad_pack_costs_only_the_files_that_lie_in_it(copied):
     for args in ([], ["--delta"]):
         result = copied.run("restore", "vol.data", "--to", target, *args, status=VERIFY)
         assert "lacks bytes that no tier has a good copy of" in result.err, result
-        assert "files lack bytes" in result.text and name in result.text, result
+        assert re.search("files? lacks? bytes", result.text) and name in result.text, result
         assert "goes on where this one stopped" not in result.text, result
     after = trees.scan(target)
     assert sorted(before) == sorted(after)
@@ -178,7 +178,7 @@ def test_an_export_gives_zeros_for_what_no_tier_has(copied, gone):
     for tier in ("local", "regional") if gone else ():
         os.unlink(copied.tier(tier, name))
     result = copied.run("export", "vol.data", status=VERIFY)
-    assert name in result.err and "files lack bytes" in result.err, result
+    assert name in result.err and re.search("files? lacks? bytes", result.err), result
     same = 0
     with tarfile.open(fileobj=io.BytesIO(result.raw)) as tar:
         files = [m for m in tar.getmembers() if m.isfile()]
