@@ -440,6 +440,7 @@ show_one(struct session *s, const struct command_call *call, const char *name, s
 	object = show_json(reader_manifest(r), part.id);
 	json_object_set_new(object, "tiers", words_tiers_json(s, on));
 	if (!list) {
+		output_data();
 		show_text(reader_manifest(r), part.id);
 		output_detail("tiers", "%s", tiers);
 		show_hold(s, part.id, object);

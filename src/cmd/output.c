@@ -50,6 +50,12 @@ output_is_json(void)
 	return output.json || output.events;
 }
 
+void
+output_data(void)
+{
+	output.quiet = false;
+}
+
 bool
 output_is_quiet(void)
 {

@@ -52,6 +52,8 @@ enum output_mood { OUTPUT_PLAIN, OUTPUT_STRONG, OUTPUT_FAINT, OUTPUT_GOOD, OUTPU
 void output_text(enum output_mood mood, const char *text);
 /* Should `--quiet` silence it? */
 bool output_is_quiet(void);
+/* What follows is the data that was asked for, which --quiet leaves: it is no report of a deed. */
+void output_data(void);
 
 /*
  * A table on stdout: columns aligned, header row faint on a terminal; a column whose header starts

@@ -339,7 +339,7 @@ send_pack(struct copying *c, struct want *w, struct err *e)
 		/* A manifest names it, so it is no name that a person gave; unless that went, too. */
 		if (e->kind == ERR_NOTFOUND && store_stat(c->from->store, c->snap, &st, NULL) == 1)
 			e->kind = ERR_CORRUPT;
-		return err_in(e, "%s to '%s'", name, c->to->name);
+		return -1; /* it names object and place */
 	}
 	err_clear(e); /* of a tier that had no good one */
 	got = read_back(c, w, e);

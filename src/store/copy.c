@@ -55,10 +55,8 @@ copy_object(struct store *from, struct store *to, const char *name, const uint8_
 			    "%zu bytes have another hash", name, scratch->len);
 	}
 	rc = store_put(to, name, scratch->data, scratch->len, STORE_NEW, e);
-	if (rc == -1)
-		return err_in(e, "send");
-	if (rc == 1)
-		return 1;
+	if (rc == -1 || rc == 1)
+		return rc;
 	rc = compare_size(to, name, scratch->len, e);
 	if (rc == 0 && sha256 != NULL)
 		return replace(to, name, scratch, e);

@@ -189,3 +189,8 @@ def test_a_recipient_has_one_name_wherever_it_is_shown(site):
     shown = site.run("key", "list").out
     for key in site.json("key", "list")["keys"]:
         assert key["recipient"] in shown
+
+
+def test_what_show_was_asked_for_is_no_noise(site):
+    snapshot = site.backup()
+    assert site.run("show", snapshot, "--quiet").out == site.run("show", snapshot).out != ""
