@@ -197,7 +197,8 @@ const struct command cmd_expire_expire = {
 		"source where that is longer; their packs are freed by `ffdr gc`. What always stays: "
 		"the newest, the state at the start of the window, the last verified, what is held, "
 		"what a running backup may build on, and at least half of what a source had a day "
-		"ago (by what this host remembers of its own runs). `keep` is counted back from the newest snapshot, not from now: where nothing "
+		"ago (by what this host remembers of its own runs). `keep` is counted back from the "
+		"newest snapshot, not from now: where nothing "
 		"new comes, nothing old goes. What lies in the future stays until its time has come.\n\n"
 		"Of a PostgreSQL server every second of the window stays restorable: also the base "
 		"backup that a timeline of the window grew out of stays, and of the WAL only that "
@@ -250,7 +251,8 @@ gc_text(const struct gc_part *p, bool dry_run)
 	if (p->failed.kind != ERR_NONE)
 		return; /* told when it happened */
 	output_done("%s: %s %s, %s; %zu more, %s, %s a day from now", p->tier,
-	    dry_run ? "would delete" : "deleted", units_count(g->deleted, "pack", n), units_size(g->deleted_bytes, a),
+	    dry_run ? "would delete" : "deleted", units_count(g->deleted, "pack", n),
+	    units_size(g->deleted_bytes, a),
 	    g->candidates, units_size(g->candidate_bytes, b), dry_run ? "would go" : "may go");
 	output_detail("kept", "%s: %zu needed by %s, %zu too young to tell, %zu marked before",
 	    units_count(g->packs > g->deleted ? g->packs - g->deleted : 0, "pack", n), g->referenced,

@@ -70,7 +70,8 @@ verify_text(const struct session *s, const struct verify_report *r, int64_t took
 
 	/* Each finding was told when it was made. */
 	output_done("verified %s of snapshots, %zu of them sound: %s, %s read in %s",
-	    units_count(r->snapshots, "copy", n), r->good, units_count(r->packs, "pack", k), units_size(r->bytes, a),
+	    units_count(r->snapshots, "copy", n), r->good, units_count(r->packs, "pack", k),
+	    units_size(r->bytes, a),
 	    units_duration(took_ns / CLOCK_MS, b));
 	if (r->left > 0)
 		output_detail("left", "%s, for which there was no time",

@@ -79,6 +79,22 @@ repokit_reopen(struct repokit *k)
 }
 
 void
+repokit_make_kek(struct kek *kek)
+{
+	*kek = (struct kek){ .kind = KEK_KEY };
+	buf_init(&kek->secret, KEY_LEN);
+	key_random(buf_reserve(&kek->secret, KEY_LEN), KEY_LEN);
+	kek->secret.len = KEY_LEN;
+}
+
+void
+repokit_turn_to(struct repokit *k, const struct kek *kek)
+{
+	k->options.kek = kek;
+	repokit_reopen(k);
+}
+
+void
 repokit_done(struct repokit *k)
 {
 	repo_free(k->repo);

@@ -40,6 +40,9 @@ int repokit_teardown(void **state);
 /* Closes the repository, opens it again as another run would. */
 void repokit_reopen(struct repokit *k);
 void repokit_done(struct repokit *k);
+/* A kek of its own, and the repository opened as a host whose configuration names it (borrowed). */
+void repokit_make_kek(struct kek *kek);
+void repokit_turn_to(struct repokit *k, const struct kek *kek);
 
 /* Asserts that rc is -1, of that kind, and that the text says it. */
 void repokit_refused(int rc, const struct err *e, enum err_kind kind, const char *says);
