@@ -171,7 +171,8 @@ tmp_make(struct fs *fs, struct err *e)
 	if (dir == NULL)
 		return err_sys(e, "read '%s/" FS_TMP "'", fs->path);
 	while ((d = readdir(dir)) != NULL)
-		if (is_tmp_name(d->d_name) && fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		if (is_tmp_name(d->d_name) &&
+		    fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISREG(st.st_mode) && fs_walk_time(&st) < clock_real_ns() - TMP_DEAD_NS)
 			unlinkat(dirfd(dir), d->d_name, 0);
 	closedir(dir);

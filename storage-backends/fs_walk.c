@@ -23,11 +23,14 @@
 DIR *
 fs_walk_open(int root, const char *path)
 {
-	/* Only a directory of objects right below the root may be a link; a slash behind would follow
-	 * any. */
+	/*
+	 * Only a directory of objects right below the root may be a link; a slash behind would
+	 * follow any.
+	 */
 	char *plain = xstrndup(path, strlen(path) - (path[strlen(path) - 1] == '/'));
 	bool first = strchr(plain, '/') == NULL && strcmp(plain, FS_TMP) != 0;
-	int fd = openat(root, plain, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (first ? 0 : O_NOFOLLOW));
+	int fd = first ? openat(root, plain, O_RDONLY | O_DIRECTORY | O_CLOEXEC) :
+			 openat(root, plain, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	DIR *dir;
 
 	free(plain);
@@ -108,8 +111,8 @@ refuse_dangling(const struct fs_walk *w, DIR *dir, const struct dirent *d, struc
 
 	free(level);
 	if (!asked || (d->d_type != DT_LNK && d->d_type != DT_UNKNOWN) ||
-	    fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISLNK(st.st_mode) ||
-	    fstatat(dirfd(dir), d->d_name, &st, 0) == 0)
+	    fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    !S_ISLNK(st.st_mode) || fstatat(dirfd(dir), d->d_name, &st, 0) == 0)
 		return 0;
 	err_set(e, ERR_REMOTE, "'%s/%s' is a link that leads nowhere", w->path, d->d_name);
 	return err_line(e, "fix", "mount what belongs there");

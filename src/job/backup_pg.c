@@ -137,8 +137,10 @@ find_data(const struct conf_postgres *c, struct pg_backup *p, struct err *e)
 	if (c->data)
 		p->data = xstrdup(c->data);
 	else if (pg_dir_ask(p->sql, &p->data, e) == -1)
-		return err_line(e, "fix", "data = DIR in [postgres %s]: method = local needs the data "
-		    "directory", c->name);
+		return err_line(e, "fix",
+		    "data = DIR in [postgres %s]: method = local needs the data "
+		    "directory",
+		    c->name);
 	return 0;
 }
 
@@ -237,8 +239,10 @@ detail(struct backup *b, const char *key, const char *fmt, ...)
 	writer_detail(b->writer, key, text);
 }
 
-/* Settings that differ from the defaults: a restored server must have at least what its primary
- * had. */
+/*
+ * Settings that differ from the defaults: a restored server must have at least what its primary
+ * had.
+ */
 static void
 note_settings(struct backup *b, struct pg_backup *p)
 {
@@ -259,8 +263,10 @@ note_settings(struct backup *b, struct pg_backup *p)
 	pg_conn_rows_free(rows);
 }
 
-/* Configuration files that lie outside of the data directory (Debian's do), where the role may read
- * them. */
+/*
+ * Configuration files that lie outside of the data directory (Debian's do), where the role may read
+ * them.
+ */
 static void
 note_config(struct backup *b, struct pg_backup *p)
 {

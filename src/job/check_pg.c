@@ -89,9 +89,11 @@ connection(struct checking *k)
 
 	if (pg_conn_open(&o, &k->sql, &e) == -1 || pg_conn_identify(k->sql, &k->id, &e) == -1) {
 		if (!strstr(e.text, "\n  fix "))
-			err_line(&e, "fix", e.kind == ERR_REMOTE ?
-				 "start the server, or let conninfo name the host and port it listens on" :
-				 "mend conninfo; the password goes into ~/.pgpass of this user");
+			err_line(&e, "fix",
+			    e.kind == ERR_REMOTE ? "start the server, or let conninfo name the "
+						   "host and port it listens on"
+						 : "mend conninfo; the password goes into "
+						   "~/.pgpass of this user");
 		check_error(k->c, CHECK_FAIL, k->what, &e);
 		return false;
 	}
@@ -294,9 +296,9 @@ primary(struct checking *k)
 {
 	if (k->id.standby && k->streams)
 		check_add(k->c, CHECK_WARN, k->what,
-			  "name all its hosts in conninfo, with target_session_attrs=read-write, or "
-			  "receive with a configuration that leads to the primary",
-			  "it is a standby: base backups can be taken from it, WAL cannot be received");
+		    "name all its hosts in conninfo, with target_session_attrs=read-write, or "
+		    "receive with a configuration that leads to the primary",
+		    "it is a standby: base backups can be taken from it, WAL cannot be received");
 }
 
 static void
@@ -348,12 +350,14 @@ data_directory(struct checking *k)
 	struct err e = { 0 };
 
 	if (!dir && pg_dir_ask(k->sql, &dir, &e) == -1) {
-		err_line(&e, "fix", "data = DIR in its section: method = local needs the data directory");
+		err_line(&e, "fix",
+		    "data = DIR in its section: method = local needs the data directory");
 		check_error(k->c, CHECK_FAIL, k->what, &e);
 	} else if (pg_dir_check(k->sql, dir, &e) == -1) {
 		check_error(k->c, CHECK_FAIL, k->what, &e);
 	} else {
-		check_add(k->c, CHECK_OK, k->what, NULL, "'%s' can be read and is this server's", dir);
+		check_add(
+		    k->c, CHECK_OK, k->what, NULL, "'%s' can be read and is this server's", dir);
 	}
 	free(dir);
 }

@@ -115,7 +115,8 @@ ask_tier(struct wal_fetch *f, uint64_t segment, struct err *e)
 
 	if (f->there_from == segment)
 		return 0;
-	if (walread_segment(f->read, f->tli, segment, f->o.segment_size, &f->there, &until, e) == -1)
+	if (walread_segment(f->read, f->tli, segment, f->o.segment_size, &f->there, &until, e) ==
+	    -1)
 		return -1;
 	f->there_from = segment;
 	return 0;
@@ -126,9 +127,10 @@ refuse_other(const struct wal_fetch *f, uint64_t at, struct err *e)
 {
 	char text[LSN_TEXT];
 
-	err_set(e, ERR_REFUSED, "the WAL that '%s' has of %s is not this server's: they differ from %s "
-	    "of timeline %" PRIu32 " on", f->o.tier->name, f->o.place.source, lsn_text(at, text),
-	    f->tli);
+	err_set(e, ERR_REFUSED,
+	    "the WAL that '%s' has of %s is not this server's: they differ from %s "
+	    "of timeline %" PRIu32 " on",
+	    f->o.tier->name, f->o.place.source, lsn_text(at, text), f->tli);
 	err_line(e, "because", "the server was set back, or a copy of it pushes its WAL there");
 	return err_line(e, "fix", "turn off archive_command of the copy; then `ffdr backup "
 	    "--new-system %s` begins a new epoch for this server", f->o.place.source);

@@ -74,13 +74,17 @@ refuse_timeline(const char *source, const struct active *a, uint32_t tli, struct
 {
 	char at[LSN_TEXT];
 
-	err_set(e, ERR_REFUSED, "the server is not the active one of %s: an old primary, a copy, or a "
-	    "server that has not come there yet", source);
+	err_set(e, ERR_REFUSED,
+	    "the server is not the active one of %s: an old primary, a copy, or a "
+	    "server that has not come there yet",
+	    source);
 	err_line(e, "checked", "it is on timeline %" PRIu32 ", which does not come from timeline %"
 	    PRIu32 " of epoch %" PRIu32 "%s%s", tli, a->tli, a->epoch,
 	    a->fork_lsn > 0 ? ", begun at " : "", a->fork_lsn > 0 ? lsn_text(a->fork_lsn, at) : "");
-	return err_line(e, "fix", "let conninfo name the primary; if this server is the database from "
-	    "now on: `ffdr backup --new-system %s`", source);
+	return err_line(e, "fix",
+	    "let conninfo name the primary; if this server is the database from "
+	    "now on: `ffdr backup --new-system %s`",
+	    source);
 }
 
 static bool
@@ -197,8 +201,9 @@ want(struct coord *c, const char *source, const char *site, const struct wal_pla
 	a->sysid = s->id.sysid;
 	snprintf(a->site, sizeof(a->site), "%s", site && *site ? site : "-");
 	if (known > 0 && !anew)
-		return recall(archive, source, s, known, a, e) == -1 ? -1 :
-								       raise_to(c, known, &number, e);
+		return recall(archive, source, s, known, a, e) == -1
+		    ? -1
+		    : raise_to(c, known, &number, e);
 	a->tli = s->id.tli;
 	a->fork_lsn = 0;
 	return raise_to(c, (got == 1 && a->epoch > known ? a->epoch : known) + 1, &a->epoch, e);

@@ -38,14 +38,17 @@ add(struct stream *s, const struct wal_ship_options *like, uint32_t epoch, struc
 	o.place = x.place;
 	x.ship = wal_ship_new(&o);
 	wal_ship_hurry(x.ship);
-	if (wal_stream_where_tell(s, &x.place, x.ship, UINT32_MAX, &x.tli, &x.seen.durable, e) == -1) {
+	if (wal_stream_where_tell(s, &x.place, x.ship, UINT32_MAX, &x.tli, &x.seen.durable, e) ==
+	    -1) {
 		wal_ship_free(x.ship);
 		return -1;
 	}
 	s->elder = xreallocarray(s->elder, s->elders + 1, sizeof(*s->elder));
 	s->elder[s->elders++] = x;
-	wal_stream_event(s, "epoch", "the spool has WAL of epoch %" PRIu32 ", which goes to the tiers "
-	    "beside the new", epoch);
+	wal_stream_event(s, "epoch",
+	    "the spool has WAL of epoch %" PRIu32 ", which goes to the tiers "
+	    "beside the new",
+	    epoch);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
- * The epoch that is received. It is asked for at each connection, because it changes when the source
- * becomes another server's (`restore --adopt`, a failover): then what was received before belongs to
- * the epoch before, and stays the errand of a shipper of its own until every tier has it.
+ * The epoch that is received. It is asked for at each connection, because it changes when the
+ * source becomes another server's (`restore --adopt`, a failover): then what was received before
+ * belongs to the epoch before, and stays the errand of a shipper of its own until every tier has
+ * it.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -114,8 +115,10 @@ open_spool(struct stream *s, struct err *e)
 static void
 leave(struct stream *s, uint32_t epoch)
 {
-	wal_stream_event(s, "epoch", "epoch %" PRIu32 " begins: what was received up to now stays in "
-	    "epoch %" PRIu32, epoch, s->place.epoch);
+	wal_stream_event(s, "epoch",
+	    "epoch %" PRIu32 " begins: what was received up to now stays in "
+	    "epoch %" PRIu32,
+	    epoch, s->place.epoch);
 	/* A tier that does not answer now does not hold it up: its share stays in the spool. */
 	atomic_store(&s->enough, true);
 	wal_stream_elders_free(s);
@@ -178,6 +181,7 @@ wal_stream_epoch_look(struct stream *s)
 	    (now.epoch == s->place.epoch && now.sysid == s->place.sysid))
 		return;
 	s->moved = true;
-	wal_stream_event(s, "epoch", "epoch %" PRIu32 " of %s has begun: the connection is made anew",
-	    now.epoch, s->o->source);
+	wal_stream_event(s, "epoch",
+	    "epoch %" PRIu32 " of %s has begun: the connection is made anew", now.epoch,
+	    s->o->source);
 }

@@ -84,11 +84,11 @@ void wal_stream_due_end(struct stream *s);
 
 /* wal_stream_where.c */
 /*
- * That shipper is told what the spool has of that place, up to timeline `upto`. *last, *end: the
+ * That shipper is told what the spool has of that place, up to timeline `most_tli`. *last, *end: the
  * last timeline and its end; 0 when there is none.
  */
 int wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wal_ship *ship,
-    uint32_t upto, uint32_t *last, uint64_t *end, struct err *e);
+    uint32_t most_tli, uint32_t *last, uint64_t *end, struct err *e);
 /*
  * Where to go on receiving; the shipper is told what there is, when it is new. ERR_STALE as
  * wal_resume.h.

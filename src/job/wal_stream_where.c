@@ -117,7 +117,8 @@ wal_stream_where_history(struct stream *s, uint32_t tli, struct buf *text, struc
 		return stored_history(s, &s->place, tli, text, e);
 	got = pg_stream_history(s->conn, tli, text, e);
 	if (got == 0)
-		return err_set(e, ERR_NOTFOUND, "the server has no history of its timeline %" PRIu32, tli);
+		return err_set(
+		    e, ERR_NOTFOUND, "the server has no history of its timeline %" PRIu32, tli);
 	return got == -1 ? -1 : 0;
 }
 
@@ -162,7 +163,7 @@ tell_timeline(struct stream *s, const struct wal_place *place, struct wal_ship *
 
 int
 wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wal_ship *ship,
-    uint32_t upto, uint32_t *last, uint64_t *end, struct err *e)
+    uint32_t most_tli, uint32_t *last, uint64_t *end, struct err *e)
 {
 	struct spool_dir_files files = { 0 };
 	int rc = spool_dir_list(&s->dir, &files, e);
@@ -171,7 +172,7 @@ wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wa
 	*end = 0;
 	for (size_t i = 0; rc == 0 && i < files.count; i++)
 		if (is_of(place, &files.file[i]) && files.file[i].tli > *last &&
-		    files.file[i].tli <= upto) {
+		    files.file[i].tli <= most_tli) {
 			*last = files.file[i].tli;
 			rc = tell_timeline(s, place, ship, *last, end, e);
 		}

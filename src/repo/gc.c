@@ -362,7 +362,8 @@ gc_collect(struct repo *r, struct tier *t, const struct gc_options *o, struct gc
 		goto out;
 	if (store_list(t->store, "pack/", NULL, pack_seen, &c, e) == -1)
 		goto out;
-	if (refuse_empty(&c, e) == -1 || sweep(&c, e) == -1 || settle_lists(&c, e) == -1 || sweep_aside(&c, e) == -1)
+	if (refuse_empty(&c, e) == -1 || sweep(&c, e) == -1 || settle_lists(&c, e) == -1 ||
+	    sweep_aside(&c, e) == -1)
 		goto out;
 	rc = 0;
 out:

@@ -28,8 +28,8 @@ struct gc_options {
 };
 /*
  * -1: ERR_CORRUPT (ERR_KEY, ERR_UNSUPPORTED) when a manifest cannot be read, ERR_REFUSED for clocks,
- * a hold on the tier, or packs where no snapshot is, ERR_CANCELLED, or what the store says. Packs are only deleted after
- * everything was read; what was done until then is in *ret in any case.
+ * a hold on the tier, or packs where no snapshot is, ERR_CANCELLED, or what the store says. Packs
+ * are only deleted after everything was read; what was done until then is in *ret in any case.
  */
 int gc_collect(struct repo *r, struct tier *t, const struct gc_options *o, struct gc_report *ret,
     struct err *e);

@@ -15,8 +15,10 @@
 #include "source/pg_control.h"
 
 #define SMALL (1u << 16)
-/* The server tells its start to the microsecond, postmaster.pid in whole seconds and a moment
- * before. */
+/*
+ * The server tells its start to the microsecond, postmaster.pid in whole seconds and a moment
+ * before.
+ */
 #define START_APART_S 10
 
 int
@@ -61,7 +63,8 @@ read_small(const char *dir, const char *name, const char *without, struct buf *t
 	free(path);
 	if (rc == -1 && e->kind == ERR_NOTFOUND) {
 		err_set(e, ERR_CONFIG, "'%s': %s", dir, without);
-		err_line(e, "fix", "data = DIR names the directory of the server that conninfo leads to, "
+		err_line(e, "fix",
+		    "data = DIR names the directory of the server that conninfo leads to, "
 		    "on this host");
 	}
 	return rc;
