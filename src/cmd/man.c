@@ -213,7 +213,12 @@ static const char configuration_example[] =
     "\n"
     "[volume uploads]\n"
     "path    = /srv/uploads\n"
-    "exclude = *.tmp, cache/";
+    "exclude = *.tmp, cache/\n"
+    "\n"
+    "[postgres shop]\n"
+    "conninfo   = host=db.internal user=ffdr dbname=postgres sslmode=verify-full\n"
+    "wal        = local, nas\n"
+    "ship-every = 30s";
 
 static void
 key(FILE *out, const struct conf_key *k)

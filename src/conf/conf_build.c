@@ -180,7 +180,7 @@ see_key(struct conf_build *b, const char *key, const char *value, unsigned line)
 	const struct conf_origin here = { .file = b->file, .line = line }, *before;
 	struct conf_spot spot = { .index = b->index, .key = *key ? key : "''", .at = &here };
 	const struct conf_key *k;
-	const char *s, *near;
+	const char *s, *near, *other;
 	struct err e;
 
 	if (b->outside)
@@ -193,8 +193,12 @@ see_key(struct conf_build *b, const char *key, const char *value, unsigned line)
 	k = conf_keys_find(s, key);
 	if (!k) {
 		near = conf_keys_nearest(s, key);
-		conf_build_problem(b, &spot, "unknown key%s%s%s",
-		    near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+		other = near ? NULL : conf_keys_elsewhere(key);
+		if (other)
+			conf_build_problem(b, &spot, "unknown key, it is one of [%s]", other);
+		else
+			conf_build_problem(b, &spot, "unknown key%s%s%s",
+			    near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 		return;
 	}
 	before = conf_build_origin(b->conf, s, key, b->index);

@@ -180,7 +180,7 @@ const struct conf_key conf_keys_table[] = {
 
 	KEY("postgres", "conninfo", CONF_CONNINFO, struct conf_postgres, conninfo, .required = true,
 	    .summary = "how to reach the server, as libpq takes it",
-	    .note = "The user needs the attribute REPLICATION and the role pg_read_all_settings; dbname "
+	    .note = "The user needs the attribute REPLICATION and the role pg_monitor; dbname "
 		    "is where check-sql runs and functions are called. No password stands here: "
 		    "~/.pgpass, passfile= and service= are for that, or a client certificate."),
 	KEY("postgres", "method", CONF_CHOICE, struct conf_postgres, method, .value = "auto",
@@ -296,6 +296,15 @@ conf_keys_nearest(const char *section, const char *key)
 		if (strcmp(k->section, section) == 0)
 			words[n++] = k->key;
 	return text_nearest(key, words);
+}
+
+const char *
+conf_keys_elsewhere(const char *key)
+{
+	for (const struct conf_key *k = conf_keys_table; k->section; k++)
+		if (strcmp(k->key, key) == 0)
+			return k->section;
+	return NULL;
 }
 
 const char *

@@ -60,6 +60,8 @@ const struct conf_key *conf_keys_find(const char *section, const char *key);
 /* For a wrong word: the key of that section, or the section, it may have meant; or NULL. */
 const char *conf_keys_nearest(const char *section, const char *key);
 const char *conf_keys_nearest_section(const char *name);
+/* The first section that has a key of just that name; NULL: none. */
+const char *conf_keys_elsewhere(const char *key);
 /* Is it a section of a later version, which people may have read of? */
 bool conf_keys_planned(const char *section);
 /* 1 to 48 of a-z 0-9 _ - : the names of tiers, sources, sites. */

@@ -88,6 +88,9 @@ store_url(const struct conf_key *k, const char *text, struct err *e)
 	if (*path != '/')
 		return err_set(e, ERR_CONFIG, "'%s' names a host, expected file:///DIR with three "
 		    "slashes", text);
+	if (strchr(path, '%'))
+		return err_set(e, ERR_CONFIG, "'%s' has a %% in it, expected file:///DIR as the directory "
+		    "is called, without %%", text);
 	if (path[strspn(path, "/")] == '\0')
 		return err_set(e, ERR_CONFIG, "'%s' is the root directory, expected one below it",
 		    text);

@@ -97,7 +97,7 @@ def test_a_copy_that_counts_on_condemned_packs_waits_says_so_and_can_be_stopped(
     assert result.status == KILLED, result
     # Nothing names what was sent any more, and a collection finds that out.
     shutil.rmtree(site.tier("dr", "pend"))
-    assert "may go a day from now" in site.run("gc", "--tier", "dr", env=later).out
+    assert "may go a day from now" in site.run("gc", "--tier", "dr", "--yes-nothing-is-kept", env=later).out
     child = site.start("copy", "--to", "dr", "--events", env=later)
     line = b""
     while b"wait" not in line:

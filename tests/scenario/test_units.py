@@ -18,7 +18,7 @@ def read(*parts):
 def units(suffix):
     found = glob.glob(os.path.join(SOURCE_DIR, "systemd", "*" + suffix))
     # The receiver is a service of its own and needs no timer.
-    assert len(found) == {".service.in": 6, ".timer": 5}[suffix], found
+    assert len(found) == {".service.in": 7, ".timer": 6}[suffix], found
     return {os.path.basename(name): read("systemd", os.path.basename(name)) for name in found}
 
 
