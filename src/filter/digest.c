@@ -163,36 +163,46 @@ digest_id(const struct digest_idkey *k, const void *grain, size_t n, uint8_t id[
 	digest_id_of_hash(k, sha, id);
 }
 
-/* The ids of two grains of n bytes, a whole number of blocks. */
-static void
-ids_of_pair(const struct digest_idkey *k, const uint8_t *grains, size_t n,
-    uint8_t (*id)[GRAIN_ID_LEN])
+/* Of whole blocks only: the rest of a message has its length behind it. */
+static bool
+goes_in_pairs(size_t n)
+{
+	return n % SHA256_CBLOCK == 0 && sha_pair_can();
+}
+
+void
+digest_id_pair(const struct digest_idkey *k, const void *a, const void *b, size_t n,
+    uint8_t id_a[GRAIN_ID_LEN], uint8_t id_b[GRAIN_ID_LEN])
 {
 	uint8_t sha[DIGEST_LEN];
-	SHA256_CTX a, b;
+	SHA256_CTX x, y;
 
-	SHA256_Init(&a);
-	SHA256_Init(&b);
-	sha_pair_blocks(a.h, b.h, grains, grains + n, n / SHA256_CBLOCK);
-	a.Nl = b.Nl = (SHA_LONG)(n << 3);
-	a.Nh = b.Nh = (SHA_LONG)(n >> 29);
-	SHA256_Final(sha, &a);
-	digest_id_of_hash(k, sha, id[0]);
-	SHA256_Final(sha, &b);
-	digest_id_of_hash(k, sha, id[1]);
+	if (!goes_in_pairs(n)) {
+		digest_id(k, a, n, id_a);
+		digest_id(k, b, n, id_b);
+		return;
+	}
+	SHA256_Init(&x);
+	SHA256_Init(&y);
+	sha_pair_blocks(x.h, y.h, a, b, n / SHA256_CBLOCK);
+	x.Nl = y.Nl = (SHA_LONG)(n << 3);
+	x.Nh = y.Nh = (SHA_LONG)(n >> 29);
+	SHA256_Final(sha, &x);
+	digest_id_of_hash(k, sha, id_a);
+	SHA256_Final(sha, &y);
+	digest_id_of_hash(k, sha, id_b);
 }
 
 void
 digest_ids(const struct digest_idkey *k, const void *grains, size_t n, size_t count,
     uint8_t (*id)[GRAIN_ID_LEN])
 {
-	const bool pairs = n % SHA256_CBLOCK == 0 && sha_pair_can();
 	const uint8_t *p = grains;
 	size_t i = 0;
 
-	for (; pairs && i + 1 < count; i += 2)
-		ids_of_pair(k, p + i * n, n, id + i);
-	for (; i < count; i++)
+	for (; i + 1 < count; i += 2)
+		digest_id_pair(k, p + i * n, p + (i + 1) * n, n, id[i], id[i + 1]);
+	if (i < count)
 		digest_id(k, p + i * n, n, id[i]);
 }
 

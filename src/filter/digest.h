@@ -37,6 +37,9 @@ struct digest_idkey {
 };
 void digest_idkey_init(struct digest_idkey *k, const uint8_t key[32]);
 void digest_id(const struct digest_idkey *k, const void *grain, size_t n, uint8_t id[GRAIN_ID_LEN]);
+/* The ids of two grains of n bytes each: where the processor can, in little more time than of one. */
+void digest_id_pair(const struct digest_idkey *k, const void *a, const void *b, size_t n,
+    uint8_t id_a[GRAIN_ID_LEN], uint8_t id_b[GRAIN_ID_LEN]);
 /* The ids of `count` grains of n bytes each, back to back: faster than one by one. */
 void digest_ids(const struct digest_idkey *k, const void *grains, size_t n, size_t count,
     uint8_t (*id)[GRAIN_ID_LEN]);

@@ -127,16 +127,14 @@ static int
 check_row(const struct batch *b, const struct plan_row *w, const struct object_grain *grain,
     const uint8_t *raw, struct err *e)
 {
-	uint8_t id[GRAIN_ID_LEN];
+	const size_t same = object_ids_same(b->key, grain, w->count, raw);
 	size_t n = 0;
 
-	for (uint32_t i = 0; i < w->count; i++) {
-		digest_id(b->key, raw + n, grain[i].len, id);
-		if (memcmp(id, grain[i].id, GRAIN_ID_LEN) != 0)
-			return err_set(e, ERR_CORRUPT, "grain %u of frame %u is another one",
-			    w->first + i, w->frame);
+	if (same < w->count)
+		return err_set(e, ERR_CORRUPT, "grain %u of frame %u is another one",
+		    w->first + (uint32_t)same, w->frame);
+	for (uint32_t i = 0; i < w->count; i++)
 		n += grain[i].len;
-	}
 	if (w->raw != 0 && n != w->raw)
 		return err_set(e, ERR_CORRUPT, "%zu bytes lie where the list has %u", n, w->raw);
 	return 0;

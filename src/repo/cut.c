@@ -104,14 +104,40 @@ is_zero(const uint8_t *p, size_t n)
 
 /* ---- in workers ---- */
 
+/* A grain that waits for another of its length: two are hashed at once. */
+struct waiting {
+	const uint8_t *data; /* NULL: none does */
+	size_t n;
+	struct found *ret;
+};
+
 static void
-hash_grain(const struct slab *s, const uint8_t *data, size_t n, struct found *ret)
+hash_waiting(const struct slab *s, struct waiting *w)
+{
+	if (!w->data)
+		return;
+	digest_id(s->key, w->data, w->n, w->ret->id);
+	w->ret->sum = proof_grain(w->ret->id, w->data, w->n);
+	w->data = NULL;
+}
+
+/* *ret is there at the latest after hash_waiting(). */
+static void
+hash_grain(
+    const struct slab *s, struct waiting *w, const uint8_t *data, size_t n, struct found *ret)
 {
 	*ret = (struct found){0};
 	if (is_zero(data, n))
 		return;
-	digest_id(s->key, data, n, ret->id);
-	ret->sum = proof_grain(ret->id, data, n);
+	if (w->data && w->n == n) {
+		digest_id_pair(s->key, w->data, data, n, w->ret->id, ret->id);
+		w->ret->sum = proof_grain(w->ret->id, w->data, n);
+		ret->sum = proof_grain(ret->id, data, n);
+		w->data = NULL;
+		return;
+	}
+	hash_waiting(s, w);
+	*w = (struct waiting){ data, n, ret };
 }
 
 /* Fills the room of the stretch: how many bytes of it count, or -1. */
@@ -133,7 +159,7 @@ fill_stretch(struct stretch *t, uint8_t *data, size_t n, struct err *e)
 }
 
 static void
-load_stretch(struct slab *s, const struct piece *p)
+load_stretch(struct slab *s, struct waiting *w, const struct piece *p)
 {
 	struct stretch *t = &s->stretch[p->stretch];
 	uint8_t *data = s->data + p->off;
@@ -148,7 +174,7 @@ load_stretch(struct slab *s, const struct piece *p)
 	for (size_t off = 0, i = t->first; off < t->have; off += t->grain_size, i++) {
 		size_t n = t->have - off < t->grain_size ? t->have - off : t->grain_size;
 
-		hash_grain(s, data + off, n, &s->found[i]);
+		hash_grain(s, w, data + off, n, &s->found[i]);
 	}
 }
 
@@ -156,15 +182,17 @@ static void
 work_slab(void *task)
 {
 	struct slab *s = task;
+	struct waiting w = { 0 };
 
 	for (size_t i = 0; i < s->pieces; i++) {
 		struct piece *p = &s->piece[i];
 
 		if (p->kind == PIECE_GRAIN)
-			hash_grain(s, s->data + p->off, p->len, &p->found);
+			hash_grain(s, &w, s->data + p->off, p->len, &p->found);
 		else if (p->kind == PIECE_STRETCH)
-			load_stretch(s, p);
+			load_stretch(s, &w, p);
 	}
+	hash_waiting(s, &w);
 }
 
 /* ---- slabs ---- */

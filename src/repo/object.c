@@ -519,22 +519,37 @@ object_payload(const struct object *o, struct seal *opener, size_t frame, const 
 	return unseal_by(opener, o, f->off, f->kind, sealed, f->len, out, e);
 }
 
+size_t
+object_ids_same(
+    const struct digest_idkey *k, const struct object_grain *g, size_t grains, const uint8_t *raw)
+{
+	uint8_t id[2][GRAIN_ID_LEN];
+	size_t i = 0, n;
+
+	for (; i < grains; i += n) {
+		n = i + 1 < grains && g[i + 1].len == g[i].len ? 2 : 1;
+		if (n == 2)
+			digest_id_pair(k, raw, raw + g[i].len, g[i].len, id[0], id[1]);
+		else
+			digest_id(k, raw, g[i].len, id[0]);
+		for (size_t j = 0; j < n; j++, raw += g[i].len)
+			if (memcmp(id[j], g[i + j].id, GRAIN_ID_LEN) != 0)
+				return i + j;
+	}
+	return grains;
+}
+
 int
 object_check_ids(const struct object *o, size_t frame, const uint8_t *raw, const struct keyring *k,
     struct err *e)
 {
 	const struct object_frame *f = &o->index.frame[frame];
-	const struct object_grain *g = &o->index.grain[f->first_grain];
-	uint8_t id[GRAIN_ID_LEN];
+	size_t same = object_ids_same(&k->id, &o->index.grain[f->first_grain], f->grains, raw);
 
-	for (size_t i = 0; i < f->grains; i++, g++) {
-		digest_id(&k->id, raw, g->len, id);
-		if (memcmp(id, g->id, GRAIN_ID_LEN) != 0)
-			return err_set(e, ERR_CORRUPT, "grain %zu of frame %zu has another id than "
-			    "the index says", i, frame);
-		raw += g->len;
-	}
-	return 0;
+	if (same == f->grains)
+		return 0;
+	return err_set(e, ERR_CORRUPT, "grain %zu of frame %zu has another id than the index says", same,
+	    frame);
 }
 
 int

@@ -116,6 +116,9 @@ int object_frame(const struct object *o, size_t frame, const uint8_t *sealed, ui
 struct seal *object_opener(const struct object *o);
 int object_payload(const struct object *o, struct seal *opener, size_t frame,
     const uint8_t *sealed, uint8_t *out, struct err *e);
+/* How many of these grains, which lie back to back at raw, have their ids, from the first on. */
+size_t object_ids_same(const struct digest_idkey *k, const struct object_grain *grain, size_t grains,
+    const uint8_t *raw);
 /* Recomputes each grain's id of an opened frame. ERR_CORRUPT names the grain. */
 int object_check_ids(const struct object *o, size_t frame, const uint8_t *raw,
     const struct keyring *k, struct err *e);

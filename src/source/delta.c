@@ -23,7 +23,7 @@
 /* Bytes of a stretch: handing one over is nothing beside hashing it. */
 #define STRETCH (1u << 20)
 /* Read at once: stays in a cache until it is hashed. */
-#define SLICE (128u << 10)
+#define SLICE (256u << 10) /* two grains of a volume, which are hashed at once */
 /* A directory deeper than this is not removed by recursion: it would run out of descriptors. */
 #define DELTA_DEPTH 500
 
@@ -119,16 +119,21 @@ static size_t
 hash_slice(struct stretch *s, size_t g, const uint8_t *bytes, size_t got, size_t wanted)
 {
 	const size_t grain = (size_t)1 << s->file->grain_log2;
-	uint8_t id[GRAIN_ID_LEN];
-	size_t n;
+	uint8_t id[2][GRAIN_ID_LEN];
+	size_t at = 0, n;
 
-	for (size_t at = 0; at < wanted; at += n, g++) {
+	for (; at + 2 * grain <= wanted && at + 2 * grain <= got; at += 2 * grain, g += 2) {
+		digest_id_pair(s->key, bytes + at, bytes + at + grain, grain, id[0], id[1]);
+		s->differs[g] = memcmp(id[0], s->id[g], GRAIN_ID_LEN) != 0;
+		s->differs[g + 1] = memcmp(id[1], s->id[g + 1], GRAIN_ID_LEN) != 0;
+	}
+	for (; at < wanted; at += n, g++) {
 		n = wanted - at < grain ? wanted - at : grain;
 		s->differs[g] = at + n > got;
 		if (s->differs[g])
 			continue;
-		digest_id(s->key, bytes + at, n, id);
-		s->differs[g] = memcmp(id, s->id[g], sizeof(id)) != 0;
+		digest_id(s->key, bytes + at, n, id[0]);
+		s->differs[g] = memcmp(id[0], s->id[g], GRAIN_ID_LEN) != 0;
 	}
 	return g;
 }
