@@ -28,7 +28,9 @@ check_place(const struct layout_wal *at, uint64_t segment_size, size_t n, struct
 {
 	char from[LSN_TEXT], to[LSN_TEXT];
 
-	if (!lsn_segment_valid(segment_size))
+	/* A .backup file says nothing of the server's segments. */
+	if (!lsn_segment_valid(segment_size) &&
+	    !(segment_size == 0 && at->kind == LAYOUT_WAL_OTHER && at->end == 0))
 		return err_set(e, ERR_BUG, "segments of %" PRIu64 " bytes, expected a power of two "
 		    "from 1 MiB to 1 GiB", segment_size);
 	if (at->kind == LAYOUT_WAL_OTHER && at->end == 0)

@@ -12,7 +12,7 @@
 
 struct piece {
 	struct layout_wal at;  /* what its name says: a piece, or an `other` */
-	uint32_t segment_size; /* the server's */
+	uint32_t segment_size; /* the server's; 0 in an `other`: not known */
 	uint32_t version;      /* its server_version_num; 0: not known (pushed) */
 	char host[WAL_BEAT_HOST]; /* who stored it */
 	bool sampled;
