@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "coord/active.h"
 #include "coord/lease.h"
 #include "job/wal_place.h"
 #include "job/wal_source.h"
@@ -115,6 +116,30 @@ connection(struct checking *k)
 	return true;
 }
 
+/* A server and its clone have one system id, by which a file of WAL is told to be the one's. */
+static void
+twins(struct checking *k, struct coord *coord, uint64_t sysid)
+{
+	const struct conf *c = k->s->conf;
+	const struct conf_source *x;
+	struct active a;
+	char *fix;
+
+	for (size_t i = 0; i < c->sources; i++) {
+		x = &c->source[i];
+		if (x == k->source || x->kind != CONF_KIND_POSTGRES ||
+		    active_get(coord, x->name, &a, NULL) != 1 || a.sysid != sysid)
+			continue;
+		fix = xasprintf("archive_command = 'ffdr wal push --source %s %%p' on this one, and "
+				"--source %s on the other",
+				k->source->bare, x->bare);
+		check_add(k->c, CHECK_WARN, k->what, fix,
+			  "%s is the same system, %" PRIu64 ": one of them is a copy of the other",
+			  x->name, sysid);
+		free(fix);
+	}
+}
+
 static void
 pinned(struct checking *k)
 {
@@ -133,10 +158,12 @@ pinned(struct checking *k)
 	    wal_place_pin(coord, k->source->name, k->source->site, &server,
 		&archive, false, &place, &e) == -1)
 		check_error(k->c, CHECK_FAIL, k->what, &e);
-	else
+	else {
 		check_add(k->c, CHECK_OK, k->what, NULL,
 			  "it is system %" PRIu64 ", as pinned in %s", place.sysid,
 			  k->s->conf->coord_place);
+		twins(k, coord, place.sysid);
+	}
 	wal_place_server_done(&server);
 	coord_close(coord);
 }

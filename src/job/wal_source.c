@@ -129,19 +129,22 @@ wal_source_promise(const struct conf *c, const struct conf_source *source)
 
 /* ---- which one? ---- */
 
-static const struct conf_source *
-pinned_to(const struct conf *c, uint64_t sysid)
+/* How many are, and one of them: a clone that is protected, too, has the same system id. */
+static size_t
+pinned_to(const struct conf *c, uint64_t sysid, const struct conf_source **ret)
 {
-	const struct conf_source *found = NULL;
+	size_t found = 0;
 	struct coord *coord = NULL;
 	struct active a;
 
 	if (coord_open(c->coord_place, &coord, NULL) == -1)
-		return NULL;
+		return 0;
 	for (size_t i = 0; i < c->sources; i++)
 		if (c->source[i].kind == CONF_KIND_POSTGRES &&
-		    active_get(coord, c->source[i].name, &a, NULL) == 1 && a.sysid == sysid)
-			found = &c->source[i];
+		    active_get(coord, c->source[i].name, &a, NULL) == 1 && a.sysid == sysid) {
+			*ret = &c->source[i];
+			found++;
+		}
 	coord_close(coord);
 	return found;
 }
@@ -151,7 +154,7 @@ wal_source_find(const struct conf *c, const char *name, uint64_t sysid,
     const struct conf_source **ret, struct err *e)
 {
 	const struct conf_source *only = NULL;
-	size_t count = 0;
+	size_t count = 0, pinned = 0;
 
 	if (name) {
 		if (conf_find_source(c, name, ret, e) == -1)
@@ -166,13 +169,17 @@ wal_source_find(const struct conf *c, const char *name, uint64_t sysid,
 			only = &c->source[i];
 			count++;
 		}
-	if (count != 1)
-		only = sysid ? pinned_to(c, sysid) : NULL;
-	if (only) {
+	if (count > 1 && sysid)
+		pinned = pinned_to(c, sysid, &only);
+	if (count == 1 || pinned == 1) {
 		*ret = only;
 		return 0;
 	}
-	err_set(e, ERR_USAGE,
-	    "it is not known whose WAL this is: %zu PostgreSQL servers are configured", count);
+	if (pinned > 1)
+		err_set(e, ERR_USAGE, "%zu sources are system %" PRIu64 ", a server and its copies: "
+		    "whose WAL this is cannot be told", pinned, sysid);
+	else
+		err_set(e, ERR_USAGE, "it is not known whose WAL this is: %zu PostgreSQL servers are "
+		    "configured", count);
 	return err_line(e, "fix", "--source SOURCE");
 }
