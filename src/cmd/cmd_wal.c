@@ -185,6 +185,9 @@ open_push(void *arg, struct wal_push_options *o, struct repo **repo, struct err 
 		.place = p->w.place,
 		.tli = p->w.active.tli,
 		.fork_lsn = p->w.active.fork_lsn,
+		.conninfo = p->source->postgres->conninfo,
+		.site = p->source->site,
+		.coord = p->w.coord,
 		.set = &p->session.tiers,
 		.tier = p->w.tier,
 		.off_host = p->w.off_host,
@@ -309,7 +312,14 @@ const struct command cmd_wal_push = {
 		"lack is brought to them later. "
 		"Pushing the same file twice is harmless; other bytes under a name that is stored "
 		"already are refused, and so is a file "
-		"of another system, or of a timeline that is not on the way of the active one.\n\n"
+		"of another system, of a timeline that is not on the way of the active one, or a "
+		"segment that is not finished.\n\n"
+		"A copy of the server has all that in common with it, so once in the life of a server "
+		"process it is compared with the one that conninfo leads to: by its start, port, "
+		"directory and the file itself. A copy is refused with status 10. A timeline newer than "
+		"the active one becomes active when the server behind conninfo is on it. While that "
+		"server cannot be asked, files are taken, with one warning, and nothing becomes "
+		"active.\n\n"
 		"Segments that are ready behind FILE are pushed by a process in the background, "
 		"which ends when none is left; the calls for these only look whether it has.",
 	.examples = "archive_command = 'ffdr wal push %p'",

@@ -22,14 +22,14 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/lsn.h"
 #include "base/mem.h"
 #include "filter/pool.h"
 #include "job/wal_owed.h"
+#include "job/wal_push_may.h"
+#include "job/wal_pusher.h"
 #include "repo/piece.h"
 #include "repo/wal_lineage.h"
-#include "repo/walread.h"
-#include "source/pg_history.h"
+#include "source/pg_walend.h"
 #include "source/pg_walname.h"
 #include "source/pg_walpage.h"
 
@@ -104,6 +104,7 @@ wal_push_sysid(const char *path, uint64_t *ret, struct err *e)
 {
 	struct pg_walname what;
 	struct pg_walpage head;
+	struct wal_pusher p;
 
 	switch (pg_walname_parse(name_of(path), &what)) {
 	case PG_WALNAME_SEGMENT:
@@ -114,6 +115,10 @@ wal_push_sysid(const char *path, uint64_t *ret, struct err *e)
 		return 0;
 	case PG_WALNAME_BACKUP:
 	case PG_WALNAME_HISTORY:
+		wal_pusher_read(path, &p);
+		*ret = p.sysid;
+		if (p.sysid)
+			return 0;
 		return err_set(e, ERR_NOTFOUND, "'%s' does not say of which system it is", path);
 	case PG_WALNAME_OTHER:
 		break;
@@ -135,19 +140,24 @@ seal_piece(struct job *j, size_t i, const struct layout_wal *at, const uint8_t *
 	return piece_seal(j->keys, &p, bytes, n, &j->sealed[i], j->object[i], e);
 }
 
+static const char unfinished[] =
+    "the server archives it by itself when it is full, or after pg_switch_wal(); of a server that "
+    "is lost: push a copy that is named %s.partial, or let `ffdr wal stream` receive what is written";
+
 static int
 seal_segment(struct job *j, const uint8_t *bytes, size_t n, struct err *e)
 {
 	struct layout_wal at = {
 		.place = j->o->place, .kind = LAYOUT_WAL_PIECE, .tli = j->what.timeline
 	};
-	struct pg_walpage_segment seen;
 
 	if (n != j->head.seg_size)
 		return err_set(e, ERR_CORRUPT, "'%s' has %zu bytes, its first page says %" PRIu32,
 		    j->path, n, j->head.seg_size);
-	if (pg_walpage_check_segment(bytes, n, at.tli, j->start, at.place.sysid, &seen, e) == -1)
-		return err_in(e, "'%s'", j->path);
+	if (pg_walend_check(bytes, n, at.tli, j->start, at.place.sysid, e) == -1) {
+		err_in(e, "'%s'", j->path);
+		return e->kind == ERR_REFUSED ? err_line(e, "fix", unfinished, j->name) : -1;
+	}
 	for (size_t i = 0, off = 0; off < n; i++, off += PIECE_MAX) {
 		size_t len = n - off < PIECE_MAX ? n - off : PIECE_MAX;
 
@@ -289,6 +299,10 @@ is_refusal(const struct err *e)
 	    e->kind == ERR_REFUSED;
 }
 
+/* Whoever has the name first keeps it: there is no telling from bytes which of the two is right. */
+static const char mend[] = "on a copy: archive_mode = off; where this is the database and the other "
+			   "was a copy: `ffdr backup --new-system %s` begins an epoch that is its own";
+
 /* Tiers that survive this host count; where a source has none, all it has. */
 static int
 judge(const struct wal_push_options *o, const struct ack *a, const char *name, struct err *e)
@@ -300,7 +314,7 @@ judge(const struct wal_push_options *o, const struct ack *a, const char *name, s
 	for (size_t i = 0; i < o->tiers; i++) {
 		if (is_refusal(&a->why[i])) {
 			*e = a->why[i];
-			return -1;
+			return e->kind == ERR_EXISTS ? err_line(e, "fix", mend, o->place.source) : -1;
 		}
 		counted += off == 0 || o->off_host[i];
 		has += (off == 0 || o->off_host[i]) && a->has[i];
@@ -348,73 +362,26 @@ acknowledge(
 
 /* ---- may it be? ---- */
 
+/* What cannot be acknowledged is stored nowhere: nobody vouches for it, and it had the name. */
 static int
-stale(const struct job *j, const char *what, struct err *e)
+check_tiers(const struct job *j, struct err *e)
 {
-	err_set(e, ERR_STALE, "stale epoch: %s is not of the active timeline", j->name);
-	err_line(e, "checked",
-	    "timeline %" PRIu32 " %s; timeline %" PRIu32 " of epoch %" PRIu32 " is active",
-	    j->what.timeline, what, j->o->tli, j->o->place.epoch);
-	return err_line(e, "fix",
-	    "this server is not the primary any more, or a copy: turn its archive_command off");
+	struct ack a = { 0 };
+
+	for (size_t i = 0; i < j->o->tiers; i++) {
+		a.has[i] = j->o->tier[i]->store != NULL;
+		if (!a.has[i])
+			a.why[i] = j->o->tier[i]->why;
+	}
+	return judge(j->o, &a, j->name, e);
 }
 
-/* The history of a timeline, from the tiers, or from beside the segment. */
 static int
-history_of(
-    struct repo *repo, const struct job *j, uint32_t tli, struct pg_history *h, struct err *e)
+check_file(struct repo *repo, const struct job *j, struct err *e)
 {
-	const struct walread_options ro = {
-		.repo = repo, .tier = j->o->tier, .tiers = j->o->tiers, .place = j->o->place
-	};
-	char file[PG_WALNAME_TEXT], *beside;
-	struct walread *r = NULL;
-	struct buf text;
-	int got;
+	const struct wal_push_file f = { j->path, j->name, j->what, j->start };
 
-	pg_history_init(h, tli);
-	if (tli == 1)
-		return 1;
-	buf_init(&text, PG_HISTORY_MAX);
-	beside = xasprintf("%.*s%s", (int)(strlen(j->path) - strlen(j->name)), j->path,
-	    pg_walname_history(tli, file));
-	if (tli == j->what.timeline && file_get(AT_FDCWD, beside, &text, NULL) == 0)
-		got = 1;
-	else
-		got = walread_new(&ro, &r, e) == -1 ? -1 : walread_history(r, tli, &text, e);
-	if (got == 1 && pg_history_parse(tli, buf_str(&text), text.len, h, e) == -1)
-		got = -1;
-	walread_free(r);
-	buf_done(&text);
-	free(beside);
-	return got;
-}
-
-/* A newer timeline must descend from the active one; an older one counts up to where it was left.
- */
-static int
-check_lineage(struct repo *repo, const struct job *j, struct err *e)
-{
-	const uint32_t tli = j->what.timeline, active = j->o->tli;
-	struct pg_history h;
-	uint64_t from, to;
-	int rc = 0, got;
-
-	if (tli == active)
-		return 0;
-	got = history_of(repo, j, tli > active ? tli : active, &h, e);
-	if (got == -1)
-		rc = -1;
-	else if (got == 0)
-		rc = stale(j, "has no history that is known", e);
-	else if (tli > active && !pg_history_span(&h, active, &from, &to))
-		rc = stale(j, "does not descend from it", e);
-	else if (tli > active && j->o->fork_lsn > to)
-		rc = stale(j, "left it before this epoch began", e);
-	else if (tli < active && (!pg_history_span(&h, tli, &from, &to) || j->start >= to))
-		rc = stale(j, "was left before that segment", e);
-	pg_history_done(&h);
-	return rc;
+	return check_tiers(j, e) == -1 ? -1 : wal_push_may(repo, j->o, &f, e);
 }
 
 static int
@@ -428,7 +395,7 @@ check_segment(struct repo *repo, struct job *j, struct err *e)
 		    j->name, j->head.sysid, j->o->place.source, j->o->place.sysid);
 	if (pg_walname_start(&j->what, j->head.seg_size, &j->start, e) == -1)
 		return -1;
-	return check_lineage(repo, j, e);
+	return check_file(repo, j, e);
 }
 
 /* ---- all of it ---- */
@@ -495,10 +462,12 @@ wal_push_run(
 			rc = push_one(o, j, ret, e);
 		break;
 	case PG_WALNAME_BACKUP:
-		rc = push_one(o, j, ret, e);
+		if (check_file(repo, j, e) == 0)
+			rc = push_one(o, j, ret, e);
 		break;
 	case PG_WALNAME_HISTORY:
-		rc = push_history(repo, o, j, e);
+		if (check_file(repo, j, e) == 0)
+			rc = push_history(repo, o, j, e);
 		break;
 	case PG_WALNAME_OTHER:
 		rc = err_set(e, ERR_USAGE, "'%s' is no file that a server archives", o->path);

@@ -1,6 +1,7 @@
 #ifndef JOB_WAL_PUSH_H
 #define JOB_WAL_PUSH_H
 
+#include "coord/coord.h"
 #include "job/wal_ahead.h"
 #include "job/watch.h"
 #include "repo/layout_wal.h"
@@ -17,6 +18,9 @@ struct wal_push_options {
 	uint32_t
 	    tli; /* the one that is active, and where it left its parent (0: it is the first) */
 	uint64_t fork_lsn;
+	/* the server that the source is, and where it is kept who is active */
+	const char *conninfo, *site;
+	struct coord *coord;
 	struct tier_set *set;
 	struct tier *const *tier; /* that receive WAL */
 	const bool *off_host;	  /* of each: does it survive this host? */
@@ -36,8 +40,8 @@ struct wal_push_report {
 
 /*
  * 0: acknowledged. -1: ERR_USAGE no file of pg_wal; ERR_EXISTS other bytes are stored under that
- * name; ERR_STALE off the active timeline; ERR_REFUSED another system's; ERR_REMOTE too few tiers
- * answered.
+ * name; ERR_STALE see wal_push_may.h; ERR_REFUSED another system's, or a segment that is not
+ * finished; ERR_REMOTE too few tiers answered.
  */
 int wal_push_run(struct repo *repo, const struct wal_push_options *o, struct wal_push_report *ret,
     struct err *e);
@@ -50,7 +54,10 @@ typedef int wal_push_stored(void *arg, const struct wal_ahead_mark *m);
 int wal_push_many(struct repo *repo, const struct wal_push_options *o,
     char (*name)[WAL_AHEAD_NAME], size_t count, wal_push_stored *stored, void *arg);
 
-/* Of which system is the segment? ERR_NOTFOUND for what says nothing of it (a history, say). */
+/*
+ * Of which system is the file? One that does not say it, a history, is of the data directory that it
+ * lies in; ERR_NOTFOUND when it lies in none.
+ */
 int wal_push_sysid(const char *path, uint64_t *ret, struct err *e);
 
 #endif

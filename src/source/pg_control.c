@@ -13,6 +13,7 @@
 #define AT_SYSID 0
 #define AT_VERSION 8
 #define AT_CATALOG 12
+#define AT_STATE 16
 #define CRC_FIRST 280 /* it is somewhere here */
 #define CRC_LAST 400
 
@@ -42,6 +43,7 @@ pg_control_parse(const void *bytes, size_t n, struct pg_control *ret, struct err
 	memcpy(&c.sysid, p + AT_SYSID, 8);
 	memcpy(&c.version, p + AT_VERSION, 4);
 	memcpy(&c.catalog, p + AT_CATALOG, 4);
+	memcpy(&c.state, p + AT_STATE, 4);
 	if (c.version % 65536 == 0 && c.version > 0)
 		return err_set(
 		    e, ERR_UNSUPPORTED, "pg_control is of a machine with another byte order");

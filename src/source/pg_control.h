@@ -12,7 +12,10 @@ struct pg_control {
 	uint64_t sysid;
 	uint32_t version; /* of the file: 1300 is PostgreSQL 14 to 16 */
 	uint32_t catalog;
+	uint32_t state;
 };
+/* state: replays WAL that it is given, and writes none of its own: a standby, or a restore. */
+#define PG_CONTROL_REPLAYING 5
 #define PG_CONTROL_FILE "global/pg_control"
 #define PG_CONTROL_MIN 296 /* no version has a shorter one */
 

@@ -160,12 +160,11 @@ def test_with_no_tier_that_survives_the_host_it_is_not_acknowledged(archived):
     os.rename(archived.tier("regional") + ".away", archived.tier("regional"))
 
 
-def test_history_and_backup_files_are_taken(servers, archived):
-    label = [n for n in os.listdir(os.path.join(archived.server.data, "pg_wal")) if n.endswith(".backup")]
-    for name in label:
-        archived.run("wal", "push", wal(archived, name))
+def test_a_history_is_taken_from_the_server_that_took_over(servers, archived):
     standby = servers.clone(archived.server).start()
+    archived.server.stop()
     standby.promote()
+    archived.write_config(conninfo=standby.conninfo)
     history = os.path.join(standby.data, "pg_wal", "00000002.history")
     archived.run("wal", "push", history)
     archived.run("wal", "push", history)
