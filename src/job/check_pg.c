@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "coord/active.h"
 #include "coord/lease.h"
+#include "job/wal_archiver.h"
 #include "job/wal_place.h"
 #include "job/wal_source.h"
 #include "job/wal_status.h"
@@ -344,10 +345,31 @@ sizes(struct checking *k)
 }
 
 static void
+archiver(struct checking *k)
+{
+	struct wal_archiver a;
+	struct err e = { 0 };
+	char ago[UNITS_TEXT], *fix;
+
+	if (wal_archiver_ask(k->sql, !k->streams, &a, &e) == -1) {
+		check_error(k->c, CHECK_UNKNOWN, k->what, &e);
+		return;
+	}
+	if (!a.fails)
+		return;
+	fix = xasprintf(WAL_ARCHIVER_FIX, a.file);
+	check_add(k->c, CHECK_FAIL, k->what, fix,
+		  "the server cannot archive %s, tried %s ago, %" PRId64 " failures", a.file,
+		  units_duration(a.ago_ms, ago), a.count);
+	free(fix);
+}
+
+static void
 archive(struct checking *k)
 {
 	char *mode, *command, *fix;
 
+	archiver(k);
 	if (k->streams)
 		return;
 	mode = ask(k, "SELECT current_setting('archive_mode')");

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "job/wal_archiver.h"
 #include "job/wal_owed.h"
 #include "source/pg_conn.h"
 
@@ -230,6 +231,23 @@ judge_server(struct wal_status *s)
 }
 
 static void
+judge_archiver(struct wal_status *s)
+{
+	struct wal_archiver a;
+	struct err why = { 0 };
+	char ago[UNITS_TEXT];
+
+	if (!s->look.server.reached || !s->look.server.conn)
+		return;
+	if (wal_archiver_ask(s->look.server.conn, !s->streams, &a, &why) == -1)
+		alarm_add(s, "the server's archiver: %.*s", first_line(&why), why.text);
+	else if (a.fails)
+		alarm_add(s, "the server cannot archive %s, tried %s ago, and keeps all WAL from there "
+			  "on: " WAL_ARCHIVER_FIX,
+			  a.file, units_duration(a.ago_ms, ago), a.file);
+}
+
+static void
 judge_slot(struct wal_status *s, const struct wal_status_slot *slot)
 {
 	char size[UNITS_TEXT];
@@ -302,6 +320,7 @@ judge(struct wal_status *s)
 	char a[LSN_TEXT], b[LSN_TEXT], held[UNITS_TEXT], most[UNITS_TEXT];
 
 	judge_server(s);
+	judge_archiver(s);
 	for (size_t i = 0; i < s->slots; i++)
 		judge_slot(s, &s->slot[i]);
 	for (size_t i = 0; i < s->look.tiers; i++)

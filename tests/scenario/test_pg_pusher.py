@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import REFUSED, UNREACHABLE, USAGE, VERIFY
+from conftest import DEGRADED, REFUSED, UNREACHABLE, USAGE, VERIFY
 from databases import Database, database_fixture, make_database  # noqa: F401 (a fixture)
 from postgres import Server, eventually, own, servers_fixture  # noqa: F401
 from proxy import Proxy
@@ -283,3 +283,19 @@ def test_two_sources_of_one_system_are_told_apart_by_name_alone(primary):
     assert read(get(primary, os.path.basename(path))) == read(path)
     said = primary.run("check", status=None)
     assert re.search(r"warn\s+pg\.pay: pg\.zstaging is the same system", said.out), said.out
+
+
+def test_status_and_check_tell_of_an_archiver_that_fails(primary):
+    primary.server.set(archive_mode="on", archive_command="false # ffdr wal push %p").restart()
+    moved(primary, primary.server)
+    primary.run("wal", "push", write_some(primary.server))
+    eventually(lambda: primary.server.value("SELECT failed_count FROM pg_stat_archiver"), what="a failure")
+    name = primary.server.value("SELECT last_failed_wal FROM pg_stat_archiver")
+    said = primary.run("wal", "status", "pay", status=DEGRADED)
+    assert re.search(r"attention.*cannot archive %s" % name, said.out), said
+    said = primary.run("check", status=None)
+    assert re.search(r"FAIL\s+pg\.pay: the server cannot archive %s" % name, said.out), said.out
+    primary.server.set(archive_command="true # ffdr wal push %p").sql("SELECT pg_reload_conf()")
+    eventually(lambda: primary.server.value("SELECT last_archived_time > last_failed_time FROM pg_stat_archiver"), what="a success")
+    assert "cannot archive" not in primary.run("wal", "status", "pay", status=None).out
+    assert "cannot archive" not in primary.run("check", status=None).out
