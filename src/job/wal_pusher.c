@@ -24,7 +24,8 @@
 #include "source/pg_control.h"
 
 #define CONNECT_S 5
-#define STARTING_S 120	    /* from the first second of a start to its server's own time of it */
+/* Between the two times of one start: memory is made, and a clock may be set, as at boot. */
+#define STARTING_S 120
 #define AGAIN_S 60	    /* a server that did not answer is asked again after so long */
 #define CONTROL_MAX 65536
 #define CONTROL_TRIES 3 /* it may be read while it is written */
@@ -201,7 +202,7 @@ wal_pusher_is(
     const struct wal_pusher *p, struct wal_pusher_server *s, const char *path, struct err *e)
 {
 	const int64_t later = s->start - p->start;
-	bool same = p->port == s->port && later >= -1 && later <= STARTING_S &&
+	bool same = p->port == s->port && later >= -STARTING_S && later <= STARTING_S &&
 	    (!*s->dir || strcmp(p->dir, s->dir) == 0);
 	int has = 1;
 
