@@ -1,9 +1,8 @@
 /*
  * A database, from the words of a person to a data directory that recovers by itself when it is
  * started. First all that can be refused is refused, with what would be possible; then files; then
- * configuration and the settings of the recovery; then pg_control, without which no server starts,
- * and backup_label last of all: a restore that was cut off leaves nothing that starts and looks
- * like the database.
+ * configuration and the settings of the recovery; and pg_control, without which no server starts,
+ * last of all: a restore that was cut off leaves nothing that starts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -251,40 +250,6 @@ give_all(struct restore_pg *r, struct err *e)
 
 /* ---- the files ---- */
 
-/* What a server cannot start without, out of the way first and put there last. */
-static int
-take_away(const struct restore_pg *r, const char *name, struct err *e)
-{
-	char *path = xasprintf("%s/%s", r->report->to, name);
-	int rc = file_del(AT_FDCWD, path, e);
-
-	free(path);
-	return rc == -1 && e->kind != ERR_NOTFOUND ? -1 : 0;
-}
-
-static int
-put_last(struct restore_pg *r, const char *name, struct err *e)
-{
-	const char *const path[] = { name };
-	struct tree_options to = restore_kind_tree(r->o, &r->run, r->source);
-	struct tree_report seen = { 0 };
-	char *file = xasprintf("%s/%s", r->report->to, name);
-	int rc;
-
-	to.path = path;
-	to.paths = 1;
-	to.delta = true;
-	rc = tree_restore(r->reader, r->report->to, &to, &seen, e);
-	if (rc == 0 && seen.lost > 0)
-		rc = err_set(
-		    e, ERR_CORRUPT, "no tier has a good copy of '%s' of %s", name, r->report->id);
-	if (rc == 0 && geteuid() == 0 &&
-	    lchown(file, r->report->database.uid, r->report->database.gid) == -1)
-		rc = err_sys(e, "give '%s' to its owner", file);
-	free(file);
-	return rc;
-}
-
 static int
 restore_files(struct restore_pg *r, struct err *e)
 {
@@ -299,7 +264,7 @@ restore_files(struct restore_pg *r, struct err *e)
 	skip[to.skips++] = PG_LABEL_MAP_FILE;
 	skip[to.skips++] = PG_CONTROL_FILE;
 	to.skip = skip;
-	if (take_away(r, PG_LABEL_FILE, e) == -1 || take_away(r, PG_CONTROL_FILE, e) == -1)
+	if (restore_pg_lock(r, e) == -1)
 		goto out;
 	rc = tree_restore(r->reader, r->report->to, &to, &seen, e);
 	restore_kind_count(r->report, &seen);
@@ -318,19 +283,20 @@ out:
 static int
 restore_all(struct restore_pg *r, struct err *e)
 {
+	const struct tree_options to = restore_kind_tree(r->o, &r->run, r->source);
 	uint64_t from;
 
 	if (r->o->adopt && restore_pg_spooled(r, &from) && restore_pg_spool_ship(r, e) == -1)
 		return -1;
 	if (restore_files(r, e) == -1 || restore_pg_spool_copy(r, e) == -1 ||
-	    restore_pg_setup(r, e) == -1 || restore_pg_spaces_link(r, e) == -1 || give_all(r, e) == -1 ||
-	    put_last(r, PG_CONTROL_FILE, e) == -1)
+	    restore_pg_setup(r, e) == -1 || restore_pg_spaces_link(r, e) == -1 ||
+	    restore_pg_wait(r, &to, e) == -1 || give_all(r, e) == -1)
 		return -1;
 	if (!r->o->trusted)
 		restore_pg_try(r);
 	if (r->o->adopt && restore_pg_adopt(r, e) == -1)
 		return -1;
-	return put_last(r, PG_LABEL_FILE, e);
+	return restore_pg_unlock(r, e);
 }
 
 /* ---- telling ---- */

@@ -9,6 +9,8 @@
 
 /* What the files of the restore of a database share: restore_pg.c has the order of things. */
 
+struct tree_options;
+
 struct restore_pg_space {
 	uint32_t oid;
 	char *was;  /* where it lay; a relative one lies in the data directory, and needs nothing */
@@ -64,10 +66,18 @@ int restore_pg_spool_ship(struct restore_pg *r, struct err *e);
 int restore_pg_spaces(struct restore_pg *r, struct err *e);
 void restore_pg_spaces_done(struct restore_pg *r);
 /* Their files, each into its place. `to` is the options of the data directory's own files. */
-struct tree_options;
 int restore_pg_spaces_fill(struct restore_pg *r, const struct tree_options *to, struct err *e);
 /* The links in pg_tblspc, and tablespace_map, which the server believes more than the links. */
 int restore_pg_spaces_link(struct restore_pg *r, struct err *e);
+
+/* ---- restore_pg_last.c ---- */
+
+/* From here on no server starts in the target. */
+int restore_pg_lock(struct restore_pg *r, struct err *e);
+/* What is left, when all else is there; on disk, and what makes a server start is out of its sight. */
+int restore_pg_wait(struct restore_pg *r, const struct tree_options *like, struct err *e);
+/* Now one starts. */
+int restore_pg_unlock(struct restore_pg *r, struct err *e);
 
 /* ---- restore_pg_adopt.c ---- */
 

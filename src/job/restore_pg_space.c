@@ -292,7 +292,7 @@ make_link(const struct restore_pg *r, const struct restore_pg_space *s, struct e
 }
 
 static int
-write_map(const struct restore_pg *r, struct err *e)
+write_map(struct restore_pg *r, struct err *e)
 {
 	char *path = xasprintf("%s/%s", r->report->to, PG_LABEL_MAP_FILE);
 	struct pg_label_map map = { 0 };
@@ -309,6 +309,8 @@ write_map(const struct restore_pg *r, struct err *e)
 	if (rc == 0 && geteuid() == 0 &&
 	    chown(path, r->report->database.uid, r->report->database.gid) == -1)
 		rc = err_sys(e, "give '%s' to its owner", path);
+	r->report->files++;
+	r->report->entries++;
 	pg_label_map_done(&map);
 	buf_done(&text);
 	free(path);

@@ -5,6 +5,7 @@ import glob
 import os
 import re
 import shutil
+import signal
 import time
 
 import pytest
@@ -263,6 +264,16 @@ def test_a_missing_piece_never_promotes_short(servers, site):
     filled(site)
     restore(site)
     lose(site, which=2)
+    refuses(servers, site, UNKNOWN)
+
+
+def test_the_newest_segment_gone_never_promotes_short(servers, site):
+    """Nothing is behind it: it is the end of the log, and the bound holds."""
+    site.backup()
+    filled(site)
+    restore(site)
+    lose(site, which=1)
+    lose(site, which=0)
     refuses(servers, site, SHORT)
 
 
@@ -416,6 +427,33 @@ def test_a_restore_that_was_cut_off_leaves_nothing_that_starts(servers, points, 
     shutil.rmtree(points.path("back"))
     restore(points)
     assert boot(servers, points, name="again").value("SELECT count(*) FROM t") == 6
+
+
+def begun(path):
+    """Would a server find what it looks for first?"""
+    return os.path.exists(os.path.join(path, "global", "pg_control"))
+
+
+def test_what_makes_a_server_start_comes_last_of_all(servers, points, fault_points):
+    """A moment before it everything else is there; and it goes first where something was there before."""
+    stop = {"FFDR_TEST_STOP": "restore-pg-ready:1"}
+    got = points.run("restore", "pay", "--to", points.path("back"), status=None, env=stop)
+    assert got.status == -signal.SIGKILL, got
+    for name in ("backup_label", "recovery.signal", "PG_VERSION"):
+        assert os.path.exists(points.path("back", name)), name
+    with open(points.path("back", "postgresql.auto.conf"), encoding="utf-8") as f:
+        assert "recovery_target_lsn" in f.read()
+    assert not begun(points.path("back"))
+    with pytest.raises((RuntimeError, FileNotFoundError)):
+        prepare(servers, points).start()
+    restore(points, "--delta")
+    assert not [n for n in os.listdir(points.path("back", "global")) + os.listdir(points.path("back")) if n.startswith(".ffdr")]
+    other = boot(servers, points, name="again")
+    assert other.value("SELECT count(*) FROM t") == 6
+    other.stop()
+    assert begun(points.path("back"))
+    got = points.run("restore", "pay", "--to", points.path("back"), "--delta", status=None, env={"FFDR_TEST_STOP": "file-written:1"})
+    assert got.status == -signal.SIGKILL and not begun(points.path("back")), got
 
 
 # ---- configuration that lies elsewhere ----
