@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lsn.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -335,7 +336,7 @@ const struct command cmd_wal_push = {
 
 struct get_opts {
 	struct common_options common;
-	const char *source, *tiers, *mode, *system, *spool;
+	const char *source, *tiers, *mode, *system, *spool, *until;
 	int64_t epoch;
 	uint64_t segment_size;
 	bool final, no_ahead;
@@ -357,6 +358,8 @@ static const struct opt get_table[] = {
 	    "system identifier; without it the active one" },
 	{ "spool", 0, OPT_STRING, offsetof(struct get_opts, spool), "DIR",
 	    "what no tier has may be there: a restore put it into pg_wal" },
+	{ "until", 0, OPT_STRING, offsetof(struct get_opts, until), "LSN",
+	    "the recovery ends before it: a segment behind it that is not to be had counts as absent" },
 	{ "no-prefetch", 0, OPT_FLAG, offsetof(struct get_opts, no_ahead), NULL,
 	    "fetch nothing in advance" },
 	{ 0 },
@@ -497,6 +500,16 @@ asked_by(const struct command_call *call, const struct get_opts *o)
 }
 
 static int
+judge_opts(const struct get_opts *o, uint64_t *until, struct err *e)
+{
+	if (o->mode && strcmp(o->mode, "standby") != 0 && strcmp(o->mode, "bounded") != 0)
+		return err_set(e, ERR_USAGE, "--mode %s: expected bounded or standby", o->mode);
+	if (o->until && lsn_parse(o->until, until) == -1)
+		return err_set(e, ERR_USAGE, "--until %s: expected an LSN as 5/7C0000F8", o->until);
+	return 0;
+}
+
+static int
 get_command(const struct command_call *call, struct err *e)
 {
 	const struct get_opts *opts = call->options;
@@ -506,6 +519,7 @@ get_command(const struct command_call *call, struct err *e)
 		.name = call->argv[0],
 		.path = call->argv[1],
 		.unfinished = !standby || opts->final,
+		.proves = !standby,
 		.segment_size = opts->segment_size ? (uint32_t)opts->segment_size : 16u << 20,
 		.ahead = opts->no_ahead ? 0 : GET_AHEAD,
 	};
@@ -513,8 +527,7 @@ get_command(const struct command_call *call, struct err *e)
 	char *asked;
 	int got, fetcher = 0;
 
-	if (opts->mode && !standby && strcmp(opts->mode, "bounded") != 0) {
-		err_set(e, ERR_USAGE, "--mode %s: expected bounded or standby", opts->mode);
+	if (judge_opts(opts, &o.until, e) == -1) {
 		output_error(e);
 		return GET_UNKNOWN;
 	}
@@ -535,7 +548,8 @@ const struct command cmd_wal_get = {
 		"`ffdr restore` writes the restore_command that "
 		"calls it. Ends with 0 when the file is there, with 1 when it is on none of the "
 		"tiers asked and every one of them said "
-		"so, and with 255 when that is not known: PostgreSQL takes 1 as the end of the "
+		"so, and with 255 when that is not known, or when later WAL of that timeline is there, for "
+		"a hole is not the end: PostgreSQL takes 1 as the end of the "
 		"archive and 255 as a reason to stop. With "
 		"--mode standby, where 255 would end a standby, what is not known counts as not "
 		"there yet, and is told.\n\n"

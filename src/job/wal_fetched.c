@@ -47,6 +47,26 @@ folder_of(const char *path)
 	return slash ? xasprintf("%.*s/" FOLDER, (int)(slash - path), path) : xstrdup(FOLDER);
 }
 
+/* Is the log's end what was proved? The segment is there up to `until` only. */
+static int
+ends_here(struct walread *r, const struct wal_get_options *o, uint32_t tli, uint64_t start,
+    uint64_t until, struct err *e)
+{
+	char at[LSN_TEXT];
+	int behind;
+
+	if (!o->proves)
+		return 0;
+	behind = walread_behind(r, tli, start + o->segment_size, e);
+	if (behind == 1) {
+		err_set(e, ERR_CORRUPT,
+		    "WAL of timeline %" PRIu32 " from %s on is on no tier that was asked, yet more is "
+		    "behind it: a hole is not the end of the log", tli, lsn_text(until, at));
+		err_line(e, "fix", "a tier that has it; else restore to a point before the hole");
+	}
+	return behind == 0 ? 0 : -1;
+}
+
 int
 wal_fetched_read(struct walread *r, const struct wal_get_options *o, uint32_t tli, uint64_t start,
     struct buf *bytes, struct err *e)
@@ -56,6 +76,8 @@ wal_fetched_read(struct walread *r, const struct wal_get_options *o, uint32_t tl
 	size_t whole;
 	int got = walread_segment(r, tli, start, o->segment_size, bytes, &until, e);
 
+	if (got == 0 && ends_here(r, o, tli, start, until, e) == -1)
+		return -1;
 	if (got == -1 || (got == 0 && (until == start || !o->unfinished)))
 		return got;
 	/* A page that is cut in the middle has its header, but is not looked at. */
@@ -352,7 +374,7 @@ fetcher_main(const struct wal_get_options *o, const struct wal_fetched_opener *o
 	struct err why = { 0 };
 
 	/* What is behind the frontier now may be there later; zeros in its place would stay. */
-	mine.unfinished = false;
+	mine.unfinished = mine.proves = false;
 	mark_of(o->asked, f.mark);
 	if (pg_walname_parse(o->name, &n) != PG_WALNAME_SEGMENT ||
 	    pg_walname_start(&n, o->segment_size, &f.next, &why) == -1 || !claim(&f))

@@ -44,7 +44,7 @@ get_segment(
     struct walread *r, const struct wal_get_options *o, const struct pg_walname *n, struct err *e)
 {
 	struct buf bytes;
-	uint64_t start;
+	uint64_t start = 0;
 	int got = -1;
 
 	buf_init(&bytes, o->segment_size);
@@ -52,6 +52,8 @@ get_segment(
 		got = wal_fetched_read(r, o, n->timeline, start, &bytes, e);
 	if (got == 1 && hand_out(o->path, &bytes, e) == -1)
 		got = -1;
+	else if (got == -1 && o->until > 0 && start >= o->until)
+		got = 0;
 	buf_done(&bytes);
 	return got;
 }

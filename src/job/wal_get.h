@@ -21,13 +21,21 @@ struct wal_get_options {
 	/* The newest segment may be unfinished: zeros follow what is known. Else such a one counts
 	 * as absent. */
 	bool unfinished;
+	/* "Absent" ends the log for good: with WAL of the timeline behind it, it is a hole instead. */
+	bool proves;
+	/*
+	 * The recovery ends before it: a server that looks ahead of what it replays asks for segments from
+	 * there on in vain, and whatever keeps them from us is then no reason to stop. 0: not known.
+	 */
+	uint64_t until;
 	uint32_t segment_size;
 	unsigned ahead; /* segments to fetch in advance; 0: none */
 };
 
 /*
  * 1 it is there; 0 it is on none of the tiers, and every one of them said so; -1 it may exist
- * (ERR_REMOTE), or is damaged everywhere (ERR_CORRUPT): nobody may go on as if there were no more.
+ * (ERR_REMOTE), is damaged everywhere or lies in a hole (ERR_CORRUPT): nobody may go on as if there
+ * were no more.
  */
 int wal_get_run(struct repo *repo, const struct wal_get_options *o, struct err *e);
 

@@ -42,6 +42,13 @@ void walread_free(struct walread *r);
 int walread_segment(struct walread *r, uint32_t tli, uint64_t start, uint64_t segment_size,
     struct buf *out, uint64_t *until, struct err *e);
 
+/*
+ * Does anybody asked have WAL of that timeline that begins at `from` or behind it? Then what is missing
+ * before it is a hole and not the end of the log. 1, 0 nobody, -1 somebody does not answer. Costs one
+ * listing of each tier, which ends at the first name.
+ */
+int walread_behind(struct walread *r, uint32_t tli, uint64_t from, struct err *e);
+
 /* The server's history file of a timeline, appended: 1; 0 proven absent; -1. */
 int walread_history(struct walread *r, uint32_t tli, struct buf *out, struct err *e);
 

@@ -179,6 +179,44 @@ first_behind(struct tier *t, const char *prefix, const char *after, char name[LA
 	return 1;
 }
 
+/* One epoch on one tier. */
+static int
+tier_behind(struct walread *r, struct tier *t, size_t level, uint32_t tli, uint64_t from,
+    struct err *e)
+{
+	const uint64_t bound = wal_lineage_bound(&r->lineage, level, tli);
+	struct wal_place p = walread_place(r, level);
+	char prefix[LAYOUT_NAME], after[LAYOUT_NAME], name[LAYOUT_NAME];
+	struct layout_wal at;
+	int got;
+
+	if (bound <= from)
+		return 0;
+	layout_wal_of_timeline(&p, tli, prefix);
+	layout_wal_piece(&p, tli, from, 0, after);
+	got = first_behind(t, prefix, after, name, e);
+	return got != 1 ? got : layout_wal_parse(name, &at) == 0 && at.start < bound;
+}
+
+int
+walread_behind(struct walread *r, uint32_t tli, uint64_t from, struct err *e)
+{
+	struct lsn_set held = { 0 };
+	int got = must_be_whole(r, e);
+
+	for (size_t i = 0; got == 0 && i < r->o.tiers; i++) {
+		got = must_be_open(r->tier[i], e);
+		for (size_t k = 0; got == 0 && k < r->lineage.levels; k++)
+			got = tier_behind(r, r->tier[i], k, tli, from, e);
+	}
+	if (got == 0)
+		got = walread_spool_ranges(r, tli, &held, e);
+	if (got == 0 && held.count > 0)
+		got = held.range[held.count - 1].to > from;
+	lsn_set_done(&held);
+	return got;
+}
+
 static void
 add_timeline(struct walread_timelines *l, uint32_t tli)
 {

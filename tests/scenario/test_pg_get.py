@@ -82,6 +82,31 @@ def test_one_that_goes_away_later_is_not_the_end_of_the_log(site):
         assert not os.path.exists(site.path("got"))
 
 
+def test_a_hole_is_not_the_end_of_the_log(site):
+    """Also for a restore_command that somebody wrote by hand. A standby waits."""
+    for _ in range(3):
+        site.server.sql("INSERT INTO ffdr_ledger VALUES (%d, 0, '')" % (1000 + _))
+        end = shipped(site)
+    site.end_all()
+    shutil.rmtree(site.path("state", "spool"))
+    segments = sorted({start & ~0xFFFFF for start, _ in site.pieces("local")})
+    for tier in site.tiers:
+        for start, stop in site.pieces(tier):
+            if start & ~0xFFFFF == segments[-2]:
+                os.unlink(site.tier(tier, site.piece((start, stop))))
+
+    def ask(start, *more):
+        name = "00000001%08X%08X" % (start >> 32, (start & 0xFFFFFFFF) >> 20)
+        return site.get(name, site.path("got"), "--segment-size", "1m", *more, status=None)
+
+    got = ask(segments[-2])
+    assert got.status == 255 and "a hole is not the end of the log" in got.err, got
+    assert not os.path.exists(site.path("got"))
+    assert ask(segments[-2], "--mode", "standby").status == 1
+    assert ask(segments[-1]).status == 0
+    assert ask((end | 0xFFFFF) + 1 + 0x100000).status == 1
+
+
 def test_a_quote_in_the_path_of_the_configuration(servers, site):
     """The command goes through the server's quotes, its file names and a shell."""
     odd = site.path("it's 100% odd")

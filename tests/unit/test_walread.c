@@ -475,6 +475,37 @@ timelines_and_places_are_found_by_looking_at_one_name_of_each(void **state)
 	walread_free(r);
 }
 
+static void
+what_lies_behind_a_place_is_found_up_to_the_fork_and_only_when_all_answer(void **state)
+{
+	struct wal_from from = { .parent = 2, .tli = 1, .fork = START + SEGMENT + 500, .reason = "failover" };
+	struct wal_place epoch7 = epoch2;
+	struct walread *r;
+	struct err e = { 0 };
+
+	(void)state;
+	epoch7.epoch = 7;
+	put(1, START, START + 100);
+	put(1, START + SEGMENT, START + SEGMENT + 1000);
+	put(1, START + 2 * SEGMENT, START + 2 * SEGMENT + 100);
+	wal_lineage_put_from(k.repo, k.tier[0].store, &epoch7, &from, &e);
+	r = reader(2, &epoch2, false);
+	assert_int_equal(walread_behind(r, 1, START + SEGMENT, &e), 1);
+	assert_int_equal(walread_behind(r, 1, START + 2 * SEGMENT, &e), 1);
+	assert_int_equal(walread_behind(r, 1, START + 3 * SEGMENT, &e), 0);
+	assert_int_equal(walread_behind(r, 2, START, &e), 0);
+	memstore_away(k.tier[0].store, true);
+	assert_int_equal(walread_behind(r, 1, START + 3 * SEGMENT, &e), -1);
+	memstore_away(k.tier[0].store, false);
+	walread_free(r);
+	err_clear(&k.tier[0].why);
+	/* The same through a child: what its parent has behind the fork is somebody else's. */
+	r = reader(2, &epoch7, false);
+	assert_int_equal(walread_behind(r, 1, START + SEGMENT, &e), 1);
+	assert_int_equal(walread_behind(r, 1, START + 2 * SEGMENT, &e), 0);
+	walread_free(r);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -488,6 +519,7 @@ main(void)
 		TEST(an_epoch_reads_its_parent_up_to_the_fork_and_not_what_a_late_writer_added),
 		TEST(without_knowing_the_parent_nothing_is_proved_absent),
 		TEST(histories_are_found_along_the_lineage),
+		TEST(what_lies_behind_a_place_is_found_up_to_the_fork_and_only_when_all_answer),
 		TEST(timelines_and_places_are_found_by_looking_at_one_name_of_each),
 	};
 
