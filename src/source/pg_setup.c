@@ -295,16 +295,40 @@ is_stale(void *arg, const struct pg_conf_line *l)
 		    pg_conf_line_is(l, "synchronous_standby_names")));
 }
 
+/*
+ * What is for this recovery alone goes when it has ended: the server itself would not mind, but its
+ * standbys are copies of its directory, and would look for the bound, on a timeline that is not theirs.
+ * The server runs it once, when it is promoted, in its data directory. As a new file under the old
+ * name, for a crash must not leave half of it; ALTER SYSTEM may have written it anew meanwhile, so the
+ * lines are known by their keys.
+ */
+#define OVER                                                                                       \
+	"sed -E '/^(# Set by ffdr restore|restore_command|recovery_target[a-z_]*|"                  \
+	"recovery_end_command|archive_cleanup_command|recovery_min_apply_delay|"                    \
+	"promote_trigger_file)/d' " AUTO_FILE " > " AUTO_FILE ".ffdr && { sync " AUTO_FILE          \
+	".ffdr || sync; } && mv -f " AUTO_FILE ".ffdr " AUTO_FILE
+
+static void
+add_end_command(const struct pg_setup_options *o, struct buf *text)
+{
+	struct buf command;
+
+	buf_init(&command, CONFIG_MAX);
+	buf_addf(&command, "%s%s" OVER, o->end_command, *o->end_command ? "; " : "");
+	pg_conf_set(text, "recovery_end_command", buf_str(&command));
+	buf_done(&command);
+}
+
 static void
 add_recovery(const struct pg_setup_options *o, struct buf *text)
 {
-	buf_adds(text, "# Set by ffdr restore; of use until the recovery has ended.\n");
+	buf_adds(text, "# Set by ffdr restore; goes when the recovery has ended.\n");
 	pg_conf_set(text, "restore_command", o->restore_command);
 	for (size_t i = 0; i < o->targets; i++)
 		pg_conf_set(text, o->target[i].key, o->target[i].value);
 	if (o->standby)
 		pg_conf_set(text, "recovery_target_timeline", "latest");
-	pg_conf_set(text, "recovery_end_command", o->end_command);
+	add_end_command(o, text);
 	pg_conf_set(text, "archive_cleanup_command", "");
 	if (!o->standby)
 		pg_conf_set(text, "recovery_min_apply_delay", "0");

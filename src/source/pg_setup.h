@@ -31,7 +31,8 @@ struct pg_setup_options {
 	/* The recovery: one bound of pg_target_settings(); none of a standby. */
 	const struct pg_target_setting *target;
 	size_t targets;
-	const char *restore_command, *end_command;
+	const char *restore_command;
+	const char *end_command; /* when it has ended; "": nothing but taking these settings out again */
 	bool standby; /* goes on for ever */
 	bool adopt;   /* this is the database now: archiving and its standbys stay as they were */
 	uint32_t uid, gid; /* who the files belong to, when run as root */

@@ -553,6 +553,37 @@ def test_an_adopted_server_is_the_database_now(servers, site):
     assert 55555 in ids(third) and 66666 not in ids(third)
 
 
+@pytest.mark.parametrize("version", (14, 15, 18))
+def test_a_standby_of_the_restored_server_starts_and_streams(servers, version):
+    """It is a copy of the directory, settings and all: nothing of the recovery may be in it."""
+    server = servers.new(version, "--wal-segsize=1").start()
+    site = protected(servers, server)
+    try:
+        server.sql("CREATE TABLE t AS SELECT 1 n")
+        server.sql("ALTER SYSTEM SET recovery_prefetch = 'off'" if version > 14 else "ALTER SYSTEM SET work_mem = '5MB'")
+        site.backup()
+        shipped(site)
+        restore(site)
+        other = boot(servers, site)
+        with open(site.path("back", "postgresql.auto.conf"), encoding="utf-8") as f:
+            text = f.read()
+        assert not re.search("^(restore_command|recovery_target|recovery_end)", text, re.M), text
+        assert "archive_mode = 'off'" in text and ("recovery_prefetch" in text or version == 14), text
+        # As pg_basebackup -R does; not every version here has one.
+        other.data = os.path.realpath(other.data)
+        third = servers.clone(other, standby=False)
+        with open(os.path.join(third.data, "postgresql.auto.conf"), "a", encoding="utf-8") as f:
+            f.write("primary_conninfo = '%s'\n" % other.conninfo)
+        open(os.path.join(third.data, "standby.signal"), "w", encoding="utf-8").close()
+        third.own()
+        third.start()
+        other.sql("INSERT INTO t VALUES (2)")
+        eventually(lambda: third.sql("SELECT n FROM t ORDER BY n") == [(1,), (2,)], what="the row\n" + third.log()[-1500:])
+        assert third.value("SELECT status FROM pg_stat_wal_receiver") == "streaming"
+    finally:
+        site.end_all()
+
+
 def test_what_is_restored_is_not_the_standby_that_it_was(servers, site):
     """Old recovery settings and the place in a cluster do not come back."""
     site.server.sql("ALTER SYSTEM SET recovery_target_time = '2001-01-01'")
