@@ -248,6 +248,7 @@ struct restore_opts {
 	struct common_options common;
 	const char *to, *tier, *at, *action, *owner;
 	struct opt_list path, tablespace;
+	int64_t timeline;
 	bool delta, dry_run, no_sync, from_another_host, before, standby, adopt;
 };
 static const struct opt restore_table[] = {
@@ -259,6 +260,8 @@ static const struct opt restore_table[] = {
 	    "means its end; of a database, that moment or place in its log" },
 	{ "before", 0, OPT_FLAG, offsetof(struct restore_opts, before), NULL,
 	    "databases: stop in front of what --at names, not behind it" },
+	{ "timeline", 0, OPT_NUMBER, offsetof(struct restore_opts, timeline), "N",
+	    "databases: this timeline is the database; without it, the active one" },
 	{ "tablespace", 0, OPT_LIST, offsetof(struct restore_opts, tablespace), "OID|NAME=DIR",
 	    "databases: put this tablespace there; without it, where it was; may be given several "
 	    "times" },
@@ -422,6 +425,7 @@ restore_command(const struct command_call *call, struct err *e)
 		.from_another_host = o->from_another_host,
 		.dry_run = o->dry_run,
 		.no_sync = o->no_sync,
+		.timeline = (uint32_t)o->timeline,
 		.before = o->before,
 		.action = o->action,
 		.tablespace = o->tablespace.item,
@@ -434,6 +438,8 @@ restore_command(const struct command_call *call, struct err *e)
 	struct session s = { 0 };
 	int rc;
 
+	if (o->timeline < 0 || o->timeline > UINT32_MAX)
+		return err_set(e, ERR_USAGE, "--timeline: expected the number of a timeline, from 1 on");
 	if (!o->to || !*o->to) {
 		err_set(e, ERR_USAGE, "restore needs --to DIR");
 		return err_line(e, "fix",
@@ -480,7 +486,9 @@ const struct command cmd_snapshot_restore = {
 		"is, and then it is promoted. What cannot be reached "
 		"is refused, with what is possible: no recovery ends early because WAL could not "
 		"be had. Configuration that lay elsewhere is made "
-		"to fit, and what was changed is told. The copy does not archive and follows "
+		"to fit, and what was changed is told. Of several lines of timelines (a copy that was promoted goes on, too) the active "
+		"one is taken, as the coordination place has it; others are named in a warning, and where it is not known which one is the database, "
+		"--timeline says it. The copy does not archive and follows "
 		"nobody, unless it is to be a standby (--standby) or the "
 		"database itself from now on (--adopt). A snapshot in place of SOURCE means that "
 		"base backup: alone its own end, with --at from "

@@ -337,7 +337,7 @@ const struct command cmd_wal_push = {
 struct get_opts {
 	struct common_options common;
 	const char *source, *tiers, *mode, *system, *spool, *until;
-	int64_t epoch;
+	int64_t epoch, timeline;
 	uint64_t segment_size;
 	bool final, no_ahead;
 };
@@ -356,6 +356,8 @@ static const struct opt get_table[] = {
 	    "of the archive; without it the active one" },
 	{ "system", 0, OPT_STRING, offsetof(struct get_opts, system), "ID",
 	    "system identifier; without it the active one" },
+	{ "timeline", 0, OPT_NUMBER, offsetof(struct get_opts, timeline), "N",
+	    "no history of a timeline behind this one and the active one" },
 	{ "spool", 0, OPT_STRING, offsetof(struct get_opts, spool), "DIR",
 	    "what no tier has may be there: a restore put it into pg_wal" },
 	{ "until", 0, OPT_STRING, offsetof(struct get_opts, until), "LSN",
@@ -520,6 +522,8 @@ get_command(const struct command_call *call, struct err *e)
 		.path = call->argv[1],
 		.unfinished = !standby || opts->final,
 		.proves = !standby,
+		.line = (uint32_t)opts->timeline,
+		.coord_place = call->conf->coord_place,
 		.segment_size = opts->segment_size ? (uint32_t)opts->segment_size : 16u << 20,
 		.ahead = opts->no_ahead ? 0 : GET_AHEAD,
 	};

@@ -3,25 +3,37 @@
  * near the frontier is read. So a restore on a new host, with nothing but configuration and keys,
  * comes to the same plan.
  *
- * The world is that of one timeline, the newest one of the epoch that is active, unless a base
- * backup was named that does not lie on the way to it.
+ * The world is that of one timeline: pg_world_way.c.
  */
 #include "job/pg_world.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "coord/coord.h"
 #include "job/inventory.h"
 #include "job/pg_facts.h"
 #include "job/pg_world_parts.h"
-#include "job/wal_place.h"
 #include "repo/manifest.h"
 #include "repo/wal_beat.h"
 #include "repo/wal_gap.h"
+
+#define TEXT_MAX 1200
+
+void
+pg_world_tell(const struct pg_world *w, const char *kind, const char *fmt, ...)
+{
+	char text[TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	w->watch->event(w->watch->arg, kind, text);
+}
 
 /* ---- tiers ---- */
 
@@ -129,221 +141,13 @@ load_bases(struct pg_world *w, const struct pg_world_options *o, struct err *e)
 	return rc;
 }
 
-/* The one that was named, else the newest. */
-static const struct pg_world_base *
-leading(
-    const struct pg_world *w, const struct pg_world_options *o, const struct pg_target_base **ret)
-{
-	size_t best = SIZE_MAX;
-
-	for (size_t i = 0; i < w->bases; i++) {
-		if (o->base && strcmp(w->about[i].name, o->base) == 0)
-			best = i;
-		if (!o->base && (best == SIZE_MAX || strcmp(w->base[i].id, w->base[best].id) > 0))
-			best = i;
-	}
-	if (best == SIZE_MAX)
-		return NULL;
-	*ret = &w->base[best];
-	return &w->about[best];
-}
-
-static void
-drop_base(struct pg_world *w, size_t i)
+void
+pg_world_drop_base(struct pg_world *w, size_t i)
 {
 	free((char *)w->base[i].id);
 	w->bases--;
 	memmove(&w->base[i], &w->base[i + 1], (w->bases - i) * sizeof(*w->base));
 	memmove(&w->about[i], &w->about[i + 1], (w->bases - i) * sizeof(*w->about));
-}
-
-/* ---- epoch and timeline ---- */
-
-/* The epoch that is active, as far as anybody can say; else the highest one there is. */
-static int
-find_epoch(struct pg_world *w, uint64_t sysid, struct err *e)
-{
-	struct coord *c = NULL;
-	struct err why = { 0 };
-	bool known;
-
-	known = coord_open(w->session->conf->coord_place, &c, &why) == 0 &&
-	    wal_place_get(c, w->source, &w->place, &why) == 1 && w->place.sysid == sysid;
-	coord_close(c);
-	if (known)
-		return 0;
-	w->place = (struct wal_place){ .sysid = sysid };
-	snprintf(w->place.source, sizeof(w->place.source), "%s", w->source);
-	for (size_t i = 0; i < w->tiers; i++) {
-		struct walread_places p = { 0 };
-		int rc = walread_places(w->tier[i], w->source, &p, e);
-
-		for (size_t k = 0; rc == 0 && k < p.count; k++)
-			if (p.place[k].sysid == sysid && p.place[k].epoch > w->place.epoch)
-				w->place.epoch = p.place[k].epoch;
-		free(p.place);
-		if (rc == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-open_reader(struct pg_world *w, struct err *e)
-{
-	const struct walread_options ro = {
-		.repo = w->session->repo,
-		.tier = w->tier,
-		.tiers = w->tiers,
-		.spool = w->spool.path ? &w->spool : NULL,
-		.place = w->place,
-	};
-
-	walread_free(w->read);
-	w->read = NULL;
-	return walread_new(&ro, &w->read, e);
-}
-
-static int
-newest_timeline(struct pg_world *w, uint32_t *ret, struct err *e)
-{
-	*ret = 0;
-	for (size_t i = 0; i < w->tiers; i++) {
-		struct walread_timelines t = { 0 };
-		int rc = walread_timelines(w->read, w->tier[i], &t, e);
-
-		if (rc == 0 && t.count > 0 && t.tli[t.count - 1] > *ret)
-			*ret = t.tli[t.count - 1];
-		free(t.tli);
-		if (rc == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-no_history(const struct pg_world *w, uint32_t tli, struct err *e)
-{
-	err_set(e, ERR_REFUSED,
-	    "restore refused: the history of timeline %" PRIu32 " of %s is missing", tli,
-	    w->source);
-	err_line(e, "checked", "%s", buf_str(&w->tier_names));
-	err_line(e, "possible",
-	    "without it a recovery would end on an older timeline, and take a number that is used");
-	return err_line(e, "fix",
-	    "`ffdr wal push FILE` with %08" PRIX32 ".history from pg_wal of a server that has it",
-	    tli);
-}
-
-/* Its history, into an initialised one; each of its ancestors must have one too that says the same.
- */
-static int
-read_history(struct pg_world *w, uint32_t tli, struct pg_history *h, struct err *e)
-{
-	struct buf text;
-	int got = 1;
-
-	pg_history_init(h, tli);
-	if (tli <= 1)
-		return 0;
-	buf_init(&text, PG_HISTORY_MAX);
-	got = walread_history(w->read, tli, &text, e);
-	if (got == 0)
-		no_history(w, tli, e);
-	if (got == 1 && pg_history_parse(tli, buf_str(&text), text.len, h, e) == -1)
-		got = -1;
-	buf_done(&text);
-	return got == 1 ? 0 : -1;
-}
-
-static int
-check_ancestors(struct pg_world *w, struct err *e)
-{
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < w->history.count; i++) {
-		uint32_t tli = w->history.step[i].timeline;
-		struct pg_history old;
-
-		rc = read_history(w, tli, &old, e);
-		if (rc == 0 && !pg_history_extends(&w->history, &old))
-			rc = err_set(e, ERR_CORRUPT,
-			    "restore refused: timeline %" PRIu32 " has two histories in the WAL of "
-								 "%s",
-			    tli, w->source);
-		pg_history_done(&old);
-	}
-	return rc;
-}
-
-/*
- * The way to the newest timeline, or, where a base that was named does not lie on it, to the base's
- * own.
- */
-static int
-find_timeline(struct pg_world *w, const struct pg_target_base *named, struct err *e)
-{
-	uint32_t newest;
-
-	if (newest_timeline(w, &newest, e) == -1)
-		return -1;
-	if (newest < named->timeline)
-		newest = named->timeline;
-	if (read_history(w, newest, &w->history, e) == -1)
-		return -1;
-	if (!pg_history_covers(&w->history, named->timeline, named->stop)) {
-		pg_history_done(&w->history);
-		if (read_history(w, named->timeline, &w->history, e) == -1)
-			return -1;
-	}
-	return check_ancestors(w, e);
-}
-
-/*
- * Is that base a state of the lineage that is read? Its own epoch decides, as the same numbers may
- * mean other histories elsewhere.
- */
-static bool
-in_lineage(
-    const struct wal_lineage *l, const struct pg_world_base *a, const struct pg_target_base *b)
-{
-	for (size_t i = 0; i < l->levels; i++)
-		if (l->level[i].epoch == a->epoch)
-			return wal_lineage_bound(l, i, b->timeline) >= b->stop;
-	return false;
-}
-
-/* Chooses epoch and timeline, and lets go of the bases of other systems and lineages. */
-static int
-find_way(struct pg_world *w, const struct pg_world_options *o, struct err *e)
-{
-	const struct pg_target_base *base = NULL;
-	const struct pg_world_base *lead = leading(w, o, &base);
-	struct wal_lineage l = { 0 };
-	struct repo *repo = w->session->repo;
-
-	if (!lead)
-		return 0;
-	w->segment_size = lead->segment_size;
-	if (find_epoch(w, lead->sysid, e) == -1 ||
-	    wal_lineage_load(repo, w->tier, w->tiers, &w->place, &l, e) == -1)
-		return -1;
-	if (!in_lineage(&l, lead, base)) {
-		w->place.epoch = lead->epoch;
-		wal_lineage_done(&l);
-		if (wal_lineage_load(repo, w->tier, w->tiers, &w->place, &l, e) == -1)
-			return -1;
-	}
-	if (open_reader(w, e) == -1 || find_timeline(w, base, e) == -1) {
-		wal_lineage_done(&l);
-		return -1;
-	}
-	for (size_t i = w->bases; i > 0; i--)
-		if (w->about[i - 1].sysid != w->place.sysid ||
-		    !in_lineage(&l, &w->about[i - 1], &w->base[i - 1]))
-			drop_base(w, i - 1);
-	wal_lineage_done(&l);
-	return 0;
 }
 
 /* ---- the WAL ---- */
@@ -379,25 +183,19 @@ load_spooled(struct pg_world *w, uint32_t tli, uint64_t from, uint64_t to, struc
 static int
 load_span(struct pg_world *w, uint32_t tli, struct err *e)
 {
+	const struct pg_world_line *l = pg_world_line(w, tli);
 	uint64_t from, to;
-	int rc = 0;
 
-	if (!pg_history_span(&w->history, tli, &from, &to))
+	if (!l || !pg_history_span(&w->history, tli, &from, &to))
 		return 0;
 	from = lsn_segment(from, w->segment_size);
-	for (size_t i = 0; i < w->tiers && rc == 0; i++) {
-		struct lsn_set set = { 0 };
+	for (size_t i = 0; i < l->have.count; i++) {
+		uint64_t a = l->have.range[i].from > from ? l->have.range[i].from : from;
+		uint64_t b = l->have.range[i].to < to ? l->have.range[i].to : to;
 
-		rc = walread_ranges(w->read, w->tier[i], tli, &set, e);
-		for (size_t k = 0; k < set.count; k++) {
-			uint64_t a = set.range[k].from > from ? set.range[k].from : from;
-			uint64_t b = set.range[k].to < to ? set.range[k].to : to;
-
-			lsn_set_add(&w->have, a, b > a ? b : a);
-		}
-		lsn_set_done(&set);
+		lsn_set_add(&w->have, a, b > a ? b : a);
 	}
-	return rc == -1 ? -1 : load_spooled(w, tli, from, to, e);
+	return load_spooled(w, tli, from, to, e);
 }
 
 static void
@@ -482,22 +280,20 @@ find_spool(struct pg_world *w, const struct pg_world_options *o)
 }
 
 /* What this host received and no tier has yet, where it was not asked for. */
-static void
-tell_of_spool(struct pg_world *w)
+void
+pg_world_tell_of_spool(struct pg_world *w)
 {
 	const struct spool_dir dir = { w->spool_path, w->session->repo->keys };
-	char *text, a[LSN_TEXT], b[LSN_TEXT];
+	char a[LSN_TEXT], b[LSN_TEXT];
 	struct lsn_set set = { 0 };
 
-	if (!w->spool.path && spool_dir_ranges(&dir, &w->place, w->history.timeline, &set, NULL) == 0 &&
-	    set.count > 0 && set.range[set.count - 1].to > w->frontier) {
-		text = xasprintf("this host has WAL of %s up to %s, the tiers only up to %s\n"
-				 "  fix       `ffdr wal stream %s` ships it; then restore",
-		    w->source, lsn_text(set.range[set.count - 1].to, a), lsn_text(w->frontier, b),
-		    w->source);
-		w->watch->event(w->watch->arg, "note", text);
-		free(text);
-	}
+	if (!w->spool.path && w->bases > 0 &&
+	    spool_dir_ranges(&dir, &w->place, w->history.timeline, &set, NULL) == 0 &&
+	    set.count > 0 && set.range[set.count - 1].to > w->frontier)
+		pg_world_tell(w, "note",
+		    "this host has received WAL of %s up to %s, the tiers asked have it up to %s\n"
+		    "  fix       without --tier the restore takes that along", w->source,
+		    lsn_text(set.range[set.count - 1].to, a), lsn_text(w->frontier, b));
 	lsn_set_done(&set);
 }
 
@@ -534,7 +330,6 @@ load_wal(struct pg_world *w, struct err *e)
 			w->frontier_ns = w->base[i].stop_ns;
 	find_gaps(w);
 	warn_of_gaps(w);
-	tell_of_spool(w);
 	return 0;
 }
 
@@ -547,7 +342,7 @@ pg_world_load(struct session *s, const struct pg_world_options *o, const struct 
 	buf_init(&ret->tier_names, 1u << 16);
 	pg_history_init(&ret->history, 1);
 	find_spool(ret, o);
-	if (find_tiers(ret, o, e) == -1 || load_bases(ret, o, e) == -1 || find_way(ret, o, e) == -1)
+	if (find_tiers(ret, o, e) == -1 || load_bases(ret, o, e) == -1 || pg_world_find_way(ret, o, e) == -1)
 		return -1;
 	return ret->bases > 0 ? load_wal(ret, e) : 0;
 }
@@ -556,12 +351,17 @@ void
 pg_world_done(struct pg_world *w)
 {
 	while (w->bases > 0)
-		drop_base(w, w->bases - 1);
+		pg_world_drop_base(w, w->bases - 1);
 	free(w->base);
 	free(w->about);
 	free(w->gap);
 	free(w->spooled);
 	free(w->spool_path);
+	for (size_t i = 0; i < w->lines; i++) {
+		lsn_set_done(&w->line[i].have);
+		pg_history_done(&w->line[i].history);
+	}
+	free(w->line);
 	lsn_set_done(&w->have);
 	pg_history_done(&w->history);
 	walread_free(w->read);

@@ -5,6 +5,7 @@
 #include "job/wal_source.h"
 #include "job/watch.h"
 #include "repo/walread.h"
+#include "source/pg_line.h"
 #include "source/pg_target.h"
 
 /*
@@ -19,6 +20,16 @@ struct pg_world_base {
 	uint32_t epoch;
 };
 
+/* A timeline that there is WAL or a history of. */
+struct pg_world_line {
+	uint32_t tli;
+	struct pg_history history;
+	struct err why;	     /* kind != ERR_NONE: its history is missing or cannot be read */
+	struct lsn_set have; /* on the tiers */
+	uint64_t end;	     /* of its WAL, with the spool; 0: none */
+	enum pg_line_role role;
+};
+
 struct pg_world {
 	struct session *session;
 	const struct watch *watch;
@@ -29,8 +40,12 @@ struct pg_world {
 	struct wal_place place;
 	uint64_t segment_size;
 	struct walread *read;
-	struct pg_history history;
-	struct lsn_set have; /* on the way to the wanted timeline */
+	uint32_t active;    /* timeline, by the coordination place; 0: not known */
+	struct err unknown; /* kind != ERR_NONE: that place does not answer */
+	struct pg_world_line *line;
+	size_t lines;
+	struct pg_history history; /* of the timeline that was chosen */
+	struct lsn_set have;	   /* on the way to it */
 	/*
 	 * The spool of this host, where it may be used, and what of `have` it alone has: each on a
 	 * timeline.
@@ -57,15 +72,20 @@ struct pg_world_options {
 	const char *source;
 	struct tier *tier; /* only this one; NULL: all of the source */
 	const char *base;  /* name of a snapshot that must be among the bases; NULL: any */
+	bool base_end; /* and nothing behind its own end is wanted */
+	uint32_t timeline; /* that is the database, whatever is active; 0: as pg_line.h decides */
 	bool spool; /* what only the spool of this host has counts, too */
 };
 /*
  * pg_world_done() in any case. What is lost by a tier that is away is not told: the caller has
- * warned of it.
+ * warned of it. Lines of timelines beside the one that was chosen are told as warnings. ERR_REFUSED:
+ * which one is the database is not known.
  */
 int pg_world_load(struct session *s, const struct pg_world_options *o, const struct watch *w,
     struct pg_world *ret, struct err *e);
 void pg_world_done(struct pg_world *w);
+/* What this host received and none of the tiers asked has, where the spool was not to count. */
+void pg_world_tell_of_spool(struct pg_world *w);
 
 /* Looks up what the log has of the target, and decides: pg_target_choose(). */
 int pg_world_choose(

@@ -16,9 +16,7 @@
 
 #define SLACK_NS (60 * CLOCK_S) /* by how much commit times may go back in the order of the log */
 #define HALVE_FROM 8		/* segments; fewer are read in order */
-#define BACK_MOST                                                                                  \
-	64 /* segments before the frontier in which a record must end: one of 1 GB has that many   \
-	    */
+#define RECORD_MOST (UINT64_C(1) << 30) /* bytes: no server writes a longer record */
 
 struct scan {
 	struct pg_world *w;
@@ -100,25 +98,47 @@ count(struct scan *s, const struct pg_walrecord *r, const struct pg_commit *c)
 	return 0;
 }
 
+/*
+ * Twice as much each time: the newest record may be the middle of one that began a thousand segments
+ * before.
+ */
 int
 pg_world_last(struct pg_world *w, struct err *e)
 {
+	const uint64_t size = w->segment_size;
 	const struct lsn_range *newest = &w->have.range[w->have.count - 1];
-	uint64_t from = lsn_segment(w->frontier - 1, w->segment_size);
+	const uint64_t end = lsn_segment(w->frontier - 1, size) + size;
+	/* The first segment that is there from its beginning. */
+	const uint64_t first = lsn_segment(newest->from + size - 1, size);
+	uint64_t from = end, back;
 
-	for (int i = 0; i < BACK_MOST; i++, from -= w->segment_size) {
+	for (back = size; w->last == 0 && from > first && back <= 4 * (RECORD_MOST + size); back *= 2) {
 		struct scan s = { .w = w, .each = count };
 
+		from = end - first > back ? end - back : first;
 		if (run(&s, from, w->frontier, e) == -1)
 			return err_in(e, "the newest WAL of %s", w->source);
 		w->last = s.state.last;
 		w->last_end = s.state.end;
 		if (s.tally.last_ns > w->frontier_ns)
 			w->frontier_ns = s.tally.last_ns;
-		if (w->last != 0 || from < newest->from + w->segment_size)
-			break;
 	}
 	return 0;
+}
+
+int64_t
+pg_world_newest_commit(struct pg_world *w, const struct pg_world_line *l)
+{
+	const struct pg_history chosen = w->history;
+	struct scan s = { .w = w, .each = count };
+	int rc = -1;
+
+	if (l->end > 0) {
+		w->history = l->history;
+		rc = run(&s, lsn_segment(l->end - 1, w->segment_size), l->end, NULL);
+		w->history = chosen;
+	}
+	return rc == 0 ? s.tally.last_ns : 0;
 }
 
 static int

@@ -27,6 +27,7 @@ struct restore_options {
 	bool trusted; /* the directory is the caller's own: it is not judged */
 
 	/* Databases only. */
+	uint32_t timeline; /* that is the database, whatever is active; 0: the active one */
 	bool before;	    /* stop in front of what `at` names, not behind it */
 	const char *action; /* when it is reached: "promote", "pause", "shutdown"; NULL: promote */
 	const char *const *tablespace; /* OID=DIR or NAME=DIR */

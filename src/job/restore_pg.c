@@ -54,6 +54,28 @@ find_source(struct restore_pg *r, struct err *e)
 	return 0;
 }
 
+/* Nothing of it anywhere: is it a source at all? */
+static int
+explain(const struct restore_pg *r, struct err *e)
+{
+	const struct conf *c = r->run.session->conf;
+	const struct conf_source *source;
+	struct buf known;
+
+	if (e->kind != ERR_NOTFOUND || conf_find_source(c, r->source, &source, NULL) == 0)
+		return -1;
+	buf_init(&known, 400);
+	for (size_t i = 0; i < c->sources; i++)
+		buf_addf(&known, "%s%s", i > 0 ? ", " : "", c->source[i].name);
+	err_set(e, ERR_NOTFOUND, "there is no base backup of '%s', and no such source in the configuration",
+	    r->source);
+	err_line(e, "checked", "%s", buf_str(&r->world.tier_names));
+	err_line(e, "possible", "%s", known.len > 0 ? buf_str(&known) : "no source is configured");
+	err_line(e, "fix", "`ffdr list` shows what the tiers have");
+	buf_done(&known);
+	return -1;
+}
+
 static int
 load_world(struct restore_pg *r, struct err *e)
 {
@@ -61,8 +83,12 @@ load_world(struct restore_pg *r, struct err *e)
 	struct pg_world_options wo = {
 		.source = r->source,
 		.base = r->base[0] ? r->base : NULL,
+		.base_end = r->want.kind == PG_TARGET_IMMEDIATE,
+		.timeline = r->o->timeline,
 		.spool = !r->o->trusted && !r->o->tier,
 	};
+	int rc;
+
 	const char *id = r->base[0] ? r->base + strlen("snap/") : NULL;
 
 	if (r->o->tier && session_tier(r->run.session, r->o->tier, &wo.tier, e) == -1)
@@ -70,7 +96,10 @@ load_world(struct restore_pg *r, struct err *e)
 	if (pg_world_load(r->run.session, &wo, r->run.watch, &r->world, e) == -1)
 		return -1;
 	r->want.base = id;
-	return pg_world_choose(&r->world, &r->want, &r->plan, e);
+	rc = pg_world_choose(&r->world, &r->want, &r->plan, e);
+	if (!r->o->trusted && (rc == -1 || r->want.kind == PG_TARGET_LATEST))
+		pg_world_tell_of_spool(&r->world);
+	return rc == -1 && r->world.bases == 0 ? explain(r, e) : rc;
 }
 
 static int
@@ -337,6 +366,22 @@ bound_word(const struct restore_pg *r)
 	return r->plan.bound == PG_TARGET_LSN ? "lsn" : "immediate";
 }
 
+/* What a server had written before another one took over, and nobody has any more. */
+static void
+tell_tails(struct restore_pg *r)
+{
+	for (size_t i = 0; i < r->world.lines; i++) {
+		const struct pg_world_line *l = &r->world.line[i];
+		uint64_t from, to;
+		char a[LSN_TEXT], b[LSN_TEXT];
+
+		if (l->role == PG_LINE_TAIL && pg_history_span(&r->world.history, l->tli, &from, &to))
+			restore_kind_tell(r->report, "not in it",
+			    "timeline %" PRIu32 " from %s, where it was left, to %s: --timeline %" PRIu32
+			    " restores that", l->tli, lsn_text(to, a), lsn_text(l->end, b), l->tli);
+	}
+}
+
 static void
 tell(struct restore_pg *r)
 {
@@ -356,6 +401,7 @@ tell(struct restore_pg *r)
 		restore_kind_tell(ret, "spool", "from %s on it is on no tier yet%s",
 		    lsn_text(from, a),
 		    r->o->adopt ? ", and goes there first" : ", and goes along into pg_wal");
+	tell_tails(r);
 	for (size_t i = 0; i < r->spaces; i++)
 		restore_kind_tell(ret, "tablespace", "%" PRIu32 " %s -> %s", r->space[i].oid,
 		    r->space[i].was, r->space[i].to);

@@ -138,10 +138,11 @@ restore_pg_command(const struct restore_pg *r, struct buf *out, struct err *e)
 		snprintf(text, sizeof(text), "%" PRIu64, r->world.place.sysid);
 		pg_conf_word(out, "--system");
 		pg_conf_word(out, text);
-		if (!r->o->standby) {
-			pg_conf_word(out, "--until");
-			pg_conf_word(out, lsn_text(r->plan.until, text));
-		}
+		/* Either ends somewhere, or follows whoever is active. */
+		pg_conf_word(out, r->o->standby ? "--timeline" : "--until");
+		if (r->o->standby)
+			snprintf(text, sizeof(text), "%" PRIu32, r->plan.timeline);
+		pg_conf_word(out, r->o->standby ? text : lsn_text(r->plan.until, text));
 		if (restore_pg_carries(r)) {
 			pg_conf_word(out, "--spool");
 			pg_conf_word(out, RESTORE_PG_SPOOL);

@@ -216,9 +216,10 @@ run(struct session *s, const struct restore_options *o, const struct watch *w,
 	struct restore r = { .o = o, .report = ret };
 	int rc;
 
-	if (o->before || o->action || o->tablespaces > 0 || o->standby || o->adopt || o->owner)
+	if (o->before || o->action || o->tablespaces > 0 || o->standby || o->adopt || o->owner ||
+	    o->timeline > 0)
 		return err_set(e, ERR_USAGE,
-		    "%s is a volume: --before, --target-action, --tablespace, --standby, "
+		    "%s is a volume: --before, --target-action, --tablespace, --timeline, --standby, "
 		    "--adopt and --owner are for databases",
 		    o->what);
 	run_begin(&r.run, s, w);

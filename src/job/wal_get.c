@@ -8,7 +8,9 @@
 #include <fcntl.h>
 
 #include "base/file.h"
+#include "coord/active.h"
 #include "job/wal_fetched.h"
+#include "repo/wal_beat.h"
 #include "source/pg_history.h"
 #include "source/pg_walname.h"
 
@@ -20,12 +22,38 @@ hand_out(const char *path, const struct buf *bytes, struct err *e)
 												0;
 }
 
+/* The active timeline, as far as anybody knows; 0: nobody. */
+static uint32_t
+active_timeline(struct repo *repo, const struct wal_get_options *o)
+{
+	struct coord *c = NULL;
+	struct active a = { 0 };
+	struct wal_beat b;
+	uint32_t tli = 0;
+
+	if (coord_open(o->coord_place, &c, NULL) == 0 &&
+	    active_get(c, o->place.source, &a, NULL) == 1 && a.sysid == o->place.sysid &&
+	    a.epoch == o->place.epoch)
+		tli = a.tli;
+	coord_close(c);
+	for (size_t i = 0; tli == 0 && i < o->tiers; i++)
+		if (o->tier[i]->store &&
+		    wal_beat_get(repo, o->tier[i]->store, o->place.source, &b, NULL) == 1 &&
+		    b.place.sysid == o->place.sysid && b.place.epoch == o->place.epoch)
+			tli = b.tli;
+	return tli;
+}
+
 static int
-get_history(struct walread *r, const struct wal_get_options *o, uint32_t tli, struct err *e)
+get_history(struct repo *repo, struct walread *r, const struct wal_get_options *o, uint32_t tli,
+    struct err *e)
 {
 	struct pg_history h;
 	struct buf text;
 	int got;
+
+	if (o->line > 0 && tli > o->line && tli > active_timeline(repo, o))
+		return 0;
 
 	buf_init(&text, PG_HISTORY_MAX);
 	pg_history_init(&h, tli);
@@ -79,7 +107,7 @@ wal_get_run(struct repo *repo, const struct wal_get_options *o, struct err *e)
 		got = get_segment(r, o, &n, e);
 		break;
 	case PG_WALNAME_HISTORY:
-		got = get_history(r, o, n.timeline, e);
+		got = get_history(repo, r, o, n.timeline, e);
 		break;
 	case PG_WALNAME_PARTIAL:
 	case PG_WALNAME_BACKUP:

@@ -28,6 +28,13 @@ struct wal_get_options {
 	 * there on in vain, and whatever keeps them from us is then no reason to stop. 0: not known.
 	 */
 	uint64_t until;
+	/*
+	 * A standby follows the newest history it is given. With `line`, the timeline it was restored to,
+	 * it is given none behind the active one, as the coordination place, else the newest sample on a
+	 * tier has it; where neither knows, none behind its own. 0: all there are.
+	 */
+	uint32_t line;
+	const char *coord_place;
 	uint32_t segment_size;
 	unsigned ahead; /* segments to fetch in advance; 0: none */
 };

@@ -100,6 +100,23 @@ def test_a_dry_run_says_the_plan_and_does_nothing(site):
     assert not os.path.exists(site.path("back"))
 
 
+def test_the_newest_state_before_a_record_that_is_cut_off(servers, site):
+    """It is longer than a server has segments of 16 MB in a gigabyte, and its end was never shipped."""
+    site.backup()
+    ledger = worked(site, 10)
+    before = site.server.lsn()
+    site.server.value("SELECT pg_logical_emit_message(false, 'long', repeat('x', 80 * 1000 * 1000))")
+    shipped(site)
+    site.end_all()
+    shutil.rmtree(site.path("state", "spool"))
+    for tier in site.tiers:
+        for start, stop in site.pieces(tier):
+            if start > before + 72 * 0x100000:
+                os.unlink(site.tier(tier, site.piece((start, stop))))
+    restore(site)
+    assert ledger.lost(boot(servers, site)) == []
+
+
 # ---- to a point ----
 
 @pytest.fixture(name="points")
