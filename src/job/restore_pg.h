@@ -16,6 +16,7 @@ struct restore_pg_space {
 	char *was;  /* where it lay; a relative one lies in the data directory, and needs nothing */
 	char *name; /* "" when the backup does not tell */
 	char *to;
+	bool told;  /* by --tablespace */
 	char *path; /* in the snapshot: pg_tblspc/OID */
 };
 

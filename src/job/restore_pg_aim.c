@@ -63,7 +63,7 @@ parse_at(struct restore_pg *r, const char *at, struct err *e)
 	if (lsn_parse(at, &t->lsn) == 0)
 		return 0;
 	t->kind = PG_TARGET_TIME;
-	if (strchr(at, '/') || units_parse_time(at, &t->time_ns, e) == -1) {
+	if (strchr(at, '/') || units_parse_until(at, &t->time_ns, e) == -1) {
 		err_set(e, ERR_USAGE, "--at '%s' is no place in the log", at);
 		return err_line(e, "possible",
 		    "latest, a time as '2026-11-21 11:03:11Z', an LSN as 5/7C0000F8, xid:NUMBER, "

@@ -86,12 +86,13 @@ remap(struct restore_pg *r, const char *word, struct err *e)
 	const char *dir = strchr(word, '=');
 	char *key;
 	bool found = false;
+	int rc = 0;
 
 	if (!dir || dir == word || dir[1] != '/')
 		return err_set(e, ERR_USAGE,
 		    "--tablespace %s: expected OID=DIR or NAME=DIR with an absolute path", word);
 	key = xstrndup(word, (size_t)(dir - word));
-	for (size_t i = 0; i < r->spaces; i++) {
+	for (size_t i = 0; rc == 0 && i < r->spaces; i++) {
 		struct restore_pg_space *s = &r->space[i];
 		char number[16];
 
@@ -99,14 +100,17 @@ remap(struct restore_pg *r, const char *word, struct err *e)
 		if (strcmp(key, number) != 0 && strcmp(key, s->name) != 0 &&
 		    strcmp(key, s->was) != 0)
 			continue;
+		if (s->told)
+			rc = err_set(e, ERR_USAGE, "--tablespace %s: tablespace %" PRIu32
+			    " was sent to '%s' already", word, s->oid, s->to);
 		free(s->to);
 		s->to = xstrdup(dir + 1);
 		for (size_t n = strlen(s->to); n > 1 && s->to[n - 1] == '/'; n--)
 			s->to[n - 1] = '\0';
-		found = true;
+		s->told = found = true;
 	}
 	free(key);
-	return found ? 0 : unknown(r, word, e);
+	return rc == -1 || found ? rc : unknown(r, word, e);
 }
 
 /* ---- may it be written into? ---- */
@@ -153,6 +157,65 @@ judge(const struct restore_pg *r, const struct restore_pg_space *s, struct err *
 	    "--tablespace %" PRIu32 "=DIR with a directory that is empty or not there yet", s->oid);
 }
 
+/* The path that a directory has or will have: what is there of it without links and dots. */
+static char *
+real_path(const char *path)
+{
+	char *head = xstrdup(path), *real, *slash, *ret;
+
+	while ((real = realpath(head, NULL)) == NULL && (slash = strrchr(head, '/')) != NULL)
+		slash[slash == head] = '\0';
+	ret = real ? xasprintf("%s%s", strcmp(real, "/") == 0 && path[strlen(head)] ? "" : real,
+	    path + (strcmp(head, "/") == 0 ? 0 : strlen(head))) : xstrdup(path);
+	free(real);
+	free(head);
+	return ret;
+}
+
+/* Is one of them the other one, or below it? */
+static bool
+overlap(const char *a, const char *b)
+{
+	const size_t n = strlen(a), m = strlen(b), less = n < m ? n : m;
+	const char *longer = n < m ? b : a;
+
+	return strncmp(a, b, less) == 0 && (longer[less] == '/' || !longer[less]);
+}
+
+/*
+ * Each keeps its files in a directory of the same name, so no two may share one. One in another is only
+ * as it was on the server, never as somebody says now.
+ */
+static int
+apart(const struct restore_pg *r, struct err *e)
+{
+	char *data = real_path(r->report->to), **real = xcalloc(r->spaces + 1, sizeof(*real));
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < r->spaces; i++) {
+		const struct restore_pg_space *s = &r->space[i];
+
+		real[i] = real_path(s->to);
+		if (overlap(real[i], data))
+			rc = err_set(e, ERR_USAGE, "tablespace %" PRIu32 " cannot lie in the data "
+			    "directory, nor that in it: '%s', '%s'", s->oid, s->to, r->report->to);
+		for (size_t k = 0; rc == 0 && k < i; k++)
+			if (overlap(real[i], real[k]) &&
+			    (s->told || r->space[k].told || strcmp(real[i], real[k]) == 0))
+				rc = err_set(e, ERR_USAGE, "tablespaces %" PRIu32 " and %" PRIu32
+				    " cannot share a directory, nor one lie in the other: '%s', '%s'",
+				    r->space[k].oid, s->oid, r->space[k].to, s->to);
+		if (rc == -1)
+			err_line(e, "fix", "--tablespace %" PRIu32 "=DIR with a directory of its own",
+			    s->oid);
+	}
+	for (size_t i = 0; i < r->spaces; i++)
+		free(real[i]);
+	free(real);
+	free(data);
+	return rc;
+}
+
 int
 restore_pg_spaces(struct restore_pg *r, struct err *e)
 {
@@ -164,17 +227,11 @@ restore_pg_spaces(struct restore_pg *r, struct err *e)
 	for (size_t i = 0; i < r->o->tablespaces; i++)
 		if (remap(r, r->o->tablespace[i], e) == -1)
 			return -1;
-	for (size_t i = 0; i < r->spaces; i++) {
-		size_t n = strlen(r->report->to);
-
-		if (strncmp(r->space[i].to, r->report->to, n) == 0 &&
-		    (r->space[i].to[n] == '/' || !r->space[i].to[n]))
-			return err_set(e, ERR_USAGE,
-			    "tablespace %" PRIu32 " cannot lie in the data directory '%s'",
-			    r->space[i].oid, r->report->to);
+	if (apart(r, e) == -1)
+		return -1;
+	for (size_t i = 0; i < r->spaces; i++)
 		if (judge(r, &r->space[i], e) == -1)
 			return -1;
-	}
 	return 0;
 }
 

@@ -384,6 +384,25 @@ def test_a_tablespace_goes_elsewhere(servers, site, by):
     assert os.listdir(where) and not [n for n in os.listdir(there) if not n.startswith("PG_")]
 
 
+def test_tablespaces_do_not_share_a_directory(servers, site):
+    for name in ("one", "two"):
+        os.makedirs(servers.path(name))
+        own(servers.path(name))
+        site.server.sql("CREATE TABLESPACE %s LOCATION '%s'" % (name, servers.path(name)))
+        site.server.sql("CREATE TABLE t%s TABLESPACE %s AS SELECT 1 n" % (name, name))
+    site.backup()
+    shipped(site)
+    there = servers.path("there")
+    os.makedirs(there)
+    os.symlink(there, servers.path("link"))
+    for pair in (("one=" + there, "two=" + there), ("one=" + there, "two=" + there + "/below"), ("one=" + there, "two=" + servers.path("link")),
+                 ("one=" + site.path("back", "in"), "two=" + there), ("one=" + site.top, "two=" + there), ("one=" + there, "one=" + there + "2")):
+        got = restore(site, "--tablespace", pair[0], "--tablespace", pair[1], status=USAGE)
+        assert "--tablespace" in got.err and not os.path.exists(site.path("back")), got
+    restore(site, "--tablespace", "one=" + there + "/a", "--tablespace", "two=" + there + "/ab")
+    assert boot(servers, site).sql("SELECT * FROM tone, ttwo") == [(1, 1)]
+
+
 def test_a_tablespace_returns_to_its_place_only_when_that_is_empty(servers, site):
     where, oid = spaced(servers, site)
     got = restore(site, status=REFUSED)
