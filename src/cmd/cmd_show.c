@@ -22,6 +22,7 @@
 #include "job/pick.h"
 #include "repo/reader.h"
 #include "repo/record.h"
+#include "source/pg_conf.h"
 
 #define DETAIL_MAX 4096 /* a setting, a path */
 
@@ -165,8 +166,15 @@ detail_list(const struct manifest *m, const char *key)
 	size_t at = 0;
 
 	buf_init(&value, DETAIL_MAX);
-	for (; manifest_detail(m, &at, key, &value) == 1; buf_reset(&value))
-		json_array_append_new(list, words_json(buf_str(&value), value.len));
+	for (; manifest_detail(m, &at, key, &value) == 1; buf_reset(&value)) {
+		struct buf shown;
+
+		/* Manifests of earlier days have all that stood in a setting. */
+		buf_init(&shown, DETAIL_MAX);
+		pg_conf_unsecret(buf_str(&value), &shown);
+		json_array_append_new(list, words_json(buf_str(&shown), shown.len));
+		buf_done(&shown);
+	}
 	buf_done(&value);
 	return list;
 }

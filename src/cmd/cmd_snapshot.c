@@ -354,7 +354,7 @@ restore_text(const struct restore_report *r, const struct restore_opts *o)
 	output_done("%s would give %s %s, %s; nothing was changed", r->id, r->to,
 	    units_count(r->files, "file", n), units_size(r->bytes, size));
 	restore_lines(r);
-	if (!o->delta || r->database.major != 0)
+	if (!o->delta)
 		return;
 	output_detail("delta",
 	    "right by size and time: %s; %s would be compared and "

@@ -18,6 +18,7 @@
 #include "job/wal_fetch.h"
 #include "job/wal_place.h"
 #include "job/wal_source.h"
+#include "source/pg_conf.h"
 #include "source/pg_dir.h"
 #include "source/pg_local.h"
 
@@ -34,6 +35,7 @@ struct pg_backup {
 	uint64_t segment_size;
 	bool local, checksums;
 	char *data; /* the directory that is read, when local */
+	char *databases; /* their numbers before anything was read; NULL: not known */
 	struct pg_base_report seen;
 	uint64_t stop_us; /* the server's clock when it had stopped */
 };
@@ -183,6 +185,7 @@ close_pg(struct backup *b)
 	pg_base_report_done(&p->seen);
 	pg_conn_free(p->stream);
 	pg_conn_free(p->sql);
+	free(p->databases);
 	coord_close(p->coord);
 	free(p->data);
 	free(p);
@@ -239,6 +242,18 @@ detail(struct backup *b, const char *key, const char *fmt, ...)
 	writer_detail(b->writer, key, text);
 }
 
+/* What somebody wrote, without the passwords in it: a manifest is read by many. */
+static void
+note_text(struct backup *b, const char *key, const char *text)
+{
+	struct buf out;
+
+	buf_init(&out, CONFIG_MAX);
+	pg_conf_unsecret(text, &out);
+	writer_detail(b->writer, key, buf_str(&out));
+	buf_done(&out);
+}
+
 /*
  * Settings that differ from the defaults: a restored server must have at least what its primary
  * had.
@@ -259,7 +274,7 @@ note_settings(struct backup *b, struct pg_backup *p)
 	}
 	for (size_t i = 0; i < pg_conn_rows(rows); i++)
 		if (pg_conn_value(rows, i, 0, NULL))
-			writer_detail(b->writer, "setting", pg_conn_value(rows, i, 0, NULL));
+			note_text(b, "setting", pg_conn_value(rows, i, 0, NULL));
 	pg_conn_rows_free(rows);
 }
 
@@ -285,7 +300,7 @@ note_config(struct backup *b, struct pg_backup *p)
 		    pg_conn_rows(rows) == 1) {
 			text = pg_conn_value(rows, 0, 0, &n);
 			if (text && n < CONFIG_MAX)
-				writer_detail(b->writer, file[i], text);
+				note_text(b, file[i], text);
 		}
 		pg_conn_rows_free(rows);
 	}
@@ -310,6 +325,38 @@ note_names(struct backup *b, struct pg_backup *p)
 		backup_warn(b, why.text);
 	for (size_t i = 0; rows && i < pg_conn_rows(rows); i++)
 		writer_detail(b->writer, "tablespace-name", pg_conn_value(rows, i, 0, NULL));
+	pg_conn_rows_free(rows);
+}
+
+/*
+ * Databases of the default tablespace that were there before the backup and are there yet: the
+ * directory of one that the snapshot does not have is a link, which no base backup follows.
+ */
+static void
+note_databases(struct backup *b, struct pg_backup *p)
+{
+	static const char query[] = "SELECT oid || ' ' || datname FROM pg_database WHERE dattablespace = 1663 "
+				    "AND oid::text = ANY (string_to_array($1, ','))";
+	const char *before = p->databases;
+	struct pg_rows *rows = NULL;
+	struct err why = { 0 };
+
+	if (!before || pg_conn_exec(p->sql, query, &before, 1, &rows, &why) == -1)
+		return;
+	for (size_t i = 0; i < pg_conn_rows(rows); i++)
+		writer_detail(b->writer, "database", pg_conn_value(rows, i, 0, NULL));
+	pg_conn_rows_free(rows);
+}
+
+static void
+find_databases(struct pg_backup *p)
+{
+	struct pg_rows *rows = NULL;
+	struct err why = { 0 };
+
+	if (pg_conn_row(p->sql, "SELECT string_agg(oid::text, ',') FROM pg_database WHERE dattablespace = 1663",
+		NULL, 0, &rows, &why) == 0 && pg_conn_value(rows, 0, 0, NULL))
+		p->databases = xstrdup(pg_conn_value(rows, 0, 0, NULL));
 	pg_conn_rows_free(rows);
 }
 
@@ -356,11 +403,13 @@ capture_pg(struct backup *b, struct err *e)
 
 	if (wal_fetch_open(&wo, &p->wal, e) == -1)
 		return err_in(e, "%s", b->source->name);
+	find_databases(p);
 	rc = p->local ? read_local(b, p, e) : read_stream(b, p, e);
 	if (rc == -1)
 		return err_in(e, "%s", b->source->name);
 	if (rc == 1) {
 		note_names(b, p);
+		note_databases(b, p);
 		note_server(b, p);
 		note_settings(b, p);
 		note_config(b, p);

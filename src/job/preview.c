@@ -15,6 +15,7 @@
 #include "source/walk.h"
 
 #define LOST_FOUND "lost+found"
+#define SPACE_FILES "PG_" /* how a server calls what it has in a tablespace */
 
 bool
 preview_wants(const char *const *wanted, size_t count, const char *path, size_t len)
@@ -30,16 +31,42 @@ preview_wants(const char *const *wanted, size_t count, const char *path, size_t 
 	return count == 0;
 }
 
+static bool
+is_skipped(const struct preview_options *o, const char *path, size_t len)
+{
+	return o->skips > 0 && preview_wants(o->skip, o->skips, path, len);
+}
+
+/* As the target names it; NULL: it is nothing of the target. */
+static const struct entry *
+in_space(const struct preview_options *o, const struct entry *en, struct entry *copy)
+{
+	const size_t n = o->space ? strlen(o->space) + 1 : 0;
+
+	if (!o->space)
+		return en;
+	if (en->pathlen <= n || !preview_wants(&o->space, 1, en->path, en->pathlen))
+		return NULL;
+	*copy = *en;
+	copy->path += n;
+	copy->pathlen -= n;
+	return copy;
+}
+
 /* The next wanted entry of the snapshot: 1/0/-1. */
 static int
-next_entry(struct reader *r, const struct preview_options *o, const struct entry **ret,
-    struct err *e)
+next_entry(struct reader *r, const struct preview_options *o, struct entry *copy,
+    const struct entry **ret, struct err *e)
 {
+	const struct entry *en;
 	int got;
 
-	do
-		got = reader_next(r, ret, e);
-	while (got == 1 && !preview_wants(o->path, o->paths, (*ret)->path, (*ret)->pathlen));
+	while ((got = reader_next(r, &en, e)) == 1) {
+		*ret = in_space(o, en, copy);
+		if (*ret && preview_wants(o->path, o->paths, en->path, en->pathlen) &&
+		    !is_skipped(o, en->path, en->pathlen))
+			break;
+	}
 	return got;
 }
 
@@ -52,7 +79,10 @@ next_there(struct walk *w, const struct preview_options *o, const struct walk_en
 		return 0;
 	do
 		got = walk_next(w, ret);
-	while (got == 1 && !preview_wants(o->path, o->paths, (*ret)->path, (*ret)->pathlen));
+	while (got == 1 &&
+	    (!preview_wants(o->path, o->paths, (*ret)->path, (*ret)->pathlen) ||
+		is_skipped(o, (*ret)->path, (*ret)->pathlen) ||
+		(o->space && strncmp((*ret)->path, SPACE_FILES, strlen(SPACE_FILES)) != 0)));
 	return got;
 }
 
@@ -65,10 +95,11 @@ looks_the_same(const struct entry *en, const struct walk_entry *there)
 }
 
 static void
-add_name(struct preview_names *n, const char *path, size_t len)
+add_name(struct preview_names *n, const char *space, const char *path, size_t len)
 {
 	n->name = mem_grow(n->name, &n->room, n->count + 1, sizeof(*n->name));
-	n->name[n->count++] = xstrndup(path, len);
+	n->name[n->count++] = space ? xasprintf("%s/%.*s", space, (int)len, path) :
+	    xstrndup(path, len);
 }
 
 void
@@ -84,6 +115,7 @@ preview_names_done(struct preview_names *n)
 struct side_by_side {
 	struct preview *p;
 	struct attr *attr;
+	const char *space;
 	/* Nothing below is counted: the restore leaves it, or it goes with that directory. */
 	char *settled;
 };
@@ -130,7 +162,7 @@ extra(struct side_by_side *s, const struct walk_entry *there)
 		return;
 	if (there->looked && S_ISDIR(there->st.st_mode) && place_mounted(there->dirfd, there->name))
 		return;
-	add_name(&s->p->removes, there->path, there->pathlen);
+	add_name(&s->p->removes, s->space, there->path, there->pathlen);
 }
 
 /* The snapshot has another thing by that name than what is there. */
@@ -141,10 +173,10 @@ replaced(struct side_by_side *s, const struct entry *en, const struct walk_entry
 		return;
 	if (S_ISDIR(there->st.st_mode) && en->type != ENTRY_DIR) {
 		settle(s, en->path, en->pathlen);
-		add_name(&s->p->removes, en->path, en->pathlen);
+		add_name(&s->p->removes, s->space, en->path, en->pathlen);
 	} else if (S_ISREG(there->st.st_mode) && en->type != ENTRY_FILE &&
 	    en->type != ENTRY_HARDLINK) {
-		add_name(&s->p->changes, en->path, en->pathlen);
+		add_name(&s->p->changes, s->space, en->path, en->pathlen);
 	}
 }
 
@@ -218,7 +250,7 @@ adjust(struct side_by_side *s, const struct entry *en, const struct walk_entry *
 {
 	if (there && there->looked && same_type(en, there->st.st_mode) &&
 	    attributes_differ(s, en, there))
-		add_name(&s->p->adjusts, en->path, en->pathlen);
+		add_name(&s->p->adjusts, s->space, en->path, en->pathlen);
 }
 
 /* Could it not be read, so that what stands here stays? */
@@ -261,7 +293,7 @@ count(struct side_by_side *s, const struct entry *en, const struct walk_entry *t
 	}
 	p->write += en->size;
 	if (there && there->looked && !S_ISDIR(there->st.st_mode))
-		add_name(&p->changes, en->path, en->pathlen);
+		add_name(&p->changes, s->space, en->path, en->pathlen);
 }
 
 int
@@ -272,15 +304,15 @@ preview_run(struct reader *r, const struct preview_options *o, const struct watc
 		.root = o->target, .exclude = o->exclude, .own = o->own, .one_file_system = true };
 	const struct walk_entry *there = NULL;
 	const struct entry *en = NULL;
-	struct side_by_side s = { .p = ret };
+	struct side_by_side s = { .p = ret, .space = o->space };
+	struct entry copy;
 	struct walk *walk = NULL;
 	int have, are, order, rc = -1;
 
-	memset(ret, 0, sizeof(*ret));
 	if (o->target && walk_open(&wo, &walk, e) == -1)
 		return -1;
 	s.attr = attr_new();
-	have = next_entry(r, o, &en, e);
+	have = next_entry(r, o, &copy, &en, e);
 	are = next_there(walk, o, &there);
 	while (have == 1 || are == 1) {
 		order = have != 1 ? 1 : are != 1 ? -1 :
@@ -290,7 +322,7 @@ preview_run(struct reader *r, const struct preview_options *o, const struct watc
 		else
 			count(&s, en, order == 0 ? there : NULL);
 		if (order <= 0)
-			have = next_entry(r, o, &en, e);
+			have = next_entry(r, o, &copy, &en, e);
 		if (order >= 0) {
 			are = next_there(walk, o, &there);
 			for (size_t i = 0; i < walk_left(walk)->count; i++)

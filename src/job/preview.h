@@ -15,6 +15,13 @@ struct preview_options {
 	size_t paths;
 	const struct exclude *exclude; /* what is there and matches stays; NULL: none */
 	const struct own *own;	       /* and so do these */
+	const char *const *skip; /* these and what is below them are not looked at, on either side */
+	size_t skips;
+	/*
+	 * The target is that directory of the snapshot alone, and what is there and is not called
+	 * PG_... stays: a tablespace. NULL: it is the root.
+	 */
+	const char *space;
 };
 struct preview_names {
 	char **name; /* paths from the root of the volume */
@@ -38,7 +45,10 @@ struct preview {
 	 */
 	uint64_t missing;
 };
-/* The lists are filled in any case: preview_names_done() them. */
+/*
+ * Counts and lists come on top of what *ret has, which begins as zeros. The lists are filled in any
+ * case: preview_names_done() them.
+ */
 int preview_run(struct reader *r, const struct preview_options *o, const struct watch *w,
     struct preview *ret, struct err *e);
 

@@ -199,6 +199,37 @@ judge_target(struct restore_pg *r, struct err *e)
 		.path = r->report->to, .source = r->source, .origin = wish.origin }, e);
 }
 
+/* What the server had and no base backup follows: databases whose directory is a link. */
+static int
+tell_lacks(struct restore_pg *r, struct err *e)
+{
+	struct buf value;
+	size_t at = 0;
+	int rc = 0;
+
+	buf_init(&value, 256);
+	while (rc != -1 && (buf_reset(&value),
+	    manifest_detail(reader_manifest(r->reader), &at, "database", &value) == 1)) {
+		const char *text = buf_str(&value);
+		const int n = (int)strcspn(text, " ");
+		const struct entry *en;
+		char *path = xasprintf("base/%.*s", n, text), *line;
+
+		rc = reader_find(r->reader, path, strlen(path), &en, e);
+		if (rc == 0 || (rc == 1 && en->type != ENTRY_DIR)) {
+			line = xasprintf("database '%s' is not in %s: its directory '%s' was a link, which "
+			    "no base backup follows\n  fix       bring that directory from elsewhere, or "
+			    "DROP DATABASE there; on the server, move it by a tablespace",
+			    text[n] ? text + n + 1 : text, r->report->id, path);
+			run_warn(r, line);
+			free(line);
+		}
+		free(path);
+	}
+	buf_done(&value);
+	return rc == -1 ? -1 : 0;
+}
+
 /* ---- whose files ---- */
 
 static int
@@ -338,8 +369,7 @@ tell_bound(struct restore_pg *r)
 	char a[UNITS_TEXT], b[LSN_TEXT];
 
 	if (r->o->standby)
-		restore_kind_tell(r->report, "recovers",
-		    "for ever, on the newest timeline, now to %s", lsn_text(d->frontier, b));
+		restore_pg_tell_standby(r);
 	else if (r->plan.bound == PG_TARGET_TIME)
 		restore_kind_tell(r->report, "recovers", "to %s%s on timeline %" PRIu32, edge,
 		    units_time(r->plan.time_ns, a), d->timeline);
@@ -436,17 +466,11 @@ restore(struct restore_pg *r, struct err *e)
 	recall_warn(r->run.session, NULL, r->source, r->run.watch);
 	if (open_base(r, e) == -1 || judge_target(r, e) == -1 || restore_pg_spaces(r, e) == -1)
 		return -1;
-	if (find_owner(r, e) == -1)
+	if (find_owner(r, e) == -1 || tell_lacks(r, e) == -1)
 		return -1;
 	tell(r);
-	if (r->o->dry_run) {
-		const struct manifest *m = reader_manifest(r->reader);
-
-		r->report->entries = m->entries;
-		r->report->files = m->files;
-		r->report->bytes = m->bytes;
-		return 0;
-	}
+	if (r->o->dry_run)
+		return restore_pg_preview(r, e);
 	if (r->o->ready && r->o->ready(r->o->ready_arg, r->report, e) == -1)
 		return -1;
 	return restore_all(r, e) == -1 ? half_way(r, e) : 0;

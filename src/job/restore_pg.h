@@ -44,6 +44,8 @@ int restore_pg_command(const struct restore_pg *r, struct buf *out, struct err *
 int restore_pg_detail(const struct restore_pg *r, const char *key, struct buf *out);
 /* Files around the data, and the settings of the recovery. */
 int restore_pg_setup(struct restore_pg *r, struct err *e);
+/* What a standby does for ever, and what it takes to promote it. */
+void restore_pg_tell_standby(struct restore_pg *r);
 /* Can the user that the server will run as get WAL? Tried once; a warning when not. */
 void restore_pg_try(struct restore_pg *r);
 
@@ -79,6 +81,11 @@ int restore_pg_lock(struct restore_pg *r, struct err *e);
 int restore_pg_wait(struct restore_pg *r, const struct tree_options *like, struct err *e);
 /* Now one starts. */
 int restore_pg_unlock(struct restore_pg *r, struct err *e);
+
+/* ---- restore_pg_preview.c ---- */
+
+/* What would go and come, into the report; changes nothing. */
+int restore_pg_preview(struct restore_pg *r, struct err *e);
 
 /* ---- restore_pg_adopt.c ---- */
 

@@ -255,6 +255,27 @@ restore_pg_setup(struct restore_pg *r, struct err *e)
 	return rc;
 }
 
+/*
+ * It is handed whole segments only: one that is unfinished would have to be replaced under its hands.
+ * So before it is promoted somebody has to say that no more will come.
+ */
+void
+restore_pg_tell_standby(struct restore_pg *r)
+{
+	const uint64_t frontier = r->report->database.frontier;
+	char a[LSN_TEXT], b[LSN_TEXT];
+
+	restore_kind_tell(r->report, "recovers",
+	    "for ever, on the active timeline, by whole segments: now to %s of %s",
+	    lsn_text(lsn_segment(frontier, r->world.segment_size), a), lsn_text(frontier, b));
+	restore_kind_tell(r->report, "promote", "in psql, first, or what lies behind the last whole "
+	    "segment is lost: SELECT format('ALTER SYSTEM SET restore_command = %%L', "
+	    "replace(current_setting('restore_command'), ' standby ', ' standby --final ')) \\gexec");
+	restore_kind_tell(r->report, "promote",
+	    "SELECT pg_reload_conf(); wait until pg_last_wal_replay_lsn() stands still; SELECT "
+	    "pg_promote(): runbooks/promote-a-standby.md");
+}
+
 /* ---- will it work? ---- */
 
 /* What the server makes of its restore_command. */

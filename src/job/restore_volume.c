@@ -96,7 +96,7 @@ preview(struct restore *r, struct err *e)
 		.exclude = r->exclude,
 		.own = &r->run.own,
 	};
-	struct preview p;
+	struct preview p = { 0 };
 	int rc = preview_run(r->opened.reader, &po, r->run.watch, &p, e);
 
 	r->report->removes = p.removes;

@@ -137,6 +137,93 @@ pg_conf_filter(const char *text, size_t n, bool gone,
 	return dropped;
 }
 
+/* ---- secrets ---- */
+
+#define PASSWORD "password"
+
+/* The end of a value that begins at p: quoted once, quoted twice (in a file), or a word. */
+static const char *
+value_end(const char *p, bool uri)
+{
+	const bool twice = strncmp(p, "''", 2) == 0;
+	const char *end;
+
+	if (twice && (!p[2] || isspace((unsigned char)p[2]) || p[2] == '\''))
+		return p + 2;
+	if (twice)
+		return (end = strstr(p + 2, "''")) != NULL ? end + 2 : p + strlen(p);
+	if (*p == '\'') {
+		for (p++; *p && *p != '\''; p++)
+			p += *p == '\\' && p[1];
+		return p + (*p == '\'');
+	}
+	for (; *p && !isspace((unsigned char)*p) && *p != '\'' && *p != '"' && !(uri && *p == '&'); p++)
+		p += *p == '\\' && p[1];
+	return p;
+}
+
+/* Behind `password = value` whose word begins at p; NULL: it is none. */
+static const char *
+password_end(const char *p, bool uri)
+{
+	const char *at = p;
+
+	while (isalpha((unsigned char)*at))
+		at++;
+	if ((size_t)(at - p) < strlen(PASSWORD) ||
+	    strncasecmp(at - strlen(PASSWORD), PASSWORD, strlen(PASSWORD)) != 0)
+		return NULL;
+	at += strspn(at, " \t");
+	if (*at != '=')
+		return NULL;
+	at++;
+	return value_end(at + strspn(at, " \t"), uri);
+}
+
+/* p stands behind "://": the place of the colon before a password, which ends at *end; NULL. */
+static const char *
+uri_password(const char *p, const char **end)
+{
+	const char *at = NULL, *colon = NULL;
+
+	for (; *p && !isspace((unsigned char)*p) && !strchr("/?#'\"", *p); p++) {
+		if (*p == '@')
+			at = p;
+		else if (*p == ':' && !colon)
+			colon = p;
+	}
+	*end = at;
+	return at && colon && colon < at ? colon : NULL;
+}
+
+void
+pg_conf_unsecret(const char *text, struct buf *out)
+{
+	const char *p = text, *end;
+
+	while (*p) {
+		const bool begins = p == text || !isalnum((unsigned char)p[-1]);
+		const bool uri = p > text && (p[-1] == '?' || p[-1] == '&');
+
+		if (begins && (end = password_end(p, uri)) != NULL) {
+			p = end + strspn(end, " \t");
+			continue;
+		}
+		if (p - text >= 3 && strncmp(p - 3, "://", 3) == 0) {
+			const char *colon = uri_password(p, &end);
+
+			if (colon) {
+				buf_add(out, p, (size_t)(colon - p));
+				p = end;
+				continue;
+			}
+		}
+		buf_addc(out, *p++);
+	}
+}
+
+/* ---- writing ---- */
+
 void
 pg_conf_set(struct buf *out, const char *key, const char *value)
 {

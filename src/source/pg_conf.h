@@ -34,6 +34,12 @@ bool pg_conf_line_is(const struct pg_conf_line *l, const char *key);
 size_t pg_conf_filter(const char *text, size_t n, bool gone,
     bool (*drop)(void *arg, const struct pg_conf_line *l), void *arg, struct buf *out);
 
+/*
+ * The text without what stands behind password= (sslpassword=, PGPASSWORD=) and between user and host
+ * of a URI: a connection string goes on without it, and asks a password file.
+ */
+void pg_conf_unsecret(const char *text, struct buf *out);
+
 /* `key = 'value'` and a newline, quoted. */
 void pg_conf_set(struct buf *out, const char *key, const char *value);
 /*

@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 
-from conftest import DEGRADED, REFUSED, USAGE, flip
+from conftest import DEGRADED, REFUSED, SOURCE_DIR, USAGE, flip
 from databases import Database
 from postgres import VERSIONS, Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
 from restored import SHORT, UNKNOWN, boot, ids, prepare, protected, readable, refuses, restore, shipped
@@ -357,6 +358,49 @@ def test_a_missing_history_is_refused(servers, site):
     assert "history of timeline 2" in got.err and "fix" in got.err, got
 
 
+# ---- words ----
+
+def test_what_is_no_source_has_a_way_out_that_works(site):
+    got = site.run("restore", "pg.nosuch", "--to", site.path("back"), status=None)
+    assert got.status == 2 and "no such source in the configuration" in got.err and "pg.pay" in got.err and "ffdr backup" not in got.err, got
+
+
+def test_of_the_spool_is_spoken_only_where_it_matters(site):
+    site.backup()
+    worked(site, 5)
+    site.end(site.services[0], signal.SIGKILL)
+    site.server.sql("INSERT INTO ffdr_ledger VALUES (1, 0, '')")
+    got = site.run("verify", "--restore", "pg.pay", status=None)
+    assert "this host has received" not in got.err, got
+    # A day means its end: of today that is not there yet.
+    got = restore(site, "--at", now()[:10], status=REFUSED)
+    assert "23:59:59" in got.err, got
+
+
+def test_no_password_of_a_setting_gets_into_a_manifest(site):
+    site.server.sql("ALTER SYSTEM SET primary_conninfo = 'host=10.9.9.9 user=repl password=TOPSECRET123'")
+    site.server.restart()
+    site.backup()
+    got = site.run("show", "--json", "pay/latest")
+    assert "host=10.9.9.9 user=repl" in got.out and "TOPSECRET" not in got.out, got
+
+
+@pytest.mark.parametrize("method", ("stream", "local"))
+def test_a_database_behind_a_link_is_told_of_when_it_is_restored(servers, site, method):
+    site.server.sql("CREATE DATABASE far")
+    oid = site.server.value("SELECT oid FROM pg_database WHERE datname = 'far'")
+    site.server.stop()
+    shutil.move(os.path.join(site.server.data, "base", str(oid)), servers.path("far"))
+    os.symlink(servers.path("far"), os.path.join(site.server.data, "base", str(oid)))
+    site.server.start()
+    site.write_config(method=method, data=site.server.data)
+    site.backup(status=DEGRADED)
+    site.server.sql("CREATE DATABASE later")
+    shipped(site)
+    got = restore(site, status=DEGRADED)
+    assert "database 'far' is not in pg.pay/" in got.err and "'later'" not in got.err, got
+
+
 # ---- where to ----
 
 def spaced(servers, site):
@@ -438,6 +482,33 @@ def test_over_an_old_restore_only_what_differs_is_written(servers, points):
     again = boot(servers, points)
     assert again.value("SELECT count(*) FROM t") == 6
     assert again.value("SELECT count(*) FROM pg_class WHERE relname = 'mine'") == 0
+
+
+def test_a_dry_run_over_an_old_restore_names_what_goes_and_changes(servers, site):
+    where, oid = spaced(servers, site)
+    there = ("--tablespace", "far=" + servers.path("elsewhere"))
+    plan = site.json("restore", "pay", "--to", site.path("back"), "--dry-run", *there)
+    done = site.json("restore", "pay", "--to", site.path("back"), *there)
+    assert plan["files"] == done["files"] and os.listdir(where), (plan["files"], done["files"])
+    other = boot(servers, site)
+    other.sql("INSERT INTO t VALUES (4711)")
+    file = other.value("SELECT pg_relation_filepath('t')")
+    other.stop()
+    shutil.rmtree(site.path("back", "pg_xact"))
+    for name in (site.path("back", "MYFILE"), os.path.join(servers.path("elsewhere"), file.split("/")[2], "mine")):
+        with open(name, "w", encoding="utf-8") as f:
+            f.write("mine")
+    # Beside what is the server's own, nothing of a tablespace's directory goes.
+    open(os.path.join(servers.path("elsewhere"), "note"), "w", encoding="utf-8").close()
+    plan = site.json("restore", "pay", "--to", site.path("back"), "--dry-run", "--delta", *there)
+    assert "MYFILE" in plan["removes"] and "/".join(file.split("/")[:3]) + "/mine" in plan["removes"], plan["removes"]
+    assert file in plan["changes"] and plan["written"] > 0 and plan["unchanged"] > 100, plan["changes"]
+    assert os.path.exists(site.path("back", "MYFILE"))
+    said = restore(site, "--dry-run", "--delta", *there).out
+    assert "remove" in said and "change" in said, said
+    restore(site, "--delta", *there)
+    assert not os.path.exists(site.path("back", "MYFILE")) and os.path.exists(os.path.join(servers.path("elsewhere"), "note"))
+    assert boot(servers, site, name="again").value("SELECT count(*) FROM t") == 1001
 
 
 def test_another_database_is_not_given_up(servers, points):
@@ -554,6 +625,36 @@ def test_a_standby_follows_the_archive(servers, site):
     site.server.sql("INSERT INTO ffdr_ledger VALUES (99999, 0, '')")
     shipped(site)
     eventually(lambda: 99999 in ids(other), what="what came after that\n" + other.log()[-1000:])
+
+
+def page_sql(name):
+    """What a runbook tells people to type in psql, all of it."""
+    with open(os.path.join(SOURCE_DIR, "runbooks", name), encoding="utf-8") as f:
+        return "\n".join(re.findall(r"```sql\n(.*?)```", f.read(), re.DOTALL))
+
+
+def test_a_standby_is_promoted_with_all_the_tiers_have_as_the_runbook_says(servers, site):
+    site.backup()
+    worked(site, 10)
+    shipped(site)
+    said = restore(site, "--standby")
+    assert "by whole segments" in said.out and "--final" in said.out and "runbooks/promote-a-standby.md" in said.out, said
+    other = prepare(servers, site).start()
+    site.server.sql("INSERT INTO ffdr_ledger VALUES (88888, 0, '')")
+    site.wait_shipped(site.server.lsn())
+    plan = site.json("restore", "pay", "--to", site.path("nowhere"), "--dry-run")
+    site.server.kill()
+    readable(site)
+    time.sleep(7)
+    assert 88888 not in ids(other), "the segment is not whole yet: this test would prove nothing"
+    got = subprocess.run(["psql", "-X", "-v", "ON_ERROR_STOP=1", other.conninfo], input=page_sql("promote-a-standby.md"),
+                         capture_output=True, text=True, check=False)
+    assert got.returncode == 0, got
+    assert 88888 in ids(other) and not other.value("SELECT pg_is_in_recovery()")
+    other.sql("CHECKPOINT")
+    assert plan["timeline"] == 1 and other.value("SELECT timeline_id FROM pg_control_checkpoint()") == 2
+    other.restart()
+    assert other.value("SHOW restore_command") == ""
 
 
 def test_an_adopted_server_is_the_database_now(servers, site):

@@ -110,6 +110,35 @@ words_of_a_command_survive_server_and_shell(void **state)
 	buf_done(&out);
 }
 
+static void
+without(const char *text, const char *left)
+{
+	struct buf out;
+
+	buf_init(&out, 4096);
+	pg_conf_unsecret(text, &out);
+	assert_string_equal(buf_str(&out), left);
+	buf_done(&out);
+}
+
+static void
+passwords_go_and_all_else_stays(void **state)
+{
+	(void)state;
+	without("primary_conninfo host=a password=secret user=b", "primary_conninfo host=a user=b");
+	without("host=a password = 'it\\'s so' sslpassword=x user=b", "host=a user=b");
+	without("host=a PASSWORD=a&b\\ c", "host=a ");
+	without("host=a password='' user=b", "host=a user=b");
+	without("primary_conninfo = 'host=a password=secret'\n", "primary_conninfo = 'host=a '\n");
+	without("primary_conninfo = 'password=''sec ret'' host=a'", "primary_conninfo = 'host=a'");
+	without("PGPASSWORD=secret /usr/bin/do %p", "/usr/bin/do %p");
+	without("postgresql://u:sec:ret@h:5432/db?sslmode=require&password=x&port=1",
+	    "postgresql://u@h:5432/db?sslmode=require&&port=1");
+	without("s3://bucket/a:b@c", "s3://bucket/a:b@c");
+	without("password_encryption = 'scram-sha-256'\n#password", "password_encryption = 'scram-sha-256'\n#password");
+	without("host all all 0/0 password\nx = 1", "host all all 0/0 password\nx = 1");
+}
+
 int
 main(void)
 {
@@ -117,6 +146,7 @@ main(void)
 		cmocka_unit_test(lines_are_read_as_a_server_reads_them),
 		cmocka_unit_test(what_is_dropped_becomes_a_comment_or_goes),
 		cmocka_unit_test(what_is_written_is_read_back),
+		cmocka_unit_test(passwords_go_and_all_else_stays),
 		cmocka_unit_test(words_of_a_command_survive_server_and_shell),
 	};
 
