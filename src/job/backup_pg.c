@@ -335,8 +335,9 @@ note_names(struct backup *b, struct pg_backup *p)
 static void
 note_databases(struct backup *b, struct pg_backup *p)
 {
-	static const char query[] = "SELECT oid || ' ' || datname FROM pg_database WHERE dattablespace = 1663 "
-				    "AND oid::text = ANY (string_to_array($1, ','))";
+	static const char query[] = "SELECT oid || ' ' || datname FROM pg_database"
+				    " WHERE dattablespace = 1663"
+				    " AND oid::text = ANY (string_to_array($1, ','))";
 	const char *before = p->databases;
 	struct pg_rows *rows = NULL;
 	struct err why = { 0 };
@@ -351,11 +352,12 @@ note_databases(struct backup *b, struct pg_backup *p)
 static void
 find_databases(struct pg_backup *p)
 {
+	static const char query[] = "SELECT string_agg(oid::text, ',') FROM pg_database"
+				    " WHERE dattablespace = 1663";
 	struct pg_rows *rows = NULL;
 	struct err why = { 0 };
 
-	if (pg_conn_row(p->sql, "SELECT string_agg(oid::text, ',') FROM pg_database WHERE dattablespace = 1663",
-		NULL, 0, &rows, &why) == 0 && pg_conn_value(rows, 0, 0, NULL))
+	if (pg_conn_row(p->sql, query, NULL, 0, &rows, &why) == 0 && pg_conn_value(rows, 0, 0, NULL))
 		p->databases = xstrdup(pg_conn_value(rows, 0, 0, NULL));
 	pg_conn_rows_free(rows);
 }

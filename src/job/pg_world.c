@@ -342,7 +342,8 @@ pg_world_load(struct session *s, const struct pg_world_options *o, const struct 
 	buf_init(&ret->tier_names, 1u << 16);
 	pg_history_init(&ret->history, 1);
 	find_spool(ret, o);
-	if (find_tiers(ret, o, e) == -1 || load_bases(ret, o, e) == -1 || pg_world_find_way(ret, o, e) == -1)
+	if (find_tiers(ret, o, e) == -1 || load_bases(ret, o, e) == -1 ||
+	    pg_world_find_way(ret, o, e) == -1)
 		return -1;
 	return ret->bases > 0 ? load_wal(ret, e) : 0;
 }

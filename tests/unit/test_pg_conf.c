@@ -135,7 +135,8 @@ passwords_go_and_all_else_stays(void **state)
 	without("postgresql://u:sec:ret@h:5432/db?sslmode=require&password=x&port=1",
 	    "postgresql://u@h:5432/db?sslmode=require&&port=1");
 	without("s3://bucket/a:b@c", "s3://bucket/a:b@c");
-	without("password_encryption = 'scram-sha-256'\n#password", "password_encryption = 'scram-sha-256'\n#password");
+	without("password_encryption = 'scram-sha-256'\n#password",
+	    "password_encryption = 'scram-sha-256'\n#password");
 	without("host all all 0/0 password\nx = 1", "host all all 0/0 password\nx = 1");
 }
 

@@ -478,7 +478,8 @@ timelines_and_places_are_found_by_looking_at_one_name_of_each(void **state)
 static void
 what_lies_behind_a_place_is_found_up_to_the_fork_and_only_when_all_answer(void **state)
 {
-	struct wal_from from = { .parent = 2, .tli = 1, .fork = START + SEGMENT + 500, .reason = "failover" };
+	struct wal_from from = { .parent = 2, .tli = 1, .fork = START + SEGMENT + 500,
+		.reason = "failover" };
 	struct wal_place epoch7 = epoch2;
 	struct walread *r;
 	struct err e = { 0 };
