@@ -256,8 +256,8 @@ static const struct opt restore_table[] = {
 	    "the directory that becomes the root of the volume, or the data directory; empty or "
 	    "not there yet" },
 	{ "at", 0, OPT_STRING, offsetof(struct restore_opts, at), "TIME|LSN|xid:N|name:NAME|latest",
-	    "of a volume, the newest snapshot until that TIME: '2026-11-20 15:00', UTC, a day "
-	    "means its end; of a database, that moment or place in its log" },
+	    "of a volume, the newest snapshot until that TIME: '2026-11-20 15:00', UTC; of a "
+	    "database, that moment or place in its log; a day means its end" },
 	{ "before", 0, OPT_FLAG, offsetof(struct restore_opts, before), NULL,
 	    "databases: stop in front of what --at names, not behind it" },
 	{ "timeline", 0, OPT_NUMBER, offsetof(struct restore_opts, timeline), "N",

@@ -431,6 +431,10 @@ tell(struct restore_pg *r)
 		restore_kind_tell(ret, "spool", "from %s on it is on no tier yet%s",
 		    lsn_text(from, a),
 		    r->o->adopt ? ", and goes there first" : ", and goes along into pg_wal");
+	if (r->o->adopt && r->o->dry_run)
+		restore_kind_tell(ret, "adopts",
+		    "a new epoch of %s would begin with this server, and what is active now could not "
+		    "archive any more", r->source);
 	tell_tails(r);
 	for (size_t i = 0; i < r->spaces; i++)
 		restore_kind_tell(ret, "tablespace", "%" PRIu32 " %s -> %s", r->space[i].oid,

@@ -69,7 +69,7 @@ def test_what_ends_before_it_does_not_take_it_along(servers, site):
 
 def test_one_tier_alone_is_that_tier_alone(servers, site):
     said = restore(site, "--tier", "local").text
-    assert "this host has WAL of pg.pay up to" in said and not copied(site)
+    assert "this host has received WAL of pg.pay up to" in said and not copied(site)
     boot(servers, site)
 
 
