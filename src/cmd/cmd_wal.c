@@ -110,7 +110,7 @@ stream_command(const struct command_call *call, struct err *e)
 		output_json(json_pack("{s:s, s:I, s:i, s:i}", "source", source->name, "bytes",
 		    (json_int_t)report.bytes, "connections", (int)report.connections, "gaps",
 		    (int)report.gaps));
-		rc = report.gaps > 0 ? EXIT_DEGRADED : EXIT_DONE;
+		rc = report.gaps + report.others > 0 ? EXIT_DEGRADED : EXIT_DONE;
 	}
 	session_done(&s);
 	return rc;

@@ -2,9 +2,9 @@
  * The order is all: append, sync, confirm. The server may forget what was confirmed, and a commit
  * that waits for us has been told to its client a moment later.
  *
- * A server that was restored from an older state goes on under the same timeline with other WAL. So
- * a stream begins at the start of the segment, and the part of it that is already here must be the
- * same, byte for byte.
+ * A server that was restored from an older state goes on under the same timeline with other WAL, and
+ * a copy of it that pushes is listed like the server itself. So a stream begins with bytes that are
+ * there already, at least with the segment of the last one, and they must be the same.
  */
 #include "job/wal_receive.h"
 
@@ -19,8 +19,7 @@
 struct wal_receive {
 	struct wal_receive_options o;
 	struct pg_stream *stream;
-	struct buf before;    /* what the spool has of the segment before `from` */
-	uint64_t before_from; /* where that begins */
+	uint64_t differs;
 	struct pg_walrecords *records;
 	struct pg_commit_tally tally;
 	struct err unread;
@@ -35,7 +34,7 @@ count(void *arg, const struct pg_walrecord *record, struct err *e)
 	struct pg_commit c;
 	int got = pg_commit_read(record, &c, e);
 
-	if (got == 1)
+	if (got == 1 && record->start >= r->o.from)
 		pg_commit_count(&r->tally, &c);
 	return got == -1 ? -1 : 0;
 }
@@ -49,26 +48,32 @@ look_through(struct wal_receive *r, const uint8_t *data, size_t n)
 		err_clear(&r->unread);
 }
 
+/* Where two stretches of the same length part; n when they do not. */
+static size_t
+common(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && a[i] == b[i])
+		i++;
+	return i;
+}
+
 /* The part that was there before this connection. */
 static int
-compare(const struct wal_receive *r, uint64_t lsn, const uint8_t *data, size_t n, struct err *e)
+compare(struct wal_receive *r, uint64_t lsn, const uint8_t *data, size_t n, struct err *e)
 {
-	const uint64_t from = lsn > r->before_from ? lsn : r->before_from;
-	const uint64_t end = r->before_from + r->before.len;
-	const uint64_t to = lsn + n < end ? lsn + n : end;
+	const uint64_t begin = r->o.known_from, end = begin + r->o.known->len;
+	const uint64_t from = lsn > begin ? lsn : begin, to = lsn + n < end ? lsn + n : end;
+	const uint8_t *theirs = data + (from - lsn), *ours = r->o.known->data + (from - begin);
 	char text[LSN_TEXT];
 
-	if (from >= to ||
-	    memcmp(data + (from - lsn), r->before.data + (from - r->before_from),
-		(size_t)(to - from)) == 0)
+	if (from >= to || memcmp(theirs, ours, (size_t)(to - from)) == 0)
 		return 0;
-	err_set(e, ERR_CORRUPT,
-	    "the server's WAL is not the one received before, in the segment of %s, timeline "
-	    "%" PRIu32,
-	    lsn_text(from, text), r->o.tli);
-	return err_line(e, "fix",
-	    "the server was restored or replaced: `ffdr backup --new-system` begins a new epoch "
-	    "for it");
+	r->differs = from + common(theirs, ours, (size_t)(to - from));
+	return err_set(e, ERR_CORRUPT,
+	    "the server's WAL is not the one there is, from %s of timeline %" PRIu32 " on",
+	    lsn_text(r->differs, text), r->o.tli);
 }
 
 static int
@@ -78,11 +83,10 @@ take(void *arg, uint64_t lsn, const uint8_t *data, size_t n, uint64_t server_end
 	uint64_t skip = 0;
 
 	(void)server_end;
-	if (lsn < r->o.from) {
-		if (compare(r, lsn, data, n, e) == -1)
-			return -1;
+	if (compare(r, lsn, data, n, e) == -1)
+		return -1;
+	if (lsn < r->o.from)
 		skip = r->o.from - lsn < n ? r->o.from - lsn : n;
-	}
 	look_through(r, data, n);
 	if (skip == n)
 		return 0;
@@ -91,37 +95,18 @@ take(void *arg, uint64_t lsn, const uint8_t *data, size_t n, uint64_t server_end
 
 /* ---- opening ---- */
 
-static int
-read_before(struct wal_receive *r, struct err *e)
-{
-	const uint64_t start = lsn_segment(r->o.from, r->o.segment_size);
-	struct lsn_set held = { 0 };
-	int rc = spool_dir_ranges(&r->o.dir, &r->o.place, r->o.tli, &held, e);
-
-	/* The newest stretch of it, if it begins later. */
-	r->before_from = start;
-	for (size_t i = 0; rc == 0 && i < held.count; i++)
-		if (held.range[i].to == r->o.from && held.range[i].from > start)
-			r->before_from = held.range[i].from;
-	if (rc == 0 && lsn_set_has(&held, r->before_from, r->o.from) &&
-	    r->before_from < r->o.from &&
-	    spool_dir_read(
-		&r->o.dir, &r->o.place, r->o.tli, r->before_from, r->o.from, &r->before, e) == -1)
-		rc = -1;
-	lsn_set_done(&held);
-	return rc;
-}
-
 int
 wal_receive_start(const struct wal_receive_options *o, struct wal_receive **ret, struct err *e)
 {
 	struct wal_receive *r = xcalloc(1, sizeof(*r));
-	const uint64_t start = lsn_segment(o->from, o->segment_size);
+	const uint64_t first = o->known->len > 0 && o->known_from < o->from ? o->known_from : o->from;
+	const uint64_t start = lsn_segment(first, o->segment_size);
 	const struct pg_stream_options so = {
 		.slot = o->slot,
 		.from = start,
 		.tli = o->tli,
-		.durable = o->from,
+		/* What is to be compared first is no promise yet. */
+		.durable = o->known->len > 0 ? 0 : o->from,
 		.eager = true,
 		.ask_ms = (int)(o->sample_ns / CLOCK_MS),
 		.wal = take,
@@ -134,9 +119,8 @@ wal_receive_start(const struct wal_receive_options *o, struct wal_receive **ret,
 	};
 
 	r->o = *o;
-	buf_init(&r->before, o->segment_size);
 	r->records = pg_walrecord_new(&wo, count, r);
-	if (read_before(r, e) == -1 || spool_start(o->spool, o->tli, o->from, e) == -1 ||
+	if (spool_start(o->spool, o->tli, o->from, e) == -1 ||
 	    pg_stream_start(o->conn, &so, &r->stream, e) == -1) {
 		wal_receive_free(r);
 		return -1;
@@ -152,7 +136,6 @@ wal_receive_free(struct wal_receive *r)
 		return;
 	pg_stream_free(r->stream);
 	pg_walrecord_free(r->records);
-	buf_done(&r->before);
 	free(r);
 }
 
@@ -174,12 +157,13 @@ int
 wal_receive_step(struct wal_receive *r, struct err *e)
 {
 	int more = pg_stream_step(r->stream, e);
-	uint64_t durable;
+	struct pg_stream_state at;
 
 	if (more == -1 || spool_sync(r->o.spool, e) == -1)
 		return -1;
-	durable = spool_durable(r->o.spool);
-	if (durable > r->o.from && more == 1 && pg_stream_confirm(r->stream, durable, e) == -1)
+	pg_stream_state(r->stream, &at);
+	if (at.received >= r->o.from && more == 1 &&
+	    pg_stream_confirm(r->stream, spool_durable(r->o.spool), e) == -1)
 		return -1;
 	return more;
 }
@@ -188,6 +172,12 @@ const struct pg_stream_end *
 wal_receive_end(const struct wal_receive *r)
 {
 	return pg_stream_end(r->stream);
+}
+
+uint64_t
+wal_receive_differs(const struct wal_receive *r)
+{
+	return r->differs;
 }
 
 /*
@@ -210,6 +200,7 @@ wal_receive_state(const struct wal_receive *r, struct wal_receive_state *ret)
 	pg_stream_state(r->stream, &s);
 	*ret = (struct wal_receive_state){
 		.durable = spool_durable(r->o.spool),
+		.proved = s.received >= r->o.from,
 		.server_end = s.server_end,
 		.seen_boot_ns = seen(&s),
 		.tally = r->tally,

@@ -15,16 +15,16 @@ struct wal_receive_options {
 	struct pg_conn *conn; /* replication; taken whole */
 	const char *slot;     /* NULL: none */
 	struct spool *spool;
-	struct spool_dir dir; /* the same, for reading */
-	struct wal_place place;
 	uint32_t segment_size, tli;
 	int64_t sample_ns; /* how old what is known of an idle server may become */
+	uint64_t from; /* where to go on */
 	/*
-	 * Where to go on. The stream begins at the start of that segment; what comes before `from`
-	 * is compared with the spool, as far as that still has it: another history under the same
-	 * number is refused (ERR_CORRUPT).
+	 * What spool and tiers have of it, from known_from on (borrowed; may be empty). The stream
+	 * begins with the segment of that or of `from`, and must be the same where it is known: else
+	 * ERR_CORRUPT, and wal_receive_differs().
 	 */
-	uint64_t from;
+	const struct buf *known;
+	uint64_t known_from;
 };
 
 int wal_receive_start(const struct wal_receive_options *o, struct wal_receive **ret, struct err *e);
@@ -36,9 +36,12 @@ int wal_receive_wait_ms(const struct wal_receive *r);
  */
 int wal_receive_step(struct wal_receive *r, struct err *e);
 const struct pg_stream_end *wal_receive_end(const struct wal_receive *r);
+/* The first byte that is another than the known one; 0: none was. */
+uint64_t wal_receive_differs(const struct wal_receive *r);
 
 struct wal_receive_state {
 	uint64_t durable, server_end;
+	bool proved; /* all that was to be compared before `from` has come and was the same */
 	/* when the server was where server_end says, or earlier; by our boot time */
 	int64_t seen_boot_ns;
 	struct pg_commit_tally tally; /* since the start of this connection */

@@ -10,10 +10,11 @@
 
 #include "base/lsn.h"
 
-static struct wal_resume_at
-later(struct wal_resume_at a, struct wal_resume_at b)
+struct wal_resume_at
+wal_resume_have(const struct wal_resume_at *spool, const struct wal_resume_at *tiers)
 {
-	return a.tli > b.tli || (a.tli == b.tli && a.lsn > b.lsn) ? a : b;
+	return spool->tli > tiers->tli || (spool->tli == tiers->tli && spool->lsn > tiers->lsn) ?
+	    *spool : *tiers;
 }
 
 static int
@@ -44,7 +45,7 @@ child_of(const struct wal_resume_view *v, uint64_t end)
 int
 wal_resume_at(const struct wal_resume_view *v, struct wal_resume_at *ret, struct err *e)
 {
-	const struct wal_resume_at have = later(v->spool, v->tiers);
+	const struct wal_resume_at have = wal_resume_have(&v->spool, &v->tiers);
 	uint64_t from, to;
 
 	if (have.tli == 0) {

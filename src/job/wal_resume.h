@@ -23,5 +23,8 @@ struct wal_resume_view {
  * that lineage: an old primary, or one that was restored.
  */
 int wal_resume_at(const struct wal_resume_view *v, struct wal_resume_at *ret, struct err *e);
+/* The later of the two. */
+struct wal_resume_at wal_resume_have(const struct wal_resume_at *spool,
+    const struct wal_resume_at *tiers);
 
 #endif

@@ -49,6 +49,8 @@ struct task {
 	struct piece piece;
 	int64_t sample_boot_ns; /* when the server said so */
 	bool beat;		 /* and beat/<source> */
+	bool reach;		 /* nothing but this: the tier was away when we began */
+	struct store *reached;
 	struct err why;
 	int rc;
 };
@@ -92,13 +94,32 @@ wal_ship_new(const struct wal_ship_options *o)
 	return s;
 }
 
+/* Another lane to the same tier may have been quicker. */
+static void
+take_store(struct wal_ship *s, struct lane *l, struct store *store)
+{
+	if (l->tier->store) {
+		store_close(store);
+		return;
+	}
+	l->tier->store = store;
+	err_clear(&l->tier->why);
+	if (s->o.reached)
+		s->o.reached(s->o.arg, l->tier);
+}
+
 void
 wal_ship_free(struct wal_ship *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; i < s->o.tiers; i++)
-		pool_free(s->lane[i].pool);
+	for (size_t i = 0; i < s->o.tiers; i++) {
+		struct lane *l = &s->lane[i];
+
+		if (l->busy && pool_take(l->pool) && l->task.reach && l->task.rc == 0)
+			take_store(s, l, l->task.reached);
+		pool_free(l->pool);
+	}
 	for (size_t i = 0; i < s->legs; i++)
 		buf_done(&s->leg[i].history);
 	free(s->leg);
@@ -163,6 +184,46 @@ date_sample(struct task *t, struct err *e)
 	return 0;
 }
 
+/*
+ * `wal push` stores segments whole. One that is there under its own name must agree with what we
+ * have of it, or two servers archive here: 1 it does, and so the piece is there; 0 there is none;
+ * -1, ERR_EXISTS when it does not.
+ */
+static int
+check_pushed(struct task *t, const struct buf *wal, struct err *e)
+{
+	const struct wal_ship_options *o = t->o;
+	const struct layout_wal *at = &t->piece.at;
+	const uint64_t segment = lsn_segment(at->start, o->segment_size);
+	const uint64_t from = segment + (at->start - segment) / PIECE_MAX * PIECE_MAX;
+	const uint64_t rest = segment + o->segment_size - from, to = from + (rest < PIECE_MAX ? rest : PIECE_MAX);
+	char name[LAYOUT_NAME], text[LSN_TEXT];
+	struct buf sealed, there;
+	struct err why = { 0 };
+	struct piece p;
+	int rc = 0;
+
+	if (at->start == from && at->end == to)
+		return 0;
+	layout_wal_piece(&o->place, at->tli, from, to, name);
+	buf_init(&sealed, STORE_OBJECT_MAX);
+	buf_init(&there, PIECE_MAX);
+	if (store_get(t->tier->store, name, &sealed, &why) == -1) {
+		if (why.kind != ERR_NOTFOUND) {
+			*e = why;
+			rc = -1;
+		}
+	} else if (piece_open(o->repo->keys, name, &sealed, &p, &there, &why) == 0) {
+		rc = memcmp(there.data + (at->start - from), wal->data, wal->len) == 0 ? 1 :
+		    err_set(e, ERR_EXISTS, "'%s' of '%s' has other bytes than the server, at %s or behind "
+			"it", name, p.host, lsn_text(at->start, text));
+	}
+	/* One that is damaged says nothing: ours is stored beside it. */
+	buf_done(&there);
+	buf_done(&sealed);
+	return rc;
+}
+
 static int
 put_piece(struct task *t, struct err *e)
 {
@@ -183,9 +244,13 @@ put_piece(struct task *t, struct err *e)
 		    at->tli, lsn_text(at->start + (uint64_t)n, text));
 		goto out;
 	}
-	if (piece_seal(o->repo->keys, &t->piece, wal.data, wal.len, &sealed, name, e) == 0 &&
-	    piece_put(o->repo->keys, t->tier->store, name, &sealed, e) != -1)
+	rc = check_pushed(t, &wal, e);
+	if (rc == 1)
 		rc = 0;
+	else if (rc == 0 &&
+	    (piece_seal(o->repo->keys, &t->piece, wal.data, wal.len, &sealed, name, e) == -1 ||
+		piece_put(o->repo->keys, t->tier->store, name, &sealed, e) == -1))
+		rc = -1;
 out:
 	buf_done(&sealed);
 	buf_done(&wal);
@@ -209,6 +274,10 @@ work(void *arg)
 	struct task *t = arg;
 
 	t->rc = -1;
+	if (t->reach) {
+		t->rc = repo_reach(t->o->repo, t->tier, &t->reached, &t->why);
+		return;
+	}
 	if (put_lineage(t, &t->why) == -1 || date_sample(t, &t->why) == -1)
 		return;
 	if (t->piece.at.end > t->piece.at.start && put_piece(t, &t->why) == -1)
@@ -248,6 +317,11 @@ finish(struct wal_ship *s, struct lane *l, int64_t now)
 	const struct task *t = &l->task;
 
 	l->busy = false;
+	if (t->reach && t->rc == 0) {
+		take_store(s, l, t->reached);
+		l->pause_ns = 0;
+		return; /* `why` stays until something was stored */
+	}
 	if (t->rc == -1) {
 		const bool first = l->why.kind == ERR_NONE;
 
@@ -356,7 +430,7 @@ hand_out(struct wal_ship *s, struct lane *l, uint64_t end, bool beat)
 			    .start = l->until, .end = end },
 			.segment_size = s->o.segment_size,
 			.version = s->o.version,
-			.sampled = s->seen.seen_boot_ns > 0,
+			.sampled = s->seen.seen_boot_ns > 0 && s->seen.server_flush > 0,
 			.sample = { .flush_lsn = s->seen.server_flush,
 			    .last_commit_ns = s->seen.last_commit_ns, .commits = s->seen.commits },
 		},
@@ -379,13 +453,21 @@ drive(struct wal_ship *s, struct lane *l, int64_t now, bool allowed)
 		finish(s, l, now);
 	if (l->busy)
 		return now + BUSY_MS * CLOCK_MS;
-	if (!allowed || !l->tier->store)
+	if (!allowed || (!l->tier->store && s->hurry))
 		return due;
 	if (l->why.kind != ERR_NONE && now < l->retry_boot_ns)
 		return l->retry_boot_ns;
+	if (!l->tier->store) {
+		l->task = (struct task){ .o = &s->o, .tier = l->tier, .reach = true };
+		l->busy = true;
+		pool_submit(l->pool, work, &l->task);
+		return now + BUSY_MS * CLOCK_MS;
+	}
 	next_leg(s, l);
 	end = piece_end(s, l, now, &due);
-	if (end == 0 && (s->hurry || now < beat_due))
+	if (s->seen.server_flush == 0 || s->hurry)
+		beat_due = INT64_MAX; /* there is nothing to be told */
+	if (end == 0 && now < beat_due)
 		return due < beat_due ? due : beat_due;
 	hand_out(s, l, end ? end : l->until, now >= beat_due);
 	return now + BUSY_MS * CLOCK_MS;

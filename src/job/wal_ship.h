@@ -31,6 +31,8 @@ struct wal_ship_options {
 	int64_t every_ns;
 	/* One that got through again after a failure, or failed after it got through. Set. */
 	void (*event)(void *arg, const char *kind, const char *text);
+	/* A tier that was away when the repository was opened has a store now. May be NULL. */
+	void (*reached)(void *arg, struct tier *t);
 	void *arg;
 };
 

@@ -81,6 +81,7 @@ turn(struct stream *s)
 		s->seen.durable = durable_end(s);
 		ms = wal_ship_step(s->ship, &s->seen, wal_stream_keep_lease(s));
 		wal_stream_elders_step(s);
+		wal_stream_other_look(s);
 	}
 	wal_stream_keep_up(s);
 	wal_stream_due_step(s);
@@ -126,12 +127,26 @@ connect_both(struct stream *s, struct pg_identity *id, struct err *e)
 	return pg_conn_open(&o, &s->conn, e);
 }
 
+/* Dropped and made again: what it keeps begins with what the server has. */
+static int
+make_slot_anew(struct stream *s, const char *name, struct pg_slot *slot, struct err *e)
+{
+	if (pg_slot_drop(s->sql, name, e) == -1 || pg_slot_create(s->sql, name, false, e) == -1 ||
+	    pg_slot_read(s->sql, name, slot, e) != 1)
+		return -1;
+	return 0;
+}
+
 /* Created when missing only: the server logs an error for one that is there. */
 static int
 make_slot(struct stream *s, const char *name, struct pg_slot *slot, struct err *e)
 {
 	int got = pg_slot_read(s->sql, name, slot, e);
 
+	if (got == 1 && slot->wal == PG_SLOT_WAL_LOST) {
+		wal_stream_event(s, "warning", "slot '%s' had lost its WAL, and is made again", name);
+		return make_slot_anew(s, name, slot, e);
+	}
 	if (got == 0 && pg_slot_create(s->conn, name, false, e) != -1)
 		got = pg_slot_read(s->sql, name, slot, e);
 	return got == 1 ? 0 : -1;
@@ -170,18 +185,39 @@ too_full(struct stream *s)
 	return s->full;
 }
 
+/* A connection that brings nothing is none: the next try waits longer. */
+static void
+tell_connected(struct stream *s)
+{
+	char text[LSN_TEXT];
+
+	s->heard = true;
+	s->pause_ns = 0;
+	s->unproven = s->unproven_told = false;
+	if (s->failed || s->report->connections == 1)
+		wal_stream_event(s, "connected",
+		    "receiving WAL from %s, timeline %" PRIu32 ", from %s on",
+		    pg_conn_place(s->conn), s->at.tli, lsn_text(s->at.lsn, text));
+	s->failed = false;
+}
+
 static void
 note(struct stream *s)
 {
 	struct wal_receive_state at;
 
 	wal_receive_state(s->receive, &at);
+	if (at.proved && at.server_end > 0 && !s->heard)
+		tell_connected(s);
 	if (at.durable > s->counted) {
 		s->report->bytes += at.durable - s->counted;
 		s->counted = at.durable;
 	}
-	s->seen.server_flush = at.server_end;
-	s->seen.seen_boot_ns = at.seen_boot_ns;
+	/* Nothing was heard yet of a server that was just connected: what was heard before counts. */
+	if (at.proved && at.server_end > 0) {
+		s->seen.server_flush = at.server_end;
+		s->seen.seen_boot_ns = at.seen_boot_ns;
+	}
 	s->seen.commits = s->before.commits + at.tally.commits;
 	s->seen.last_commit_ns = at.tally.last_ns ? at.tally.last_ns : s->before.last_ns;
 	if (at.unread.kind != ERR_NONE && !s->unread_told) {
@@ -212,58 +248,68 @@ receive(struct stream *s, struct err *e)
 	return more == -1 ? -1 : 0;
 }
 
-static void
-tell_connected(struct stream *s, const struct wal_resume_at *at)
-{
-	char text[LSN_TEXT];
-
-	s->report->connections++;
-	s->pause_ns = 0;
-	if (s->failed || s->report->connections == 1)
-		wal_stream_event(s, "connected",
-		    "receiving WAL from %s, timeline %" PRIu32 ", from %s on",
-		    pg_conn_place(s->conn), at->tli, lsn_text(at->lsn, text));
-	s->failed = false;
-}
-
-/* The server removed what comes next: a hole, and on from what its slot keeps. */
+/*
+ * The server removed what comes next: a hole, and on from what it has. Its slot may stand before
+ * that and keep nothing that is there, after pg_resetwal; one made anew tells.
+ */
 static int
-skip_removed(struct stream *s, const struct wal_resume_at *at, const struct pg_slot *slot,
+skip_removed(struct stream *s, const struct wal_resume_at *at, struct pg_slot *slot,
     const char *why, struct err *e)
 {
-	const uint64_t to = lsn_segment(slot->restart_lsn, s->segment_size);
-
-	if (!slot->reserves || to <= at->lsn)
+	if ((!slot->reserves || lsn_segment(slot->restart_lsn, s->segment_size) <= at->lsn) &&
+	    make_slot_anew(s, s->o->slot, slot, e) == -1)
+		return -1;
+	if (!slot->reserves || lsn_segment(slot->restart_lsn, s->segment_size) <= at->lsn)
 		return err_set(e, ERR_REMOTE,
 		    "the server has removed WAL, and slot '%s' keeps none: %s", s->o->slot, why);
-	if (wal_stream_where_gap(s, at, to, why, e) == -1)
+	if (wal_stream_where_gap(
+		s, at, lsn_segment(slot->restart_lsn, s->segment_size), why, e) == -1)
 		return -1;
-	wal_ship_timeline(s->ship, at->tli, to, at->lsn, &(struct buf){ 0 });
-	s->beyond = (struct wal_resume_at){ at->tli, to };
-	return 0;
+	return wal_stream_where_skip(
+	    s, at, lsn_segment(slot->restart_lsn, s->segment_size), e);
+}
+
+/*
+ * Nothing came. If it was more than the next byte that was asked for, to be compared, then that is
+ * what the server has not.
+ */
+static int
+removed(struct stream *s, const struct wal_resume_at *at, struct pg_slot *slot, struct err *e)
+{
+	const struct err why = wal_receive_end(s->receive)->why;
+
+	wal_receive_free(s->receive);
+	s->receive = NULL;
+	if (!s->unproven && s->known.len > 0 && s->known_from < lsn_segment(at->lsn, s->segment_size)) {
+		s->unproven = true;
+		return 0;
+	}
+	return skip_removed(s, at, slot, why.text, e);
 }
 
 /* One stream after the other, while the connection lives. 0: connect anew; -1. */
 static int
-stream_from(struct stream *s, struct wal_resume_at at, const struct pg_slot *slot, struct err *e)
+stream_from(struct stream *s, struct wal_resume_at at, struct pg_slot *slot, struct err *e)
 {
 	struct wal_receive_options o = {
 		.conn = s->conn,
 		.slot = s->o->slot,
 		.spool = s->spool,
-		.dir = s->dir,
-		.place = s->place,
 		.segment_size = s->segment_size,
 		.tli = at.tli,
 		.sample_ns = s->o->ship_every_ns,
 		.from = at.lsn,
+		.known = &s->known,
+		.known_from = s->known_from,
 	};
 	const struct pg_stream_end *end;
 	struct wal_receive_state state;
 	int rc = wal_receive_start(&o, &s->receive, e);
 
 	if (rc == 0) {
-		tell_connected(s, &at);
+		s->report->connections++;
+		s->at = at;
+		s->heard = false;
 		wal_stream_due_look(s);
 		s->counted = at.lsn;
 		rc = receive(s, e);
@@ -272,8 +318,11 @@ stream_from(struct stream *s, struct wal_resume_at at, const struct pg_slot *slo
 		if (state.tally.last_ns)
 			s->before.last_ns = state.tally.last_ns;
 		end = wal_receive_end(s->receive);
+		if (wal_receive_differs(s->receive) != 0)
+			s->other = (struct stream_other){ .tli = at.tli,
+				.lsn = wal_receive_differs(s->receive), .sure = s->confirmed };
 		if (rc == 0 && end->how == PG_STREAM_REMOVED)
-			rc = skip_removed(s, &at, slot, end->why.text, e);
+			rc = removed(s, &at, slot, e);
 		else if (rc == 0 && end->how == PG_STREAM_TIMELINE)
 			s->beyond = (struct wal_resume_at){ end->next_tli,
 				lsn_segment(end->next_lsn, s->segment_size) };
@@ -298,6 +347,28 @@ round_once(struct stream *s, struct err *e)
 	if (pg_conn_identify(s->sql, &id, e) == -1 || wal_stream_where(s, &id, &slot, &at, e) == -1)
 		return -1;
 	return stream_from(s, at, &slot, e);
+}
+
+/* The connection that was found out is not used any more, and who answers must still be the one. */
+static int
+settle_other(struct stream *s, struct err *e)
+{
+	struct wal_place_server server = { 0 };
+	struct pg_identity id;
+	struct wal_place place;
+	int rc;
+
+	disconnect(s);
+	rc = connect_both(s, &id, e);
+	if (rc == 0)
+		rc = wal_place_server(s->conn, &id, &server, e);
+	if (rc == 0)
+		rc = wal_place_pin(s->o->coord, s->o->source, s->o->site, &server, false, &place, e);
+	if (rc == 0)
+		rc = wal_stream_other(s, &id, &server.history, e);
+	wal_place_server_done(&server);
+	disconnect(s);
+	return rc;
 }
 
 /*
@@ -365,9 +436,8 @@ ship_the_rest(struct stream *s)
 	while (!wal_ship_idle(s->ship) && clock_boot_ns() < end);
 }
 
-/* Asked by the shipper's workers. */
-static bool
-has_enough(void *arg)
+bool
+wal_stream_enough(void *arg)
 {
 	struct stream *s = arg;
 
@@ -380,7 +450,7 @@ limit_patience(struct stream *s, bool on)
 {
 	for (size_t i = 0; i < s->o->tiers; i++)
 		if (s->o->tier[i]->store)
-			store_stop_when(s->o->tier[i]->store, on ? has_enough : NULL, s);
+			store_stop_when(s->o->tier[i]->store, on ? wal_stream_enough : NULL, s);
 }
 
 static void
@@ -396,6 +466,7 @@ close_all(struct stream *s)
 	wal_stream_elders_free(s);
 	limit_patience(s, false);
 	spool_close(s->spool);
+	buf_done(&s->known);
 	if (s->leased && lease_release(&s->lease, &why) == -1)
 		wal_stream_event(s, "warning",
 		    "the lease is not given back, others wait until it ends: %s", why.text);
@@ -426,6 +497,11 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 			continue;
 		}
 		disconnect(&s);
+		if (s.other.tli != 0) {
+			err_clear(&why);
+			if (settle_other(&s, &why) == 0)
+				continue;
+		}
 		if (is_final(&s, &why)) {
 			*e = why;
 			rc = err_in(e, "%s", o->source);

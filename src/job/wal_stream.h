@@ -42,6 +42,7 @@ struct wal_stream_options {
 struct wal_stream_report {
 	uint64_t bytes;
 	unsigned connections, gaps;
+	unsigned others; /* histories in the archive that are not the server's */
 };
 
 /* 0: asked to stop, all that could be shipped is. -1: what no retry mends (another system, a

@@ -17,6 +17,7 @@ struct stream_elder {
 	struct wal_ship *ship;
 	struct wal_ship_seen seen;
 	uint32_t tli; /* its last */
+	struct wal_lineage lineage; /* of the epoch that is received */
 };
 
 static bool
@@ -36,11 +37,15 @@ add(struct stream *s, const struct wal_ship_options *like, uint32_t epoch, struc
 
 	x.place.epoch = epoch;
 	o.place = x.place;
+	o.from = NULL;
+	if (wal_lineage_load(s->repo, s->o->tier, s->o->tiers, &s->place, &x.lineage, e) == -1)
+		return -1;
 	x.ship = wal_ship_new(&o);
 	wal_ship_hurry(x.ship);
-	if (wal_stream_where_tell(s, &x.place, x.ship, UINT32_MAX, &x.tli, &x.seen.durable, e) ==
-	    -1) {
+	if (wal_stream_where_tell(s, &x.place, x.ship, UINT32_MAX, &x.tli, &x.seen.durable, e) == -1 ||
+	    wal_stream_where_there(s, &x.place, x.ship, e) == -1) {
 		wal_ship_free(x.ship);
+		wal_lineage_done(&x.lineage);
 		return -1;
 	}
 	s->elder = xreallocarray(s->elder, s->elders + 1, sizeof(*s->elder));
@@ -65,7 +70,22 @@ wal_stream_elders_find(struct stream *s, const struct wal_ship_options *like, st
 	return rc;
 }
 
-/* Every tier has all of it. */
+/* Up to where that timeline of it counts; what is not known counts. */
+static uint64_t
+counts_to(const struct stream *s, const struct stream_elder *x, uint32_t tli)
+{
+	if (x->lineage.unknown.kind != ERR_NONE)
+		return UINT64_MAX;
+	for (size_t i = 0; i < x->lineage.levels; i++)
+		if (x->lineage.level[i].epoch == x->place.epoch)
+			return wal_lineage_bound(&x->lineage, i, tli);
+	return s->place.epoch > x->place.epoch ? 0 : UINT64_MAX;
+}
+
+/*
+ * Every tier has all of it; or other bytes, where nothing of this epoch counts any more: they were
+ * the reason for the next one.
+ */
 static bool
 done(const struct stream *s, const struct stream_elder *x)
 {
@@ -73,6 +93,8 @@ done(const struct stream *s, const struct stream_elder *x)
 
 	for (size_t i = 0; i < s->o->tiers; i++) {
 		wal_ship_tier(x->ship, i, &at);
+		if (at.why.kind == ERR_EXISTS && at.until >= counts_to(s, x, at.tli))
+			continue;
 		if (at.tli != x->tli || at.until < x->seen.durable)
 			return false;
 	}
@@ -94,6 +116,7 @@ let_go(struct stream *s, size_t i)
 	else
 		wal_stream_event(s, "epoch", "the tiers have all of epoch %" PRIu32, epoch);
 	wal_ship_free(s->elder[i].ship);
+	wal_lineage_done(&s->elder[i].lineage);
 	memmove(&s->elder[i], &s->elder[i + 1], (--s->elders - i) * sizeof(*s->elder));
 }
 
@@ -114,8 +137,10 @@ wal_stream_elders_step(struct stream *s)
 void
 wal_stream_elders_free(struct stream *s)
 {
-	for (size_t i = 0; i < s->elders; i++)
+	for (size_t i = 0; i < s->elders; i++) {
 		wal_ship_free(s->elder[i].ship);
+		wal_lineage_done(&s->elder[i].lineage);
+	}
 	free(s->elder);
 	s->elder = NULL;
 	s->elders = 0;

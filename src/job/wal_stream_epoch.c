@@ -24,6 +24,16 @@ shipper_event(void *arg, const char *kind, const char *text)
 	wal_stream_event(arg, kind, "%s", text);
 }
 
+/* It was away when we began: what the spool has goes there now, too. */
+static void
+tier_reached(void *arg, struct tier *t)
+{
+	struct stream *s = arg;
+
+	store_stop_when(t->store, wal_stream_enough, s);
+	wal_stream_event(s, "recovered", "tier '%s' answers again", t->name);
+}
+
 static int
 ask_segment_size(struct stream *s, struct err *e)
 {
@@ -82,12 +92,31 @@ recall_server(struct stream *s)
 	return known;
 }
 
+/* Where the epoch comes from: a tier that was away when it began does not know it yet. */
+static bool
+find_from(struct stream *s)
+{
+	char name[LAYOUT_NAME];
+	struct buf text;
+	struct err why = { 0 };
+	bool found;
+
+	buf_init(&text, WAL_LINEAGE_HISTORY_MAX);
+	found = wal_lineage_fetch(s->repo, s->o->tier, s->o->tiers, layout_wal_from(&s->place, name),
+		    &text, &why) == 1 &&
+	    wal_lineage_from_parse(&text, s->place.epoch, &s->from, &why) == 0;
+	buf_done(&text);
+	return found;
+}
+
 /* What stays as long as the epoch does: the spool and the shipper. */
 static int
 open_spool(struct stream *s, struct err *e)
 {
 	struct spool_options so;
 	struct wal_ship_options wo;
+
+	const bool child = find_from(s);
 
 	s->dir = (struct spool_dir){ s->o->spool, s->repo->keys };
 	so = (struct spool_options){
@@ -101,11 +130,13 @@ open_spool(struct stream *s, struct err *e)
 		.tiers = s->o->tiers,
 		.spool = s->dir,
 		.place = s->place,
+		.from = child ? &s->from : NULL,
 		.segment_size = s->segment_size,
 		.version = s->version,
 		.host = s->o->host,
 		.every_ns = s->o->ship_every_ns,
 		.event = shipper_event,
+		.reached = tier_reached,
 		.arg = s,
 	};
 	s->ship = wal_ship_new(&wo);
@@ -130,6 +161,10 @@ leave(struct stream *s, uint32_t epoch)
 	s->tli = 0;
 	s->found = 0;
 	s->beyond = (struct wal_resume_at){ 0, 0 };
+	s->newest = s->archived = s->leg = (struct wal_resume_at){ 0, 0 };
+	s->asked = s->unproven = s->unproven_told = false;
+	s->checked = 0;
+	s->other = s->contest = (struct stream_other){ 0 };
 	s->before = (struct pg_commit_tally){ 0 };
 	s->seen = (struct wal_ship_seen){ 0 };
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lsn.h"
 #include "base/mem.h"
 #include "job/wal_stream_parts.h"
 
@@ -104,7 +105,10 @@ safe_upto(const struct stream *s)
 	return lowest(s, false);
 }
 
-/* Older timelines go when every tier walks the newest; so their cut is all or nothing. */
+/*
+ * Older timelines go when every tier walks the newest; so their cut is all or nothing. Of the newest
+ * the segment of the last byte stays, here and on the server: the next connection compares it.
+ */
 static void
 cut_spool(struct stream *s, uint64_t safe)
 {
@@ -118,7 +122,8 @@ cut_spool(struct stream *s, uint64_t safe)
 	for (uint32_t tli = s->tli - 1; all > 0 && rc != -1 && tli > 0; tli--)
 		rc = spool_cut(s->spool, s->place.epoch, tli, UINT64_MAX, &why);
 	if (all > 0 && rc != -1)
-		rc = spool_cut(s->spool, s->place.epoch, s->tli, all, &why);
+		rc = spool_cut(s->spool, s->place.epoch, s->tli, lsn_segment(all - 1, s->segment_size),
+		    &why);
 	if (rc == -1)
 		wal_stream_event(s, "warning", "the spool is not cut: %s", why.text);
 }
@@ -129,8 +134,9 @@ move_hold(struct stream *s, uint64_t safe)
 	struct err why = { 0 };
 	uint64_t got;
 
-	if (!s->sql || !s->o->hold_slot || safe == 0)
+	if (!s->sql || !s->o->hold_slot || safe == 0 || !s->heard)
 		return;
+	safe = lsn_segment(safe - 1, s->segment_size);
 	if (pg_slot_advance(s->sql, s->o->hold_slot, safe, &got, &why) == -1 &&
 	    why.kind != ERR_BUSY)
 		wal_stream_event(

@@ -9,10 +9,18 @@
 #include "job/wal_ship.h"
 #include "job/wal_stream.h"
 #include "repo/spool.h"
+#include "repo/wal_lineage.h"
 #include "repo/walread.h"
 #include "source/pg_slot.h"
 
 struct stream_elder;
+
+/* Where archive and server were seen to part. */
+struct stream_other {
+	uint32_t tli;  /* 0: they were not */
+	uint64_t lsn;  /* a byte of that timeline: they do so in its segment, or before */
+	uint64_t sure; /* what begins before was received from this server */
+};
 
 /* What the parts of one receiver share. Not for others: job/wal_stream.h is. */
 struct stream {
@@ -31,6 +39,19 @@ struct stream {
 	uint64_t found; /* end of what the spool had of it when we began */
 	/* nothing more comes before it: a hole, or the end of a timeline */
 	struct wal_resume_at beyond;
+	struct wal_resume_at newest;   /* in the spool */
+	struct wal_resume_at archived; /* on the tiers when they were asked */
+	struct wal_resume_at leg;      /* the shipper's last one begins there */
+	bool asked;
+	struct wal_from from; /* of the epoch; parent 0: none is known */
+
+	struct buf known; /* to be compared with what the server sends first */
+	uint64_t known_from;
+	bool unproven; /* the server does not have so much any more */
+	bool unproven_told;
+	uint32_t checked; /* the history of this timeline is the archive's, or new */
+	uint64_t confirmed; /* what our slot says that we had */
+	struct stream_other other, contest; /* contest: a tier said so, and is not believed yet */
 
 	struct stream_elder *elder; /* epochs before this one that the spool still has something of */
 	size_t elders;
@@ -38,6 +59,8 @@ struct stream {
 	/* of one connection */
 	struct pg_conn *conn, *sql;
 	struct wal_receive *receive;
+	struct wal_resume_at at; /* it began there */
+	bool heard;		 /* something came */
 	struct wal_ship_seen seen;
 	struct pg_commit_tally before; /* of earlier connections */
 	uint64_t counted;	       /* up to here in the report's bytes */
@@ -61,6 +84,9 @@ struct stream {
 void __attribute__((format(printf, 3, 4)))
 wal_stream_event(struct stream *s, const char *kind, const char *fmt, ...);
 
+/* Asked by the shipper's workers: the struct stream. */
+bool wal_stream_enough(void *arg);
+
 /* wal_stream_keep.c: lease, spool, slots. Now and then by itself; call it often. */
 bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
 void wal_stream_keep_up(struct stream *s);
@@ -82,13 +108,22 @@ void wal_stream_due_look(struct stream *s); /* is one due? */
 void wal_stream_due_step(struct stream *s); /* starts it, sees its end; call it often */
 void wal_stream_due_end(struct stream *s);
 
+/* wal_stream_other.c: s->other is dealt with. 0: an epoch of its own begins for the server; -1. */
+int wal_stream_other(struct stream *s, const struct pg_identity *id, const struct pg_history *h,
+    struct err *e);
+/* Has a tier refused a piece, because it has another one there? */
+void wal_stream_other_look(struct stream *s);
+
 /* wal_stream_where.c */
 /*
- * That shipper is told what the spool has of that place, up to timeline `most_tli`. *last, *end: the
+ * That shipper is told what the spool has of that place, up to timeline `upto`. *last, *end: the
  * last timeline and its end; 0 when there is none.
  */
 int wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wal_ship *ship,
-    uint32_t most_tli, uint32_t *last, uint64_t *end, struct err *e);
+    uint32_t upto, uint32_t *last, uint64_t *end, struct err *e);
+/* What the tiers have of it already needs not be sent again. */
+int wal_stream_where_there(
+    struct stream *s, const struct wal_place *place, struct wal_ship *ship, struct err *e);
 /*
  * Where to go on receiving; the shipper is told what there is, when it is new. ERR_STALE as
  * wal_resume.h.
@@ -99,6 +134,9 @@ int wal_stream_where(struct stream *s, const struct pg_identity *id, const struc
 int wal_stream_where_alone(struct stream *s, struct err *e);
 /* The server's history file of a timeline, nothing for timeline 1. */
 int wal_stream_where_history(struct stream *s, uint32_t tli, struct buf *text, struct err *e);
+/* Receiving goes on at `to`, and not at `from`. */
+int wal_stream_where_skip(struct stream *s, const struct wal_resume_at *from, uint64_t to,
+    struct err *e);
 /*
  * The server does not have it any more: written down, told, and receiving goes on from where it
  * has.

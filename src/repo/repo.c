@@ -78,6 +78,32 @@ is_ours(const struct repo *r, const struct repo_scan_tier *t)
 	return ours;
 }
 
+int
+repo_reach(const struct repo *r, const struct tier *t, struct store **ret, struct err *e)
+{
+	struct tier again = { .name = t->name, .options = t->options };
+	struct tier_set only = { &again, 1 };
+	struct repo_scan s = { 0 };
+	int rc = store_open(&again.options, &again.store, e);
+
+	if (rc == -1)
+		return -1;
+	repo_scan(&only, &s);
+	if (s.tier[0].away) {
+		*e = again.why;
+		rc = -1;
+	} else if (!s.tier[0].holds || !is_ours(r, &s.tier[0])) {
+		rc = err_set(e, ERR_REMOTE, "'%s' answers, but does not hold this repository: is it mounted?",
+		    t->options.url);
+	}
+	if (rc == 0)
+		*ret = again.store;
+	else
+		store_close(again.store);
+	repo_scan_done(&s);
+	return rc;
+}
+
 /* Tiers that answered but hold no repository. */
 static void
 close_others(const struct repo *r, const struct repo_scan *s)

@@ -89,6 +89,11 @@ int repo_rotate_escrow(struct repo *r, const struct kek *kek, const char *new_pe
  */
 int repo_rotate_signer(struct repo *r, struct sign_key *new_key, struct err *e);
 /*
+ * A tier that was away when the repository was opened: opened, if it holds this one. The tier is only
+ * read, so a worker may ask. *ret is the caller's.
+ */
+int repo_reach(const struct repo *r, const struct tier *t, struct store **ret, struct err *e);
+/*
  * Brings repo/ and key/ objects that one tier lacks from others; what copy and init call, and
  * what a backup calls before it writes to a tier. An epoch that no tier has wrapped for the escrow
  * is, where this host may sign. 1 something was brought or made, 0 all was there, -1.

@@ -160,10 +160,12 @@ lay(struct filling *f, struct part *p, const uint8_t *wal, struct err *e)
 		uint64_t to = q->to < p->to ? q->to : p->to;
 
 		if (q->laid && from < to && memcmp(f->out->data + (from - f->start),
-		    wal + (from - p->start), to - from) != 0)
+		    wal + (from - p->start), to - from) != 0) {
+			f->r->parted = from;
 			return err_set(e, ERR_CORRUPT, "timeline %u has two histories at %s or "
 			    "behind it: '%s' and '%s' differ", f->tli, lsn_text(from, text),
 			    q->name, p->name);
+		}
 	}
 	memcpy(f->out->data + (p->start - f->start), wal, p->to - p->start);
 	lsn_set_add(&f->have, p->start, p->to);
@@ -346,6 +348,7 @@ walread_segment(struct walread *r, uint32_t tli, uint64_t start, uint64_t segmen
 	int rc;
 
 	*until = start;
+	r->parted = 0;
 	buf_reset(out);
 	if (!lsn_segment_valid(segment_size) || lsn_segment(start, segment_size) != start)
 		return err_set(e, ERR_BUG, "no segment of %" PRIu64 " bytes begins at %" PRIu64,
@@ -358,6 +361,12 @@ walread_segment(struct walread *r, uint32_t tli, uint64_t start, uint64_t segmen
 	lsn_set_done(&f.have);
 	free(f.part);
 	return rc;
+}
+
+uint64_t
+walread_parted(const struct walread *r)
+{
+	return r->parted;
 }
 
 int

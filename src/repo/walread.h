@@ -48,6 +48,11 @@ int walread_segment(struct walread *r, uint32_t tli, uint64_t start, uint64_t se
  * listing of each tier, which ends at the first name.
  */
 int walread_behind(struct walread *r, uint32_t tli, uint64_t from, struct err *e);
+/*
+ * Where pieces of the last segment were seen to disagree, or a byte before; 0: nowhere. Then it is
+ * two histories, and not damage.
+ */
+uint64_t walread_parted(const struct walread *r);
 
 /* The server's history file of a timeline, appended: 1; 0 proven absent; -1. */
 int walread_history(struct walread *r, uint32_t tli, struct buf *out, struct err *e);

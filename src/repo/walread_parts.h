@@ -8,6 +8,7 @@ struct walread {
 	struct walread_options o;
 	struct tier **tier; /* our copy of o.tier */
 	struct wal_lineage lineage;
+	uint64_t parted; /* where pieces of the last segment disagree; 0: nowhere */
 };
 
 /* The place of a level of the lineage. */

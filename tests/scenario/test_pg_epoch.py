@@ -75,7 +75,7 @@ def test_a_receiver_on_the_old_server_notices_and_leaves_it(servers, moving):
     # Somebody decides that it is the database after all.
     moving.run("backup", "--new-system", "pg.pay")
     moving.run("backup", "pg.pay")
-    assert len({n.split("/")[3] for n in moving.objects("regional", "wal/pg.pay/")}) >= 3, "an epoch of its own"
+    eventually(lambda: len({n.split("/")[3] for n in moving.objects("regional", "wal/pg.pay/")}) >= 3, 60, what="an epoch of its own")
 
 
 def test_an_old_primary_after_a_promotion_is_no_source_of_backups(servers, moving):
