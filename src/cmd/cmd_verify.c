@@ -76,6 +76,10 @@ verify_text(const struct session *s, const struct verify_report *r, int64_t took
 	if (r->left > 0)
 		output_detail("left", "%s, for which there was no time",
 		    units_count(r->left, "snapshot", n));
+	if (r->pieces > 0 || r->holes > 0)
+		output_detail("wal", "%s read, %s, %zu left for want of time",
+		    units_count(r->pieces, "piece", n), units_count(r->holes, "hole", k),
+		    r->pieces_left);
 	if (r->count > 0)
 		output_detail("found", "%s bad or missing, %zu repaired",
 		    units_count(r->count, "object", n), r->count - r->broken);
@@ -103,9 +107,10 @@ verify_json(const struct verify_report *r, int64_t took_ns)
 			f->repaired, "aside", f->aside, "why", words_json_error(&f->why), "repair",
 			words_json_error(&f->repair)));
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "snapshots",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "snapshots",
 	    (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left", (json_int_t)r->left,
-	    "packs", (json_int_t)r->packs, "bytes", (json_int_t)r->bytes, "away",
+	    "packs", (json_int_t)r->packs, "wal_pieces", (json_int_t)r->pieces, "wal_left",
+	    (json_int_t)r->pieces_left, "wal_holes", (json_int_t)r->holes, "bytes", (json_int_t)r->bytes, "away",
 	    (json_int_t)r->away, "broken", (json_int_t)r->broken, "findings", findings, "seconds",
 	    (double)took_ns / 1e9);
 }

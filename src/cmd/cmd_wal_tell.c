@@ -37,10 +37,13 @@ lsn_or_dash(uint64_t lsn, char out[LSN_TEXT])
 	return lsn ? lsn_text(lsn, out) : "-";
 }
 
+/* Beyond a fork nothing of what the tier has is the server's. */
 static uint64_t
-behind(uint64_t lsn, uint64_t end)
+behind(const struct wal_look *l, const struct wal_look_tier *t)
 {
-	return end > lsn ? end - lsn : 0;
+	const uint64_t common = wal_look_common(l, t), have = t->frontier < common ? t->frontier : common;
+
+	return l->server.flush > have ? l->server.flush - have : 0;
 }
 
 /* ---- wal status: text ---- */
@@ -64,7 +67,7 @@ status_tiers(const struct wal_status *s)
 		snprintf(tli, sizeof(tli), "%" PRIu32, at->tli);
 		snprintf(holes, sizeof(holes), "%zu", s->tier[i].holes.count);
 		snprintf(owed, sizeof(owed), "%d", s->tier[i].owed);
-		units_size(behind(at->frontier, server->flush), late);
+		units_size(behind(&s->look, at), late);
 		output_table_row(t, (const char *const[]){
 					at->tier->name, known ? tli : UNKNOWN,
 					known ? lsn_or_dash(at->frontier, lsn) : UNKNOWN,
@@ -185,7 +188,7 @@ tiers_json(const struct wal_status *s)
 			known && t->tli ? json_integer(t->tli) : json_null(), "frontier",
 			lsn_json(t->frontier), "behind",
 			known && s->look.server.reached && t->frontier
-			    ? json_integer((json_int_t)behind(t->frontier, s->look.server.flush))
+			    ? json_integer((json_int_t)behind(&s->look, t))
 			    : json_null(),
 			"ranges", ranges_json(&t->have), "holes", ranges_json(&s->tier[i].holes),
 			"restorable_from", lsn_json(t->based ? t->oldest.facts.stop : 0),
@@ -271,6 +274,19 @@ wanted(const struct conf_source *source, const struct conf_source *named)
 	return source->kind == CONF_KIND_POSTGRES && (!named || source == named);
 }
 
+/* With every tier away the table says so, each by its reason. */
+static int
+open_for_telling(const struct command_call *call, struct session *s, struct err *e)
+{
+	int rc = session_open(call->conf, SESSION_READ, s, e);
+
+	if (rc == -1 && e->kind == ERR_REMOTE) {
+		err_clear(e);
+		rc = session_open(call->conf, SESSION_TIERS, s, e);
+	}
+	return rc;
+}
+
 static int
 status_command(const struct command_call *call, struct err *e)
 {
@@ -282,7 +298,7 @@ status_command(const struct command_call *call, struct err *e)
 	int rc = 0;
 
 	if ((call->argc > 0 && wal_source_find(call->conf, call->argv[0], 0, &named, e) == -1) ||
-	    session_open(call->conf, SESSION_READ, &s, e) == -1)
+	    open_for_telling(call, &s, e) == -1)
 		rc = -1;
 	for (size_t i = 0; rc == 0 && i < call->conf->sources; i++) {
 		struct wal_status status;
@@ -522,7 +538,7 @@ exposure_command(const struct command_call *call, struct err *e)
 	int rc;
 
 	if ((call->argc > 0 && conf_find_source(call->conf, call->argv[0], &named, e) == -1) ||
-	    session_open(call->conf, SESSION_READ, &s, e) == -1)
+	    open_for_telling(call, &s, e) == -1)
 		return -1;
 	rc = exposure_run(&s, named, progress_start("exposure"), &report, e);
 	progress_end();

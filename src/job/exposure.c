@@ -68,6 +68,16 @@ judge_tier(const struct wal_look *look, const struct wal_look_tier *t, int64_t f
 	};
 	struct wal_beat newest;
 
+	/* What the server wrote behind a fork is not what lies there under the same LSN. */
+	if (look->server.reached && wal_look_common(look, t) < f.reach) {
+		f.reach = wal_look_common(look, t);
+		f.sampled = t->sampled && t->durable.flush_lsn <= f.reach;
+	}
+	if (wal_look_set_back(look, t)) {
+		err_set(&l->why, ERR_STALE, "the server has less than is there: it was set back, or is a "
+			"copy");
+		return;
+	}
 	/* Another system, or a standby, is not the primary: nobody has seen that. */
 	if (look->server.reached &&
 	    (look->server.sysid != look->place.sysid || look->server.standby))

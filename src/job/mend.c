@@ -12,16 +12,20 @@
 #include "base/mem.h"
 #include "filter/digest.h"
 #include "repo/manifest.h"
+#include "repo/object.h"
+#include "repo/piece.h"
 #include "repo/repo_audit.h"
 #include "store/aside.h"
 
-/* Packs by their name, the repository's own objects by their signatures, all else is a manifest. */
+/* Packs by their name, the repository's own objects by their signatures, WAL as it is; all else is a manifest. */
 static int
 judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
 {
 	const struct session *s = arg;
 	uint8_t sha[LAYOUT_SHA], got[DIGEST_LEN];
 	struct manifest m;
+	struct layout_wal w;
+	struct piece piece;
 	int rc;
 
 	if (layout_pack_parse(name, sha) == 0) {
@@ -31,6 +35,10 @@ judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
 	}
 	if (strncmp(name, "repo/", strlen("repo/")) == 0 || strncmp(name, "key/", strlen("key/")) == 0)
 		return repo_audit_judge(s->repo, name, bytes, e);
+	if (layout_wal_parse(name, &w) == 0)
+		return w.kind == LAYOUT_WAL_PIECE || w.kind == LAYOUT_WAL_OTHER ?
+		    piece_open(s->repo->keys, name, bytes, &piece, NULL, e) :
+		    object_check_plain(bytes->data, bytes->len, e);
 	manifest_init(&m);
 	rc = manifest_open(bytes, name, s->repo->keys, &m, e);
 	manifest_done(&m);

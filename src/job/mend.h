@@ -4,7 +4,7 @@
 #include "job/session.h"
 
 /*
- * Replaces a bad or missing pack, manifest, repo/ or key/ object of a tier by the same of another
+ * Replaces a bad or missing pack, manifest, repo/, key/ or wal/ object of a tier by the same of another
  * tier. The bad one is set aside under bad/ first, never dropped silently: it may be all there is
  * of something. ERR_NOTFOUND, ERR_CORRUPT when no other tier has a good one; the bad one is then
  * untouched.

@@ -19,6 +19,7 @@
 #include "job/recall.h"
 #include "job/verify_list.h"
 #include "job/verify_plan.h"
+#include "job/verify_wal.h"
 #include "repo/packset.h"
 #include "repo/record.h"
 #include "repo/repo_audit.h"
@@ -568,7 +569,10 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 		err_clear(&why);
 		if (t->store == NULL)
 			why = t->why;
-		if (t->store == NULL || check_tier(&p, named, &why) == -1) {
+		/* WAL comes first, with half of the time: a round of packs may be longer than any budget. */
+		if (t->store == NULL ||
+		    verify_wal(s, t, o, named, end_ns ? end_ns - (end_ns - clock_boot_ns()) / 2 : 0, w, ret,
+			&why) == -1 || check_tier(&p, named, &why) == -1) {
 			if (why.kind == ERR_CANCELLED) {
 				*e = why;
 				rc = -1;

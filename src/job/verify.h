@@ -10,7 +10,7 @@
  * with its size; 1 every byte hashes to its name; 2 every frame opens, every grain has its id, list
  * and maps can be read and say the same as the packs. Least recently verified first, so that a
  * time budget gets round. At every level and whatever is named, each tier's own repo/ and key/
- * objects are proved as well (repo/repo_audit.h), and that the snapshots which this host knows as
+ * objects are proved as well (repo/repo_audit.h), the WAL of databases (verify_wal.h), and that the snapshots which this host knows as
  * the newest are still there (repo/newest.h).
  */
 struct verify_options {
@@ -45,6 +45,8 @@ struct verify_report {
 	size_t good;
 	size_t left;	/* for which there was no time */
 	size_t packs;	/* looked at */
+	size_t pieces, pieces_left; /* of WAL: looked at, and for which there was no time */
+	size_t holes; /* in the WAL that must be there */
 	uint64_t bytes; /* read */
 	unsigned away;	/* tiers that do not answer */
 	size_t broken;	/* findings not repaired */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/wal_place.h"
 #include "repo/piece.h"
 #include "repo/snapshot.h"
 #include "repo/walread.h"
@@ -39,6 +40,28 @@ stopped(void *arg)
 	return w->stop(w->arg);
 }
 
+/* Which way it came; a replication connection tells. */
+static void
+look_at_history(struct wal_look_server *ret, const struct pg_conn_options *o,
+		const struct pg_identity *id)
+{
+	struct pg_conn_options again = *o;
+	struct pg_conn *c = NULL;
+	struct wal_place_server server = { 0 };
+	struct err why = { 0 };
+
+	pg_history_init(&ret->history, id->tli);
+	if (id->tli == 1)
+		return;
+	again.replication = true;
+	if (pg_conn_open(&again, &c, &why) == 0 && wal_place_server(c, id, &server, &why) == 0) {
+		ret->history = server.history;
+		pg_history_init(&server.history, id->tli);
+	}
+	wal_place_server_done(&server);
+	pg_conn_free(c);
+}
+
 static void
 look_at_server(struct looking *k)
 {
@@ -60,6 +83,7 @@ look_at_server(struct looking *k)
 	ret->flush = id.flush;
 	ret->tli = id.tli;
 	ret->standby = id.standby;
+	look_at_history(ret, &o, &id);
 }
 
 /* ---- where it is kept ---- */
@@ -153,6 +177,7 @@ read_base(struct looking *k, struct wal_look_tier *t, const struct snapshot *s,
 	manifest_init(&m);
 	if (manifest_get(t->tier->store, s->name, k->s->repo->keys, &m, e) == 0)
 		got = pg_facts_read(&m, &ret->facts, e);
+	ret->begun_ns = m.started_ns;
 	snprintf(ret->id, sizeof(ret->id), "%s", s->part.id);
 	manifest_done(&m);
 	/* One that cannot be read is no base to count on; `verify` is who tells. */
@@ -263,7 +288,7 @@ sample_of(struct looking *k, struct wal_look_tier *t, const struct lsn_range *at
 	layout_wal_piece(&k->l->place, t->tli, at->from, at->to, name);
 	if (store_get(t->tier->store, name, &bytes, NULL) == 0 &&
 	    piece_open(k->s->repo->keys, name, &bytes, &p, NULL, NULL) == 0 && p.sampled &&
-	    p.sample.flush_lsn <= t->reach) {
+	    p.sample.flush_lsn > 0 && p.sample.flush_lsn <= t->reach) {
 		*ret = p.sample;
 		yes = true;
 	}
@@ -321,9 +346,13 @@ find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history
 		*e = why;
 		return -1;
 	}
-	t->beaten = got == 1 && t->beat.place.sysid == k->l->place.sysid;
+	t->beaten = got == 1 && t->beat.sample.flush_lsn > 0 &&
+	    t->beat.place.sysid == k->l->place.sysid && t->beat.place.epoch == k->l->place.epoch;
+	t->stray = got == 1 && !t->beaten && t->beat.sample.flush_lsn > 0;
 	if (t->reach == 0)
 		return 0;
+	/* What was written before a base backup began is in it, with its WAL. */
+	offer(t, &(struct wal_sample){ .time_ns = t->newest.begun_ns, .flush_lsn = t->newest.facts.start });
 	if (t->beaten && t->beat.sample.flush_lsn <= t->reach &&
 	    pg_history_covers(h, t->beat.tli, t->beat.sample.flush_lsn)) {
 		offer(t, &t->beat.sample);
@@ -341,17 +370,14 @@ find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history
 static void
 look_at_tier(struct looking *k, struct wal_look_tier *t)
 {
-	struct pg_history h;
-
-	pg_history_init(&h, 1);
+	pg_history_init(&t->history, 1);
 	if (!t->tier->store)
 		t->why = t->tier->why;
 	else if (k->read && store_clock(t->tier->store, &t->now_ns, &t->why) == 0 &&
-		 find_wal(k, t, &h, &t->why) == 0)
-		find_samples(k, t, &h, &t->why);
+		 find_wal(k, t, &t->history, &t->why) == 0)
+		find_samples(k, t, &t->history, &t->why);
 	if (!t->tier->store && t->why.kind == ERR_NONE)
 		err_set(&t->why, ERR_REMOTE, "it does not answer");
-	pg_history_done(&h);
 }
 
 /* ---- all of it ---- */
@@ -391,11 +417,37 @@ wal_look_load(struct session *s, const struct conf_source *source, const struct 
 void
 wal_look_done(struct wal_look *l)
 {
-	for (size_t i = 0; i < l->tiers; i++)
+	for (size_t i = 0; i < l->tiers; i++) {
 		lsn_set_done(&l->tier[i].have);
+		pg_history_done(&l->tier[i].history);
+	}
+	pg_history_done(&l->server.history);
 	pg_conn_free(l->server.conn);
 	wal_source_done(&l->w);
 	*l = (struct wal_look){ 0 };
+}
+
+/* Timelines above 1 have a history; one that could not be had says nothing. */
+static bool
+told(const struct pg_history *h)
+{
+	return h->timeline == 1 || h->count > 0;
+}
+
+uint64_t
+wal_look_common(const struct wal_look *l, const struct wal_look_tier *t)
+{
+	if (!told(&l->server.history) || !told(&t->history))
+		return l->server.tli == t->tli ? UINT64_MAX : 0;
+	return pg_history_common(&l->server.history, &t->history);
+}
+
+bool
+wal_look_set_back(const struct wal_look *l, const struct wal_look_tier *t)
+{
+	return l->server.reached && !l->server.standby && l->server.sysid == l->place.sysid &&
+	    t->frontier > l->server.flush && l->server.tli == t->tli &&
+	    wal_look_common(l, t) == UINT64_MAX;
 }
 
 bool

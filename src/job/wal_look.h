@@ -18,12 +18,14 @@ struct wal_look_server {
 	uint64_t sysid, flush;
 	uint32_t tli;
 	bool standby;
+	struct pg_history history; /* of its timeline; without steps where it could not be had */
 	struct pg_conn *conn; /* while the look lives */
 };
 
 struct wal_look_base {
 	char id[96];
 	struct pg_facts facts;
+	int64_t begun_ns; /* by the store's clock */
 };
 
 struct wal_look_tier {
@@ -34,13 +36,15 @@ struct wal_look_tier {
 
 	uint32_t tli;	   /* the newest timeline there; 0: no WAL at all */
 	uint64_t frontier; /* the end of its newest stretch */
+	struct pg_history history; /* of that timeline, as it lies there */
 	/* On the way to that timeline, each one's own stretch joined to the next. */
 	struct lsn_set have;
 	bool based;
 	struct wal_look_base oldest, newest; /* base backups there that lie on the way */
 	uint64_t reach; /* a recovery from the newest one gets so far; 0: there is none */
 
-	bool sampled, beaten;
+	bool sampled, beaten; /* of the place that is looked at */
+	bool stray;	      /* the newest sample of all is of another: somebody ships there */
 	struct wal_sample durable; /* the newest one whose LSN a recovery reaches */
 	struct wal_beat beat;	   /* the newest of all */
 };
@@ -61,6 +65,13 @@ int wal_look_load(struct session *s, const struct conf_source *source, const str
 		  struct wal_look *ret, struct err *e);
 void wal_look_done(struct wal_look *l);
 
+/*
+ * Up to where that tier and the server have one and the same history, UINT64_MAX: wholly. What the
+ * server has beyond is not there, whatever LSN the tier has.
+ */
+uint64_t wal_look_common(const struct wal_look *l, const struct wal_look_tier *t);
+/* A server that has less than a tier of the same history was set back. */
+bool wal_look_set_back(const struct wal_look *l, const struct wal_look_tier *t);
 /* The newest sample that any tier has; false: there is none. */
 bool wal_look_newest(const struct wal_look *l, struct wal_beat *ret);
 

@@ -105,8 +105,8 @@ wal_receive_start(const struct wal_receive_options *o, struct wal_receive **ret,
 		.slot = o->slot,
 		.from = start,
 		.tli = o->tli,
-		/* What is to be compared first is no promise yet. */
-		.durable = o->known->len > 0 ? 0 : o->from,
+		/* A promise is made when the server has sent so much, and it was the same. */
+		.durable = 0,
 		.eager = true,
 		.ask_ms = (int)(o->sample_ns / CLOCK_MS),
 		.wal = take,

@@ -84,6 +84,12 @@ load_slots(struct wal_status *s)
 		s->slots_why = l->server.why;
 	else if (conf_postgres_slot(l->w.source->postgres, l->w.host, own, &s->slots_why) == 0)
 		wal_status_slots(l->server.conn, own, &s->slot, &s->slots, &s->slots_why);
+	/* Nobody streams: slots that are not there are none that are missing. */
+	for (size_t i = 0; !s->streams && i < s->slots;)
+		if (!s->slot[i].there)
+			memmove(&s->slot[i], &s->slot[i + 1], (--s->slots - i) * sizeof(*s->slot));
+		else
+			i++;
 }
 
 /* ---- the rest of what there is ---- */
@@ -230,6 +236,16 @@ judge_server(struct wal_status *s)
 			  l->w.source->bare);
 }
 
+static bool
+is_shippers(const struct wal_status *s, const struct wal_status_slot *slot)
+{
+	char name[CONF_SLOT];
+
+	return s->leased == 1 &&
+	    conf_postgres_slot(s->look.w.source->postgres, s->lease.host, name, NULL) == 0 &&
+	    strcmp(name, slot->name) == 0;
+}
+
 static void
 judge_archiver(struct wal_status *s)
 {
@@ -262,7 +278,10 @@ judge_slot(struct wal_status *s, const struct wal_status_slot *slot)
 	if (slot->slot.wal == PG_SLOT_WAL_UNRESERVED || slot->slot.wal == PG_SLOT_WAL_LOST)
 		alarm_add(s, "slot %s is %s: the server may have removed WAL that is not here",
 			  slot->name, pg_slot_wal_word(slot->slot.wal));
-	if (slot->role == WAL_STATUS_OTHER && slot->slot.full && !slot->slot.active)
+	if (slot->slot.full && !slot->slot.active && is_shippers(s, slot))
+		alarm_add(s, "slot %s is idle, although '%s' ships: it receives nothing", slot->name,
+			  s->lease.host);
+	else if (slot->role == WAL_STATUS_OTHER && slot->slot.full && !slot->slot.active)
 		alarm_add(s,
 			  "slot %s is of a host that does not receive: it keeps %s on the server. "
 			  "`ffdr wal forget` drops it",
@@ -280,11 +299,27 @@ judge_silence(struct wal_status *s, const struct wal_look_tier *t)
 
 	if (!s->streams)
 		return;
-	if (!t->beaten)
+	if (t->stray && t->now_ns - t->beat.sample.time_ns <= most)
+		alarm_add(s, "what gets to '%s' is of epoch %" PRIu32 ", and epoch %" PRIu32 " is the active "
+			  "one: restart `ffdr wal stream %s`", t->tier->name, t->beat.place.epoch,
+			  s->look.place.epoch, s->look.w.source->bare);
+	else if (!t->beaten)
 		alarm_add(s, "no sample was ever stored on '%s'", t->tier->name);
 	else if (t->now_ns - t->beat.sample.time_ns > most)
 		alarm_add(s, "the newest sample on '%s' is %s old", t->tier->name,
 			  units_duration((t->now_ns - t->beat.sample.time_ns) / CLOCK_MS, age));
+}
+
+/* One that nobody can fill, and that every recovery from the newest base backup begins behind, is past. */
+static bool
+matters(const struct wal_status *s, const struct wal_look_tier *t, const struct lsn_range *hole)
+{
+	if (hole->to > t->newest.facts.start)
+		return true;
+	for (size_t i = 0; i < s->look.tiers; i++)
+		if (&s->look.tier[i] != t && lsn_set_has(&s->look.tier[i].have, hole->from, hole->to))
+			return true;
+	return false;
 }
 
 static void
@@ -303,10 +338,17 @@ judge_tier(struct wal_status *s, size_t i)
 		alarm_add(s, "'%s' has no WAL", t->tier->name);
 		return;
 	}
+	if (t->frontier == 0)
+		alarm_add(s, "'%s' has nothing of timeline %" PRIu32 " but its history", t->tier->name,
+			  t->tli);
+	if (wal_look_set_back(&s->look, t))
+		alarm_add(s, "the server is at %s, before what '%s' has: it was set back, or is a copy",
+			  lsn_text(s->look.server.flush, a), t->tier->name);
 	if (!t->based)
 		alarm_add(s, "'%s' has no base backup that its WAL goes on from", t->tier->name);
 	for (size_t k = 0; k < more->holes.count; k++)
-		alarm_add(s, "'%s' lacks WAL from %s to %s", t->tier->name,
+		if (matters(s, t, &more->holes.range[k]))
+			alarm_add(s, "'%s' lacks WAL from %s to %s", t->tier->name,
 			  lsn_text(more->holes.range[k].from, a),
 			  lsn_text(more->holes.range[k].to, b));
 	if (more->owed > 0)

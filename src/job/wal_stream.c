@@ -194,11 +194,12 @@ tell_connected(struct stream *s)
 	s->heard = true;
 	s->pause_ns = 0;
 	s->unproven = s->unproven_told = false;
-	if (s->failed || s->report->connections == 1)
+	if (s->failed || !s->greeted)
 		wal_stream_event(s, "connected",
 		    "receiving WAL from %s, timeline %" PRIu32 ", from %s on",
 		    pg_conn_place(s->conn), s->at.tli, lsn_text(s->at.lsn, text));
 	s->failed = false;
+	s->greeted = true;
 }
 
 static void

@@ -60,7 +60,7 @@ struct stream {
 	struct pg_conn *conn, *sql;
 	struct wal_receive *receive;
 	struct wal_resume_at at; /* it began there */
-	bool heard;		 /* something came */
+	bool heard, greeted;	 /* something came, of this one, or of any */
 	struct wal_ship_seen seen;
 	struct pg_commit_tally before; /* of earlier connections */
 	uint64_t counted;	       /* up to here in the report's bytes */

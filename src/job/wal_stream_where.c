@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/lsn.h"
 #include "job/wal_stream_parts.h"
 #include "repo/wal_gap.h"
@@ -474,6 +475,7 @@ wal_stream_where_gap(
 
 	snprintf(gap.host, sizeof(gap.host), "%s", s->o->host);
 	snprintf(gap.why, sizeof(gap.why), "%s", why);
+	gap.time_ns = clock_real_ns();
 	if (wal_gap_put(s->repo, s->o->tier, s->o->tiers, &gap, name, e) == -1)
 		return -1;
 	s->report->gaps++;

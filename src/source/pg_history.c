@@ -187,3 +187,27 @@ pg_history_extends(const struct pg_history *h, const struct pg_history *old)
 			return false;
 	return true;
 }
+
+/* The i-th timeline from the oldest on, h->count being its own. */
+static struct pg_history_step
+step_of(const struct pg_history *h, size_t i)
+{
+	return i < h->count ? h->step[i] : (struct pg_history_step){ h->timeline, UINT64_MAX };
+}
+
+uint64_t
+pg_history_common(const struct pg_history *a, const struct pg_history *b)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i <= a->count && i <= b->count; i++) {
+		const struct pg_history_step x = step_of(a, i), y = step_of(b, i);
+
+		if (x.timeline != y.timeline)
+			return end;
+		end = x.end < y.end ? x.end : y.end;
+		if (x.end != y.end)
+			return end;
+	}
+	return end;
+}

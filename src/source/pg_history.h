@@ -44,6 +44,11 @@ bool pg_history_span(const struct pg_history *h, uint32_t timeline, uint64_t *fr
  */
 bool pg_history_covers(const struct pg_history *h, uint32_t timeline, uint64_t lsn);
 /*
+ * Up to where the two are one and the same: UINT64_MAX when they are so wholly, 0 when they begin with
+ * different timelines.
+ */
+uint64_t pg_history_common(const struct pg_history *a, const struct pg_history *b);
+/*
  * Is `old` (an ancestor's history) what h says of it? An archive in which it is not holds two
  * servers that took the same number.
  */
