@@ -228,7 +228,7 @@ def test_what_is_behind_a_fork_is_not_there_under_the_same_lsn(servers):
         site.server = standby
         site.write_config(conninfo=standby.conninfo)
         assert standby.lsn() < end
-        line = exposed(site)
+        line = exposed(site, "local")
         assert line["seconds"] is None or line["seconds"] > 0, line
         assert line["bytes"] and line["bytes"] > 20000, line
     finally:
