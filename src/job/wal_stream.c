@@ -24,7 +24,6 @@
 #include "base/file.h"
 #include "base/lsn.h"
 #include "base/mem.h"
-#include "job/wal_place.h"
 #include "job/wal_stream_parts.h"
 
 #define PAUSE_FIRST_NS (CLOCK_S / 2)
@@ -362,9 +361,7 @@ settle_other(struct stream *s, struct err *e)
 	disconnect(s);
 	rc = connect_both(s, &id, e);
 	if (rc == 0)
-		rc = wal_place_server(s->conn, &id, &server, e);
-	if (rc == 0)
-		rc = wal_place_pin(s->o->coord, s->o->source, s->o->site, &server, false, &place, e);
+		rc = wal_stream_epoch_server(s, &id, &server, &place, e);
 	if (rc == 0)
 		rc = wal_stream_other(s, &id, &server.history, e);
 	wal_place_server_done(&server);

@@ -13,7 +13,6 @@
 #include "base/file.h"
 #include "base/lsn.h"
 #include "base/mem.h"
-#include "job/wal_place.h"
 #include "job/wal_stream_parts.h"
 
 #define FACTS_MAX 256
@@ -170,16 +169,24 @@ leave(struct stream *s, uint32_t epoch)
 }
 
 int
-wal_stream_epoch(struct stream *s, const struct pg_identity *id, struct err *e)
+wal_stream_epoch_server(struct stream *s, const struct pg_identity *id,
+    struct wal_place_server *server, struct wal_place *ret, struct err *e)
 {
 	const struct wal_place_archive archive = { s->repo, s->o->tier, s->o->tiers };
+
+	if (wal_place_server(s->conn, id, server, e) == -1)
+		return -1;
+	return wal_place_pin(
+	    s->o->coord, s->o->source, s->o->site, server, &archive, false, ret, e);
+}
+
+int
+wal_stream_epoch(struct stream *s, const struct pg_identity *id, struct err *e)
+{
 	struct wal_place_server server = { 0 };
 	struct wal_place place;
-	int rc = wal_place_server(s->conn, id, &server, e);
+	int rc = wal_stream_epoch_server(s, id, &server, &place, e);
 
-	if (rc == 0)
-		rc = wal_place_pin(
-		    s->o->coord, s->o->source, s->o->site, &server, &archive, false, &place, e);
 	wal_place_server_done(&server);
 	if (rc == -1)
 		return -1;

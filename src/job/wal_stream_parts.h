@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "job/wal_place.h"
 #include "job/wal_receive.h"
 #include "job/wal_resume.h"
 #include "job/wal_ship.h"
@@ -92,6 +93,9 @@ bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
 void wal_stream_keep_up(struct stream *s);
 
 /* wal_stream_epoch.c */
+/* Who answers must be the active server: what it says of itself, and which epoch is its. */
+int wal_stream_epoch_server(struct stream *s, const struct pg_identity *id,
+    struct wal_place_server *server, struct wal_place *ret, struct err *e);
 /* Which epoch this server's WAL belongs to; with its first one, or a new one, spool and shipper. */
 int wal_stream_epoch(struct stream *s, const struct pg_identity *id, struct err *e);
 /* The server may never come back: what the spool has of it goes to the tiers all the same. */
