@@ -45,8 +45,14 @@ copy_line(const struct copy_line *l, bool asked)
 		output_done("would copy %s from %s to %s", l->id, l->from, l->to);
 		return true;
 	case COPY_WAL:
-		output_done("brought WAL of %s that was missing to %s: %s, %s", l->source, l->to,
-		    units_count(l->wal.sent, "object", n), units_size(l->wal.bytes, size));
+		if (l->wal.sent > 0)
+			output_done("brought WAL of %s that was missing to %s: %s, %s", l->source,
+			    l->to, units_count(l->wal.sent, "object", n),
+			    units_size(l->wal.bytes, size));
+		if (l->wal.left > 0)
+			output_done("left %s of WAL of %s for %s to the receiver: not %d minutes old",
+			    units_count(l->wal.left, "piece", n), l->source, l->to,
+			    WAL_COPY_YOUNG_S / 60);
 		return true;
 	case COPY_AWAY:
 		output_warn("%s to %s: the tier is away: %s", l->source, l->to, l->why.text);
@@ -82,11 +88,12 @@ copy_json(const struct copy_report *r)
 		if (strcmp(l->from ? l->from : "", l->to) == 0)
 			continue;
 		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, "
-						      "s:I, s:I, s:o}",
+						      "s:I, s:I, s:I, s:o}",
 		    "source", l->source, "snapshot", l->id[0] ? l->id : NULL, "from", l->from, "to",
 		    l->to, "outcome", copy_word(l->outcome), "sent", (json_int_t)l->pend.sent,
 		    "there", (json_int_t)l->pend.there, "bytes", (json_int_t)l->pend.sent_bytes,
 		    "wal_sent", (json_int_t)l->wal.sent, "wal_bytes", (json_int_t)l->wal.bytes,
+		    "wal_left", (json_int_t)l->wal.left,
 		    "why", words_json_error(&l->why)));
 	}
 	return json_pack("{s:o, s:i, s:i, s:i}", "copies", list, "done", r->done, "away", r->away,
@@ -163,7 +170,7 @@ const struct command cmd_copy_copy = {
 		"A base backup of a PostgreSQL server brings its WAL, which is read back before the "
 		"manifest is put; and a tier in `wal` gets what it lacks between its oldest base "
 		"backup and the newest WAL that another tier has. While a receiver runs, the last "
-		"minutes are left to it.",
+		"ten minutes are left to it, which the output says.",
 	.examples = "ffdr copy                                  # what is due, for a timer\n"
 		    "ffdr copy --to dr                          # the newest of every source, now\n"
 		    "ffdr copy --to dr vol.uploads/20261121T02  # this one",

@@ -110,8 +110,8 @@ verify_json(const struct verify_report *r, int64_t took_ns)
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "snapshots",
 	    (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left", (json_int_t)r->left,
 	    "packs", (json_int_t)r->packs, "wal_pieces", (json_int_t)r->pieces, "wal_left",
-	    (json_int_t)r->pieces_left, "wal_holes", (json_int_t)r->holes, "bytes", (json_int_t)r->bytes, "away",
-	    (json_int_t)r->away, "broken", (json_int_t)r->broken, "findings", findings, "seconds",
+	    (json_int_t)r->pieces_left, "wal_holes", (json_int_t)r->holes, "bytes",
+	    (json_int_t)r->bytes, "away", (json_int_t)r->away, "broken", (json_int_t)r->broken, "findings", findings, "seconds",
 	    (double)took_ns / 1e9);
 }
 
@@ -272,6 +272,9 @@ const struct command cmd_verify_verify = {
 		"recently verified first. Level 0 compares the listing with the manifests, level 1 "
 		"hashes every byte, level 2 also opens every frame, decompresses it and recomputes "
 		"the id of every grain.\n\n"
+		"Of a database the WAL is proved as well: what each base backup needs, and on tiers that "
+		"receive WAL all from the oldest base backup on. Holes are named; with --limit the pieces "
+		"get their turn over several runs.\n\n"
 		"At every level each tier is also proved as if it were the only one left: its own "
 		"copies "
 		"of the repository object and of every key object must be there and sound, and the "

@@ -374,13 +374,14 @@ serve_wal(struct round *r, const char *name, struct tier *to, struct err *e)
 	    conf_find_source(c, name, &source, NULL) == -1 || !source->postgres ||
 	    !conf_wal_goes_to(c, source->postgres, conf_find_tier(c, to->name)))
 		return 0;
-	if (wal_copy_between(r->s, source, to, r->w, &sent, &why) == 0 && sent.sent == 0)
+	if (wal_copy_between(r->s, source, to, r->w, &sent, &why) == 0 && sent.sent == 0 &&
+	    sent.left == 0)
 		return 0;
 	l = add_line(r->report, name, to);
 	l->wal = sent;
 	l->why = why;
 	l->outcome = why.kind == ERR_NONE ? COPY_WAL : why.kind == ERR_REMOTE ? COPY_AWAY : COPY_FAILED;
-	r->report->done += l->outcome == COPY_WAL;
+	r->report->done += l->outcome == COPY_WAL && sent.sent > 0;
 	r->report->away += l->outcome == COPY_AWAY;
 	r->report->failed += l->outcome == COPY_FAILED;
 	if (why.kind != ERR_CANCELLED)

@@ -17,7 +17,10 @@
 #include "repo/repo_audit.h"
 #include "store/aside.h"
 
-/* Packs by their name, the repository's own objects by their signatures, WAL as it is; all else is a manifest. */
+/*
+ * Packs by their name, the repository's own objects by their signatures, WAL by its trailer or what is
+ * in it; all else is a manifest.
+ */
 static int
 judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
 {

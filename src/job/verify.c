@@ -548,7 +548,7 @@ int
 verify_run(struct session *s, const struct verify_options *o, const struct watch *w,
     struct verify_report *ret, struct err *e)
 {
-	int64_t end_ns = o->limit_ms > 0 ? clock_boot_ns() + o->limit_ms * CLOCK_MS : 0;
+	int64_t end_ns = o->limit_ms > 0 ? clock_boot_ns() + o->limit_ms * CLOCK_MS : 0, half_ns;
 	char(*named)[LAYOUT_NAME] = NULL;
 	struct err why = { 0 };
 	uint64_t total = 0;
@@ -569,10 +569,10 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 		err_clear(&why);
 		if (t->store == NULL)
 			why = t->why;
-		/* WAL comes first, with half of the time: a round of packs may be longer than any budget. */
-		if (t->store == NULL ||
-		    verify_wal(s, t, o, named, end_ns ? end_ns - (end_ns - clock_boot_ns()) / 2 : 0, w, ret,
-			&why) == -1 || check_tier(&p, named, &why) == -1) {
+		/* WAL first, with half of the time: a round of packs may be longer than any budget. */
+		half_ns = end_ns ? end_ns - (end_ns - clock_boot_ns()) / 2 : 0;
+		if (t->store == NULL || verify_wal(s, t, o, named, half_ns, w, ret, &why) == -1 ||
+		    check_tier(&p, named, &why) == -1) {
 			if (why.kind == ERR_CANCELLED) {
 				*e = why;
 				rc = -1;

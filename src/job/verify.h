@@ -9,9 +9,9 @@
  * Proves what the tiers hold, without restoring: level 0 every pack that a manifest names is listed
  * with its size; 1 every byte hashes to its name; 2 every frame opens, every grain has its id, list
  * and maps can be read and say the same as the packs. Least recently verified first, so that a
- * time budget gets round. At every level and whatever is named, each tier's own repo/ and key/
- * objects are proved as well (repo/repo_audit.h), the WAL of databases (verify_wal.h), and that the snapshots which this host knows as
- * the newest are still there (repo/newest.h).
+ * time budget gets round. Databases with their WAL (verify_wal.h). At every level and whatever is
+ * named, each tier's own repo/ and key/ objects are proved as well (repo/repo_audit.h), and that the
+ * snapshots which this host knows as the newest are still there (repo/newest.h).
  */
 struct verify_options {
 	const char *const *snapshot; /* as pick_snapshot() takes them; none: all */

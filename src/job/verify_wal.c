@@ -32,7 +32,6 @@
 struct name {
 	char text[LAYOUT_NAME];
 };
-
 /* One source on one tier. */
 struct proof {
 	struct session *s;
@@ -77,6 +76,35 @@ find(struct proof *p, const char *object, const struct err *why, int rc, const s
 	    f->repaired ? "; repaired" : "");
 	p->w->event(p->w->arg, f->repaired ? "repaired" : "warning", text);
 	free(text);
+}
+
+/* ---- the tiers as readers ---- */
+
+static void
+close_readers(struct proof *p)
+{
+	walread_free(p->read);
+	walread_free(p->others);
+	wal_lineage_done(&p->lineage);
+	p->read = p->others = NULL;
+}
+
+static int
+open_readers(struct proof *p, const struct wal_place *place, struct err *e)
+{
+	struct walread_options o = { .repo = p->s->repo, .tier = p->open, .tiers = p->opens,
+		.place = *place };
+
+	close_readers(p);
+	p->place = *place;
+	snprintf(p->place.source, sizeof(p->place.source), "%s", p->source);
+	o.place = p->place;
+	if (wal_lineage_load(p->s->repo, p->open, p->opens, &p->place, &p->lineage, e) == -1 ||
+	    walread_new(&o, &p->read, e) == -1)
+		return -1;
+	o.tier++;
+	o.tiers--;
+	return walread_new(&o, &p->others, e);
 }
 
 /* ---- mending ---- */
@@ -193,8 +221,6 @@ prove(struct proof *p, const char *name, struct err *why)
 	return rc;
 }
 
-static int open_readers(struct proof *p, const struct wal_place *place, struct err *e);
-
 static int
 prove_piece(struct proof *p, const char *name, struct err *e)
 {
@@ -268,7 +294,8 @@ prove_pieces(struct proof *p, int64_t end_ns, struct err *e)
 		if (i > 0 && end_ns != 0 && clock_boot_ns() >= end_ns)
 			break;
 		if (p->w->stop(p->w->arg))
-			return err_set(e, ERR_CANCELLED, "verification of '%s' was interrupted", p->t->name);
+			return err_set(e, ERR_CANCELLED, "verification of '%s' was interrupted",
+			    p->t->name);
 		rc = prove_piece(p, p->name[(first + i) % p->names].text, e);
 	}
 	if (i > 0 && rc == 0)
@@ -278,33 +305,6 @@ prove_pieces(struct proof *p, int64_t end_ns, struct err *e)
 }
 
 /* ---- what is needed ---- */
-
-static void
-close_readers(struct proof *p)
-{
-	walread_free(p->read);
-	walread_free(p->others);
-	wal_lineage_done(&p->lineage);
-	p->read = p->others = NULL;
-}
-
-static int
-open_readers(struct proof *p, const struct wal_place *place, struct err *e)
-{
-	struct walread_options o = { .repo = p->s->repo, .tier = p->open, .tiers = p->opens,
-		.place = *place };
-
-	close_readers(p);
-	p->place = *place;
-	snprintf(p->place.source, sizeof(p->place.source), "%s", p->source);
-	o.place = p->place;
-	if (wal_lineage_load(p->s->repo, p->open, p->opens, &p->place, &p->lineage, e) == -1 ||
-	    walread_new(&o, &p->read, e) == -1)
-		return -1;
-	o.tier++;
-	o.tiers--;
-	return walread_new(&o, &p->others, e);
-}
 
 struct seeing {
 	struct proof *p;

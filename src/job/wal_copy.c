@@ -23,8 +23,6 @@
 #include "repo/walread.h"
 #include "source/pg_history.h"
 
-#define LEFT_TO_RECEIVER_NS (10 * 60 * CLOCK_S)
-
 struct copying {
 	struct session *s;
 	struct tier *to;
@@ -198,7 +196,7 @@ struct wanted {
 	struct copying *c;
 	uint64_t from, to, bound;
 	int64_t before_ns; /* stored by then */
-	struct lsn_set have;
+	struct lsn_set have, young;
 	char (*name)[LAYOUT_NAME];
 	size_t names, room;
 };
@@ -211,8 +209,7 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 	uint64_t a, b;
 
 	(void)e;
-	if (layout_wal_parse(entry->name, &at) == -1 || at.kind != LAYOUT_WAL_PIECE ||
-	    entry->time_ns > w->before_ns)
+	if (layout_wal_parse(entry->name, &at) == -1 || at.kind != LAYOUT_WAL_PIECE)
 		return 0;
 	a = at.start > w->from ? at.start : w->from;
 	b = at.end < w->to ? at.end : w->to;
@@ -220,6 +217,11 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 		b = w->bound;
 	if (a >= b || lsn_set_has(&w->have, a, b))
 		return 0;
+	if (entry->time_ns > w->before_ns) {
+		w->c->report->left += !lsn_set_has(&w->young, a, b);
+		lsn_set_add(&w->young, a, b);
+		return 0;
+	}
 	w->name = mem_grow(w->name, &w->room, w->names + 1, sizeof(*w->name));
 	snprintf(w->name[w->names++], sizeof(*w->name), "%s", entry->name);
 	lsn_set_add(&w->have, a, b);
@@ -255,7 +257,7 @@ send_range(struct copying *c, uint32_t tli, uint64_t from, uint64_t to, struct e
 		struct err why = { 0 };
 
 		if (c->shipped && store_clock(c->open[t]->store, &now, &why) == 0)
-			w.before_ns = now - LEFT_TO_RECEIVER_NS;
+			w.before_ns = now - WAL_COPY_YOUNG_S * CLOCK_S;
 		for (size_t i = 0; why.kind == ERR_NONE && i < c->lineage.levels; i++)
 			list_epoch(&w, c->open[t], i, tli, &why);
 		if (why.kind != ERR_NONE && why.kind != ERR_REMOTE) {
@@ -266,6 +268,7 @@ send_range(struct copying *c, uint32_t tli, uint64_t from, uint64_t to, struct e
 	for (size_t i = 0; rc == 0 && i < w.names; i++)
 		rc = send(c, w.name[i], e);
 	lsn_set_done(&w.have);
+	lsn_set_done(&w.young);
 	free(w.name);
 	return rc;
 }

@@ -13,7 +13,9 @@
 struct wal_copy_report {
 	size_t sent; /* objects */
 	uint64_t bytes;
+	size_t left; /* that are younger than WAL_COPY_YOUNG_S, and a receiver's to bring */
 };
+#define WAL_COPY_YOUNG_S 600
 
 /*
  * What a base backup cannot do without, [start, stop) with histories and where its epoch comes

@@ -322,6 +322,8 @@ finish(struct wal_ship *s, struct lane *l, int64_t now)
 		l->pause_ns = 0;
 		return; /* `why` stays until something was stored */
 	}
+	if (t->rc == -1 && t->why.kind == ERR_CANCELLED)
+		return; /* it was only not waited for */
 	if (t->rc == -1) {
 		const bool first = l->why.kind == ERR_NONE;
 

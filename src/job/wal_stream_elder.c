@@ -38,8 +38,12 @@ add(struct stream *s, const struct wal_ship_options *like, uint32_t epoch, struc
 	x.place.epoch = epoch;
 	o.place = x.place;
 	o.from = NULL;
-	if (wal_lineage_load(s->repo, s->o->tier, s->o->tiers, &s->place, &x.lineage, e) == -1)
+	atomic_store(&s->hasty, true);
+	if (wal_lineage_load(s->repo, s->o->tier, s->o->tiers, &s->place, &x.lineage, e) == -1) {
+		atomic_store(&s->hasty, false);
 		return -1;
+	}
+	atomic_store(&s->hasty, false);
 	x.ship = wal_ship_new(&o);
 	wal_ship_hurry(x.ship);
 	if (wal_stream_where_tell(s, &x.place, x.ship, UINT32_MAX, &x.tli, &x.seen.durable, e) == -1 ||

@@ -101,9 +101,11 @@ find_from(struct stream *s)
 	bool found;
 
 	buf_init(&text, WAL_LINEAGE_HISTORY_MAX);
+	atomic_store(&s->hasty, true);
 	found = wal_lineage_fetch(s->repo, s->o->tier, s->o->tiers, layout_wal_from(&s->place, name),
 		    &text, &why) == 1 &&
 	    wal_lineage_from_parse(&text, s->place.epoch, &s->from, &why) == 0;
+	atomic_store(&s->hasty, false);
 	buf_done(&text);
 	return found;
 }
@@ -161,7 +163,7 @@ leave(struct stream *s, uint32_t epoch)
 	s->found = 0;
 	s->beyond = (struct wal_resume_at){ 0, 0 };
 	s->newest = s->archived = s->leg = (struct wal_resume_at){ 0, 0 };
-	s->asked = s->unproven = s->unproven_told = false;
+	s->tolerated = s->asked = s->unproven = s->unproven_told = false;
 	s->checked = 0;
 	s->other = s->contest = (struct stream_other){ 0 };
 	s->before = (struct pg_commit_tally){ 0 };

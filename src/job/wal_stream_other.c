@@ -7,7 +7,7 @@
  * That point is looked for in what both have, backwards from where they were seen to part. Where
  * they are the same for a page or more they are the same before it, too: records name their
  * predecessors, transactions and checksums. Where nothing in common is left on the server, the epoch
- * begins without a past.
+ * begins without a past; but not because of one tier alone, while the others agree with the server.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -97,8 +97,11 @@ compare_at(struct search *k, uint64_t start, uint64_t *same, uint64_t *end, stru
 
 	*same = start;
 	got = walread_segment(k->read, k->tli, start, k->s->segment_size, &k->ours, end, &why);
-	if (got == -1 && walread_parted(k->read) != 0)
-		return 1;
+	/* Nothing is in common here; whether the server could bring it anew must be known all the same. */
+	if (got == -1 && walread_parted(k->read) != 0) {
+		k->want = EVIDENCE;
+		return ask_server(k, start, e);
+	}
 	if (got == -1 && (why.kind == ERR_REMOTE || why.kind == ERR_CANCELLED)) {
 		*e = why;
 		return -1;
@@ -300,12 +303,21 @@ int
 wal_stream_other(struct stream *s, const struct pg_identity *id, const struct pg_history *h,
     struct err *e)
 {
+	char text[LSN_TEXT];
 	uint64_t fork = 0;
 	int found = find(s, id, h, &fork, e);
 
-	if (found == -1 || begin(s, id, found == 1, fork, e) == -1)
+	if (found == -1)
 		return err_in(e, "the archive has another history than the server");
-	s->other = (struct stream_other){ 0 };
+	if (found == 0 && s->contest.tli != 0) {
+		wal_stream_event(s, "warning", "a tier has other WAL than the server from %s on, and the server "
+		    "does not have its own any more: that tier gets nothing, the others do",
+		    lsn_text(s->contest.lsn, text));
+		s->tolerated = true;
+	} else if (begin(s, id, found == 1, fork, e) == -1) {
+		return err_in(e, "the archive has another history than the server");
+	}
+	s->other = s->contest = (struct stream_other){ 0 };
 	return 0;
 }
 
@@ -314,7 +326,7 @@ wal_stream_other_look(struct stream *s)
 {
 	struct wal_ship_tier at;
 
-	for (size_t i = 0; s->contest.tli == 0 && i < s->o->tiers; i++) {
+	for (size_t i = 0; s->contest.tli == 0 && !s->tolerated && i < s->o->tiers; i++) {
 		wal_ship_tier(s->ship, i, &at);
 		if (at.why.kind != ERR_EXISTS)
 			continue;

@@ -53,6 +53,7 @@ struct stream {
 	uint32_t checked; /* the history of this timeline is the archive's, or new */
 	uint64_t confirmed; /* what our slot says that we had */
 	struct stream_other other, contest; /* contest: a tier said so, and is not believed yet */
+	bool tolerated; /* and nothing can be done about it */
 
 	struct stream_elder *elder; /* epochs before this one that the spool still has something of */
 	size_t elders;
@@ -120,11 +121,11 @@ void wal_stream_other_look(struct stream *s);
 
 /* wal_stream_where.c */
 /*
- * That shipper is told what the spool has of that place, up to timeline `upto`. *last, *end: the
+ * That shipper is told what the spool has of that place, up to timeline `highest`. *last, *end: the
  * last timeline and its end; 0 when there is none.
  */
 int wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wal_ship *ship,
-    uint32_t upto, uint32_t *last, uint64_t *end, struct err *e);
+    uint32_t highest, uint32_t *last, uint64_t *end, struct err *e);
 /* What the tiers have of it already needs not be sent again. */
 int wal_stream_where_there(
     struct stream *s, const struct wal_place *place, struct wal_ship *ship, struct err *e);

@@ -78,9 +78,9 @@ newest_in_spool(const struct stream *s, struct wal_resume_at *ret, struct err *e
 	return rc;
 }
 
-/* For reading what the tiers have; none of them is asked by a worker meanwhile. */
+/* For reading what the tiers have, with the patience that is set. */
 static int
-open_reader(struct stream *s, const struct wal_place *place, struct walread **ret, struct err *e)
+open_patiently(struct stream *s, const struct wal_place *place, struct walread **ret, struct err *e)
 {
 	const struct walread_options ro = {
 		.repo = s->repo,
@@ -91,6 +91,18 @@ open_reader(struct stream *s, const struct wal_place *place, struct walread **re
 	};
 
 	return walread_new(&ro, ret, e);
+}
+
+/* The server waits meanwhile, so nobody is waited for. */
+static int
+open_reader(struct stream *s, const struct wal_place *place, struct walread **ret, struct err *e)
+{
+	int rc;
+
+	atomic_store(&s->hasty, true);
+	rc = open_patiently(s, place, ret, e);
+	atomic_store(&s->hasty, false);
+	return rc;
 }
 
 /* Without a server one may find it on a tier; else the tiers do without it. */
@@ -165,7 +177,7 @@ tell_timeline(struct stream *s, const struct wal_place *place, struct wal_ship *
 
 int
 wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wal_ship *ship,
-    uint32_t upto, uint32_t *last, uint64_t *end, struct err *e)
+    uint32_t highest, uint32_t *last, uint64_t *end, struct err *e)
 {
 	struct spool_dir_files files = { 0 };
 	int rc = spool_dir_list(&s->dir, &files, e);
@@ -174,7 +186,7 @@ wal_stream_where_tell(struct stream *s, const struct wal_place *place, struct wa
 	*end = 0;
 	for (size_t i = 0; rc == 0 && i < files.count; i++)
 		if (is_of(place, &files.file[i]) && files.file[i].tli > *last &&
-		    files.file[i].tli <= upto) {
+		    files.file[i].tli <= highest) {
 			*last = files.file[i].tli;
 			rc = tell_timeline(s, place, ship, *last, end, e);
 		}
@@ -249,7 +261,7 @@ ask_tiers(struct stream *s, struct err *e)
 		walread_free(r);
 		r = NULL;
 		atomic_store(&s->hasty, patient == 0);
-		answered = open_reader(s, &s->place, &r, e);
+		answered = open_patiently(s, &s->place, &r, e);
 		if (answered == 0)
 			answered = newest_on_tiers(s, r, &s->archived, e);
 	}
@@ -292,6 +304,7 @@ check_histories(struct stream *s, const struct pg_history *h, struct err *e)
 		return 0;
 	if (open_reader(s, &s->place, &r, e) == -1)
 		return -1;
+	atomic_store(&s->hasty, true);
 	for (size_t i = 0; rc == 0 && i < h->count; i++) {
 		const uint32_t tli = i + 1 < h->count ? h->step[i + 1].timeline : h->timeline;
 
@@ -302,6 +315,7 @@ check_histories(struct stream *s, const struct pg_history *h, struct err *e)
 		rc = err_set(e, ERR_EXISTS, "timeline %" PRIu32 " of the server is not the one there is "
 		    "an archive of", tli);
 	}
+	atomic_store(&s->hasty, false);
 	walread_free(r);
 	if (rc == 0)
 		s->checked = h->timeline;
@@ -323,6 +337,7 @@ read_known(struct stream *s, uint32_t tli, uint64_t from, uint64_t to, struct er
 		return 0;
 	buf_reset(&s->known);
 	rc = open_reader(s, &s->place, &r, e);
+	atomic_store(&s->hasty, true);
 	if (rc == 0 && walread_segment(r, tli, start, s->segment_size, &s->known, &until, &why) == -1 &&
 	    walread_parted(r) != 0) {
 		/* Pieces that disagree: what was listed behind them is nobody's for sure. */
@@ -331,6 +346,7 @@ read_known(struct stream *s, uint32_t tli, uint64_t from, uint64_t to, struct er
 		*e = why;
 		rc = -1;
 	}
+	atomic_store(&s->hasty, false);
 	walread_free(r);
 	if (rc == 0 && s->known.len > to - start)
 		buf_cut(&s->known, (size_t)(to - start));

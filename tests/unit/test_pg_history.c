@@ -120,6 +120,35 @@ a_history_extends_those_of_its_ancestors_only(void **state)
 }
 
 static void
+two_histories_are_the_same_up_to_where_one_was_left(void **state)
+{
+	struct pg_history a, b;
+	struct err e;
+
+	(void)state;
+	pg_history_init(&a, 1);
+	pg_history_init(&b, 1);
+	assert_true(pg_history_common(&a, &b) == UINT64_MAX);
+	assert_int_equal(parse(&a, 2, "1 0/3000000 a\n", &e), 0);
+	assert_true(pg_history_common(&a, &a) == UINT64_MAX);
+	assert_true(pg_history_common(&a, &b) == 0x3000000);
+	assert_true(pg_history_common(&b, &a) == 0x3000000);
+	/* The same number, taken elsewhere. */
+	assert_int_equal(parse(&b, 2, "1 0/2000000 a\n", &e), 0);
+	assert_true(pg_history_common(&a, &b) == 0x2000000);
+	/* Another number, taken at the same place. */
+	assert_int_equal(parse(&b, 3, "1 0/3000000 a\n", &e), 0);
+	assert_true(pg_history_common(&a, &b) == 0x3000000);
+	/* A grandchild. */
+	assert_int_equal(parse(&b, 5, "1 0/3000000 a\n2 0/5000000 b\n", &e), 0);
+	assert_true(pg_history_common(&a, &b) == 0x5000000);
+	pg_history_done(&b);
+	pg_history_init(&b, 9);
+	assert_true(pg_history_common(&a, &b) == 0);
+	pg_history_done(&a);
+}
+
+static void
 a_bad_line_is_refused_with_its_number(void **state)
 {
 	static const struct {
@@ -182,6 +211,7 @@ main(void)
 		cmocka_unit_test(each_byte_belongs_to_one_timeline),
 		cmocka_unit_test(an_ancestor_covers_up_to_where_it_was_left),
 		cmocka_unit_test(a_history_extends_those_of_its_ancestors_only),
+		cmocka_unit_test(two_histories_are_the_same_up_to_where_one_was_left),
 		cmocka_unit_test(a_bad_line_is_refused_with_its_number),
 		cmocka_unit_test(two_promotions_with_nothing_between_are_fine),
 	};
