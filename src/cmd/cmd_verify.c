@@ -111,7 +111,8 @@ verify_json(const struct verify_report *r, int64_t took_ns)
 	    (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left", (json_int_t)r->left,
 	    "packs", (json_int_t)r->packs, "wal_pieces", (json_int_t)r->pieces, "wal_left",
 	    (json_int_t)r->pieces_left, "wal_holes", (json_int_t)r->holes, "bytes",
-	    (json_int_t)r->bytes, "away", (json_int_t)r->away, "broken", (json_int_t)r->broken, "findings", findings, "seconds",
+	    (json_int_t)r->bytes, "away", (json_int_t)r->away, "broken",
+	    (json_int_t)r->broken, "findings", findings, "seconds",
 	    (double)took_ns / 1e9);
 }
 

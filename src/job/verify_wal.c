@@ -77,7 +77,6 @@ find(struct proof *p, const char *object, const struct err *why, int rc, const s
 	p->w->event(p->w->arg, f->repaired ? "repaired" : "warning", text);
 	free(text);
 }
-
 /* ---- the tiers as readers ---- */
 
 static void
@@ -381,7 +380,8 @@ need_timeline(struct proof *p, uint32_t tli, uint64_t from, uint64_t to, struct 
 
 		at.epoch = p->lineage.level[i].epoch;
 		if (wal_lineage_bound(&p->lineage, i, tli) > x.from)
-			rc = store_list(p->t->store, layout_wal_of_timeline(&at, tli, prefix), NULL, see, &x, e);
+			rc = store_list(p->t->store, layout_wal_of_timeline(&at, tli, prefix), NULL, see,
+			    &x, e);
 	}
 	return rc;
 }

@@ -196,7 +196,8 @@ check_pushed(struct task *t, const struct buf *wal, struct err *e)
 	const struct layout_wal *at = &t->piece.at;
 	const uint64_t segment = lsn_segment(at->start, o->segment_size);
 	const uint64_t from = segment + (at->start - segment) / PIECE_MAX * PIECE_MAX;
-	const uint64_t rest = segment + o->segment_size - from, to = from + (rest < PIECE_MAX ? rest : PIECE_MAX);
+	const uint64_t rest = segment + o->segment_size - from;
+	const uint64_t to = from + (rest < PIECE_MAX ? rest : PIECE_MAX);
 	char name[LAYOUT_NAME], text[LSN_TEXT];
 	struct buf sealed, there;
 	struct err why = { 0 };

@@ -300,8 +300,9 @@ judge_silence(struct wal_status *s, const struct wal_look_tier *t)
 	if (!s->streams)
 		return;
 	if (t->stray && t->now_ns - t->beat.sample.time_ns <= most)
-		alarm_add(s, "what gets to '%s' is of epoch %" PRIu32 ", and epoch %" PRIu32 " is the active "
-			  "one: restart `ffdr wal stream %s`", t->tier->name, t->beat.place.epoch,
+		alarm_add(s, "what gets to '%s' is of epoch %" PRIu32 ", and epoch %" PRIu32
+			  " is the active one: restart `ffdr wal stream %s`", t->tier->name,
+			  t->beat.place.epoch,
 			  s->look.place.epoch, s->look.w.source->bare);
 	else if (!t->beaten)
 		alarm_add(s, "no sample was ever stored on '%s'", t->tier->name);

@@ -79,7 +79,8 @@ ask_server(struct search *k, uint64_t start, struct err *e)
 		silent = k->theirs.len > before ? 0 : silent + 1;
 	}
 	if (more == 1 && k->theirs.len < k->want)
-		more = err_set(e, ERR_REMOTE, "the server does not send its WAL of timeline %" PRIu32, k->tli);
+		more = err_set(
+		    e, ERR_REMOTE, "the server does not send its WAL of timeline %" PRIu32, k->tli);
 	pg_stream_free(stream);
 	return more == -1 ? -1 : k->theirs.len == k->want;
 }
@@ -261,17 +262,19 @@ tell(struct stream *s, uint32_t epoch, bool found, uint64_t fork)
 
 	s->report->others++;
 	if (found)
-		wal_stream_event(s, "history", "the archive has another history than the server, from %s of "
-		    "timeline %" PRIu32 " on: a copy of it was archived, or it was set back; epoch %" PRIu32
+		wal_stream_event(s, "history",
+		    "the archive has another history than the server, from %s of timeline %" PRIu32
+		    " on: a copy of it was archived, or it was set back; epoch %" PRIu32
 		    " begins there, and what epoch %" PRIu32 " has beyond is kept and left aside\n"
 		    "  fix       `ffdr backup %s` now; and find out who else archives under its name",
 		    lsn_text(fork, text), s->other.tli, epoch, s->place.epoch, s->o->source);
 	else
-		wal_stream_event(s, "history", "the archive has another history than the server, and nothing "
-		    "in common is there to be compared any more: epoch %" PRIu32 " begins without a past; what "
-		    "epoch %" PRIu32 " has is kept\n"
-		    "  fix       `ffdr backup %s` now: nothing from here on can be restored before; and find out "
-		    "who else archives under its name", epoch, s->place.epoch, s->o->source);
+		wal_stream_event(s, "history",
+		    "the archive has another history than the server, and nothing in common is there "
+		    "to be compared any more: epoch %" PRIu32 " begins without a past; what epoch "
+		    "%" PRIu32 " has is kept\n"
+		    "  fix       `ffdr backup %s` now: nothing from here on can be restored before; and "
+		    "find out who else archives under its name", epoch, s->place.epoch, s->o->source);
 }
 
 /* The swap decides, of two receivers that see it at once. */
@@ -310,8 +313,9 @@ wal_stream_other(struct stream *s, const struct pg_identity *id, const struct pg
 	if (found == -1)
 		return err_in(e, "the archive has another history than the server");
 	if (found == 0 && s->contest.tli != 0) {
-		wal_stream_event(s, "warning", "a tier has other WAL than the server from %s on, and the server "
-		    "does not have its own any more: that tier gets nothing, the others do",
+		wal_stream_event(s, "warning",
+		    "a tier has other WAL than the server from %s on, and the server does not have "
+		    "its own any more: that tier gets nothing, the others do",
 		    lsn_text(s->contest.lsn, text));
 		s->tolerated = true;
 	} else if (begin(s, id, found == 1, fork, e) == -1) {

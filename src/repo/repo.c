@@ -93,8 +93,8 @@ repo_reach(const struct repo *r, const struct tier *t, struct store **ret, struc
 		*e = again.why;
 		rc = -1;
 	} else if (!s.tier[0].holds || !is_ours(r, &s.tier[0])) {
-		rc = err_set(e, ERR_REMOTE, "'%s' answers, but does not hold this repository: is it mounted?",
-		    t->options.url);
+		rc = err_set(e, ERR_REMOTE, "'%s' answers, but does not hold this repository: is it "
+		    "mounted?", t->options.url);
 	}
 	if (rc == 0)
 		*ret = again.store;
