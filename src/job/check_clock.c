@@ -22,6 +22,9 @@ check_clock_host(struct check *c, const struct session *s)
 	char *path = session_clock(s->conf), text[UNITS_TEXT];
 	struct err e = { 0 };
 
+	if (hostclock_damaged(path, &e) == 1)
+		check_error(c, CHECK_WARN, "clock", &e);
+	err_clear(&e);
 	if (hostclock_check(path, wall_newest(&s->tiers), &e) == -1)
 		check_error(c, CHECK_FAIL, "clock", &e);
 	else

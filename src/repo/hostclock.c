@@ -8,8 +8,8 @@
  * What would surprise: a clock that is set right looks like one that is set wrong. So a person is
  * asked then, too. And the newest thing stored that was seen while the clock was believed is
  * remembered: another host's manifest from the future must not stop this one at each boot. Where
- * nothing is remembered (the disk was replaced, and perhaps the battery with it) what is stored
- * stands for the last run.
+ * nothing is remembered (the disk was replaced, and perhaps the battery with it), or what is cannot be
+ * read, what is stored stands for the last run.
  */
 #include "repo/hostclock.h"
 
@@ -113,10 +113,18 @@ take_clock(void *arg, struct lines *l, struct err *e)
 
 /* 1/0/-1 */
 static int
-recall(const char *path, struct hostclock *ret, struct err *e)
+read_memory(const char *path, struct hostclock *ret, struct err *e)
 {
 	return lines_memory_read(path, CLOCK_TEXT, FIRST_LINE,
 	    "the clock of this host; see that that is right", take_clock, ret, e);
+}
+
+/* One that cannot be read is as good as none: what holds for a host without a memory holds then. */
+static bool
+recall(const char *path, struct hostclock *ret)
+{
+	*ret = (struct hostclock){ 0 };
+	return read_memory(path, ret, NULL) == 1;
 }
 
 /* ---- saying so ---- */
@@ -157,12 +165,10 @@ hostclock_check(const char *path, int64_t newest_ns, struct err *e)
 {
 	struct hostclock was = { 0 }, now;
 	enum hostclock_verdict v;
-	int known = recall(path, &was, e);
+	bool known = recall(path, &was);
 
-	if (known == -1)
-		return -1;
 	look(newest_ns, &now);
-	v = hostclock_judge(known == 1 ? &was : NULL, &now);
+	v = hostclock_judge(known ? &was : NULL, &now);
 	return v == HOSTCLOCK_RIGHT ? 0 : refuse(v, &was, &now, e);
 }
 
@@ -171,7 +177,15 @@ hostclock_remembered(const char *path)
 {
 	struct hostclock was;
 
-	return recall(path, &was, NULL) == 1;
+	return recall(path, &was);
+}
+
+int
+hostclock_damaged(const char *path, struct err *e)
+{
+	struct hostclock was;
+
+	return read_memory(path, &was, e) == -1;
 }
 
 static int
@@ -203,8 +217,8 @@ hostclock_remember(const char *path, int64_t newest_ns, struct err *e)
 {
 	struct hostclock was = { 0 }, now;
 
-	if (newest_ns == 0)
-		recall(path, &was, NULL);
+	if (newest_ns == 0 && !recall(path, &was))
+		was.newest_ns = 0;
 	/* To the second above: what was seen now must not look newer when it is seen again. */
 	look(newest_ns == 0 ? was.newest_ns : newest_ns + CLOCK_S - 1, &now);
 	return write_down(path, &now, e);

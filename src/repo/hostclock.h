@@ -36,11 +36,13 @@ enum hostclock_verdict hostclock_judge(const struct hostclock *was, const struct
 
 /*
  * ERR_REFUSED, with both times and the way out, unless the clock is right by all that is known.
- * newest_ns 0: what is stored is not asked. ERR_CORRUPT when the file is.
+ * newest_ns 0: what is stored is not asked. A memory that cannot be read counts as none.
  */
 int hostclock_check(const char *path, int64_t newest_ns, struct err *e);
 /* Is there a memory that can be read? */
 bool hostclock_remembered(const char *path);
+/* 1 there is one that cannot be read, and why; 0. */
+int hostclock_damaged(const char *path, struct err *e);
 /*
  * A first memory for a host whose clock contradicts what is stored: as if the last run had been when
  * that was. What is stored under this clock from now on must not speak for it.

@@ -76,7 +76,7 @@ wall_witness(const struct repo *r, struct err *e)
 	first = !hostclock_remembered(r->clock_path);
 	if (first)
 		newest = wall_newest(r->tiers);
-	if (hostclock_check(r->clock_path, newest, &why) == -1 && why.kind == ERR_REFUSED) {
+	if (hostclock_check(r->clock_path, newest, &why) == -1) {
 		if (first)
 			(void)!hostclock_doubt(r->clock_path, newest, NULL);
 		*e = why;

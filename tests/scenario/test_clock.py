@@ -143,13 +143,24 @@ def test_a_snapshot_from_the_future(daily):
     daily.assert_restores(daily.scan(), env=later(90))
 
 
-def test_a_memory_that_is_damaged_is_told_of(daily):
+def test_a_memory_that_is_damaged_is_told_of_and_counts_as_none(daily):
     daily.run("expire", env=later(9))
     flip(daily.path("state", "clock"), 2)
-    result = daily.run("expire", env=later(9), status=None)
-    assert result.status not in (0, DEGRADED) and daily.path("state", "clock") in result.err
-    daily.run("expire", YES, env=later(9))
+    assert "warn    clock: '%s'" % daily.path("state", "clock") in daily.run("check", env=later(9), status=None).text
+    result = daily.run("expire", env=later(9), status=DEGRADED)
+    assert daily.path("state", "clock") in result.err
     daily.run("expire", env=later(9))
+
+
+def test_a_damaged_memory_makes_no_wrong_clock_right(daily):
+    """A backup that found nothing to compare with wrote the wrong time down as right, and expire believed it."""
+    with open(daily.path("state", "clock"), "w", encoding="utf-8"):
+        pass
+    change(daily, 99)
+    result = daily.run("backup", "vol.data", env=later(400), status=DEGRADED)
+    assert "ahead of what is stored" in result.err, result
+    daily.run("expire", env=later(400.001), status=REFUSED)
+    assert set(daily.made) <= set(snapshots(daily))
 
 
 def test_a_backup_is_a_witness_of_the_right_time_and_one_under_a_wrong_clock_is_warned_of(daily):

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "repo/hostclock.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/vclock.h"
@@ -212,15 +213,30 @@ what_was_seen_stored_is_remembered_to_the_full_second_above(void **state)
 }
 
 static void
-a_memory_that_cannot_be_read_is_told_and_written_anew(void **state)
+a_memory_that_cannot_be_read_counts_as_none_and_is_written_anew(void **state)
 {
+	static const char *const damaged[] = { "", "ffdr-clock 1\nreal x\n", "ffdr-clock 2\n" };
+	int64_t now;
+
 	(void)state;
-	assert_int_equal(file_put(AT_FDCWD, path, "ffdr-clock 1\nreal x\n", 20, 0600, FILE_NEW, &e), 1);
-	assert_int_equal(hostclock_check(path, 0, &e), -1);
-	assert_int_equal(e.kind, ERR_CORRUPT);
-	assert_non_null(strstr(e.text, path));
-	assert_int_equal(hostclock_remember(path, 0, &e), 0);
-	assert_int_equal(hostclock_check(path, 0, &e), 0);
+	for (size_t i = 0; i < ARRAY_LEN(damaged); i++) {
+		assert_true(file_put(AT_FDCWD, path, damaged[i], strlen(damaged[i]), 0600, FILE_REPLACE,
+		    &e) != -1);
+		now = clock_real_ns();
+		assert_false(hostclock_remembered(path));
+		assert_int_equal(hostclock_damaged(path, &e), 1);
+		assert_non_null(strstr(e.text, path));
+		/* What is stored is asked, as where there is none. */
+		err_clear(&e);
+		assert_int_equal(hostclock_check(path, now - HOSTCLOCK_OFF_NS - DAY, &e), -1);
+		assert_int_equal(e.kind, ERR_REFUSED);
+		assert_int_equal(hostclock_check(path, now + DAY, &e), -1);
+		assert_int_equal(hostclock_check(path, now - DAY, &e), 0);
+		assert_int_equal(hostclock_remember(path, 0, &e), 0);
+		assert_int_equal(hostclock_check(path, 0, &e), 0);
+		assert_true(hostclock_remembered(path));
+		assert_int_equal(hostclock_damaged(path, &e), 0);
+	}
 }
 
 int
@@ -236,7 +252,7 @@ main(void)
 		TEST(what_is_stored_stands_for_a_memory_that_is_lost),
 		TEST(a_clock_that_was_set_is_refused_with_both_times_until_told_that_it_is_right),
 		TEST(what_was_seen_stored_is_remembered_to_the_full_second_above),
-		TEST(a_memory_that_cannot_be_read_is_told_and_written_anew),
+		TEST(a_memory_that_cannot_be_read_counts_as_none_and_is_written_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
