@@ -71,6 +71,14 @@ see_broken(void *arg, const char *name, const char *id, int level, int64_t time_
 	return 0;
 }
 
+static void
+unread(void *arg, const char *name, const struct err *why)
+{
+	(void)arg;
+	(void)name;
+	output_warn("%s; `ffdr verify --repair` sets it aside", why->text);
+}
+
 static const char *
 level_text(int level)
 {
@@ -93,9 +101,9 @@ proofs(struct session *s, const struct layout_snap *part)
 
 		if (!t->store)
 			continue;
-		if (record_proofs(s->repo, t->store, RECORD_VERIFIED, part->source, see_proof, &p,
-		    &e) == -1 || record_proofs(s->repo, t->store, RECORD_BROKEN, part->source,
-		    see_broken, &bad, &e) == -1)
+		if (record_proofs(s->repo, t->store, RECORD_VERIFIED, part->source, see_proof,
+		    unread, &p, &e) == -1 || record_proofs(s->repo, t->store, RECORD_BROKEN, part->source,
+		    see_broken, unread, &bad, &e) == -1)
 			output_warn("what was verified on %s is not known: %s", t->name, e.text);
 		/* By a look that goes as far, later: then it was mended. */
 		broken = bad.level >= 0 && !(p.level >= bad.level && p.time_ns >= bad.time_ns);

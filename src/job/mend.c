@@ -14,12 +14,13 @@
 #include "repo/manifest.h"
 #include "repo/object.h"
 #include "repo/piece.h"
+#include "repo/record.h"
 #include "repo/repo_audit.h"
 #include "store/aside.h"
 
 /*
- * Packs by their name, the repository's own objects by their signatures, WAL by its trailer or what is
- * in it; all else is a manifest.
+ * Packs by their name, the repository's own objects and records by their signatures, WAL by its
+ * trailer or what is in it; all else is a manifest.
  */
 static int
 judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
@@ -42,6 +43,8 @@ judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
 		return w.kind == LAYOUT_WAL_PIECE || w.kind == LAYOUT_WAL_OTHER ?
 		    piece_open(s->repo->keys, name, bytes, &piece, NULL, e) :
 		    object_check_plain(bytes->data, bytes->len, e);
+	if (strncmp(name, "rec/", strlen("rec/")) == 0)
+		return record_judge(s->repo, name, bytes, e);
 	manifest_init(&m);
 	rc = manifest_open(bytes, name, s->repo->keys, &m, e);
 	manifest_done(&m);

@@ -56,6 +56,7 @@ struct todo {
 
 /* What one tier has to do. */
 struct todo_list {
+	struct proof *p;
 	struct snapshot_list list;
 	struct todo *item;
 	size_t count;
@@ -78,18 +79,27 @@ without_name(const char *text, const char *object)
 {
 	size_t n = strlen(object);
 
+	if (strncmp(text, "record '", strlen("record '")) == 0)
+		text += strlen("record ");
 	if (text[0] != '\'' || strncmp(text + 1, object, n) != 0 || text[n + 1] != '\'')
 		return text;
 	text += n + 2;
 	return text + strspn(text, ": ");
 }
 
+/* What --repair may do about it. */
+enum remedy {
+	REMEDY_NONE,
+	REMEDY_COPY,  /* another tier's copy helps */
+	REMEDY_ASIDE, /* nobody misses it, and others are written: out of the way */
+};
+
 /*
- * Something is wrong with that object: noted, told, and mended when another tier's copy would help.
- * 1 when it is good now, else 0.
+ * Something is wrong with that object: noted, told, and mended when it can be. 1 when all is well
+ * now, else 0.
  */
 static int
-find(struct proof *p, const char *object, bool copy_helps, const struct err *why)
+find(struct proof *p, const char *object, enum remedy remedy, const struct err *why)
 {
 	struct verify_report *rep = p->report;
 	struct verify_finding *f;
@@ -102,7 +112,9 @@ find(struct proof *p, const char *object, bool copy_helps, const struct err *why
 	f->why = *why;
 	snprintf(f->object, sizeof(f->object), "%s", object);
 	snprintf(f->snapshot, sizeof(f->snapshot), "%s", p->id);
-	if (p->o->repair && copy_helps && (why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND ||
+	if (p->o->repair && remedy == REMEDY_ASIDE)
+		f->repaired = aside_object(p->t->store, object, NULL, &f->repair) == 0;
+	if (p->o->repair && remedy == REMEDY_COPY && (why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND ||
 	    why->kind == ERR_IO || why->kind == ERR_KEY))
 		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
 	rep->broken += !f->repaired;
@@ -190,7 +202,7 @@ check_pack(struct proof *p, const struct manifest_pack *mp, struct err *e)
 		return -1;
 	}
 	if (rc == -1) {
-		if (find(p, layout_pack(mp->sha, name), true, &why) == 1)
+		if (find(p, layout_pack(mp->sha, name), REMEDY_COPY, &why) == 1)
 			rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, NULL);
 		else
 			set_aside(p, mp);
@@ -245,7 +257,7 @@ open_manifest(struct proof *p, const struct snapshot *snap, struct manifest *m, 
 		*e = why;
 		return -1;
 	}
-	if (*gone || find(p, snap->name, true, &why) == 0)
+	if (*gone || find(p, snap->name, REMEDY_COPY, &why) == 0)
 		return 0;
 	manifest_done(m);
 	return manifest_get(p->t->store, snap->name, k, m, e) == 0 ? 1 : -1;
@@ -276,7 +288,7 @@ check_contents(struct proof *p, const struct snapshot *snap, struct err *e)
 		*e = why;
 		return -1;
 	}
-	find(p, snap->name, false, &why);
+	find(p, snap->name, REMEDY_NONE, &why);
 	return 0;
 }
 
@@ -344,7 +356,39 @@ tell_strange(struct proof *p, const struct snapshot_list *l)
 		return;
 	err_set(&why, ERR_CORRUPT, "is no name of a snapshot");
 	p->id = "";
-	find(p, l->first_strange, false, &why);
+	find(p, l->first_strange, REMEDY_NONE, &why);
+}
+
+/* A proof that is none protects nothing, and stops nothing. */
+static void
+proof_unread(void *arg, const char *name, const struct err *why)
+{
+	struct todo_list *l = arg;
+
+	l->p->id = "";
+	find(l->p, name, REMEDY_ASIDE, why);
+}
+
+static int
+none_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+{
+	(void)arg;
+	(void)name;
+	(void)id;
+	(void)level;
+	(void)time_ns;
+	return 0;
+}
+
+static int
+read_proofs(struct proof *p, struct todo_list *l, const char *source, struct err *e)
+{
+	const struct repo *r = p->s->repo;
+	struct store *s = p->t->store;
+
+	if (record_proofs(r, s, RECORD_VERIFIED, source, proof_seen, proof_unread, l, e) == -1)
+		return -1;
+	return record_proofs(r, s, RECORD_BROKEN, source, none_seen, proof_unread, l, e);
 }
 
 static int
@@ -352,6 +396,7 @@ make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, stru
 {
 	const char *source = "";
 
+	l->p = p;
 	l->level = p->o->level;
 	if (snapshot_list_known(p->t->store, NULL, &l->list, e) == -1)
 		return -1;
@@ -364,8 +409,7 @@ make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, stru
 		if (strcmp(source, l->item[i].snap->part.source) == 0)
 			continue;
 		source = l->item[i].snap->part.source;
-		if (record_proofs(p->s->repo, p->t->store, RECORD_VERIFIED, source, proof_seen, l,
-		    e) == -1)
+		if (read_proofs(p, l, source, e) == -1)
 			return -1;
 	}
 	if (l->count > 1)
@@ -395,9 +439,16 @@ check_way_in(struct proof *p, struct err *e)
 	int rc = repo_audit(p->s->repo, &p->s->kek, p->t, &a, e);
 
 	for (size_t i = 0; i < a.count; i++)
-		find(p, a.flaw[i].object, true, &a.flaw[i].why);
+		find(p, a.flaw[i].object, REMEDY_COPY, &a.flaw[i].why);
 	repo_audit_done(&a);
 	return rc;
+}
+
+/* One that cannot be read may be a hold: that stops whoever removes, so nothing but a copy helps. */
+static void
+hold_unread(void *arg, const char *name, const struct err *why)
+{
+	find(arg, name, REMEDY_COPY, why);
 }
 
 static void
@@ -408,7 +459,7 @@ missing_seen(void *arg, struct tier *t, const struct newest_missing *m)
 
 	(void)t;
 	snprintf(name, sizeof(name), "snap/%s", m->id);
-	find(p, name, false, &m->why);
+	find(p, name, REMEDY_NONE, &m->why);
 }
 
 /* ---- copies that are under way ---- */
@@ -454,7 +505,7 @@ check_pend(struct proof *p, const char *name, char (*named)[LAYOUT_NAME], struct
 	if (rc == -1 && why.kind == ERR_REMOTE)
 		*e = why;
 	else if (rc == -1 && why.kind != ERR_NOTFOUND)
-		find(p, name, false, &why);
+		find(p, name, REMEDY_NONE, &why);
 	if (rc == -1 && why.kind != ERR_REMOTE)
 		rc = 0;
 	for (size_t i = 0; i < m.packs && rc == 0; i++)
@@ -488,7 +539,8 @@ check_tier(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 	int rc = -1;
 
 	p->id = "";
-	if (check_way_in(p, e) == -1)
+	if (check_way_in(p, e) == -1 ||
+	    record_holds_unread(p->s->repo, p->t, hold_unread, p, e) == -1)
 		goto out;
 	recall_each(p->s, p->t, NULL, p->w, missing_seen, p);
 	/*

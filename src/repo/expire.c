@@ -5,6 +5,9 @@
  * a running backup may have chosen as parent carries that backup's packs (docs/format.md,
  * "Garbage", rule 2).
  *
+ * One that was found to be bad says something of its neighbours, too: they share packs. So while the
+ * newest that anything is known of is bad, all older ones stay, as the only ones that may be good.
+ *
  * What would surprise: a window may keep one snapshot more than it holds. "Keep seven days" means
  * that the state of seven days ago can be had, and that is the newest one up to the window's start.
  * And it ends not now but with the newest snapshot: where nothing new comes nothing old goes, be it
@@ -23,9 +26,11 @@
 struct marks {
 	size_t newest;	 /* complete */
 	size_t verified; /* the last one */
+	size_t known;	 /* the last one that is verified or broken */
 	size_t edge;
 	size_t settled; /* newest that is older than W + 1 h: all before it are no parents */
 	size_t replaced; /* newest complete one of those: partial ones before it may go */
+	bool bad; /* `known` is */
 	int64_t window_ns;
 };
 
@@ -70,7 +75,7 @@ static struct marks
 mark(const struct expire_item *item, size_t n, const struct expire_rules *rules)
 {
 	int64_t settled_ns = rules->now_ns - rules->longest_ns - LAYOUT_HOUR_NS;
-	struct marks m = { NONE, NONE, NONE, NONE, NONE, INT64_MIN };
+	struct marks m = { NONE, NONE, NONE, NONE, NONE, NONE, false, INT64_MIN };
 
 	for (size_t i = 0; i < n; i++) {
 		bool settled = item[i].stored_ns < settled_ns;
@@ -86,7 +91,10 @@ mark(const struct expire_item *item, size_t n, const struct expire_rules *rules)
 			m.replaced = i;
 		if (item[i].verified)
 			m.verified = i;
+		if (item[i].verified || item[i].broken)
+			m.known = i;
 	}
+	m.bad = m.known != NONE && item[m.known].broken;
 	mark_window(item, n, rules, &m);
 	return m;
 }
@@ -124,7 +132,9 @@ judge(const struct expire_item *it, size_t i, size_t n, const struct marks *m,
 		return EXPIRE_KEEP_ROOT;
 	if (m->settled == NONE || i >= m->settled)
 		return EXPIRE_KEEP_PARENT;
-	return EXPIRE_GO_AGE;
+	if (m->bad)
+		return EXPIRE_KEEP_BROKEN;
+	return it->owed ? EXPIRE_KEEP_OWED : EXPIRE_GO_AGE;
 }
 
 bool
@@ -164,6 +174,8 @@ expire_reason_text(enum expire_reason r)
 		[EXPIRE_KEEP_HELD] = "held",
 		[EXPIRE_KEEP_PARENT] = "a running backup may rest on it",
 		[EXPIRE_KEEP_FUTURE] = "in the future: its age is not known",
+		[EXPIRE_KEEP_BROKEN] = "newer ones are broken, by the last verification",
+		[EXPIRE_KEEP_OWED] = "waits for the copy to another tier",
 		[EXPIRE_KEEP_HALF] = "at most half goes in a day",
 		[EXPIRE_GO_AGE] = "older than keep",
 		[EXPIRE_GO_PARTIAL] = "partial, replaced by a complete one",

@@ -14,10 +14,13 @@ enum expire_reason {
 	EXPIRE_KEEP_WINDOW,   /* inside keep */
 	EXPIRE_KEEP_EDGE,     /* the newest complete one up to the window's start */
 	EXPIRE_KEEP_ROOT, /* something else of the window rests on it */
-	EXPIRE_KEEP_VERIFIED, /* the last one verified */
+	EXPIRE_KEEP_VERIFIED, /* the last one verified, and not found broken since */
 	EXPIRE_KEEP_HELD,
 	EXPIRE_KEEP_PARENT, /* a run may have it as parent: no newer one is older than W + 1 h */
 	EXPIRE_KEEP_FUTURE, /* its time has not come: a clock was wrong, its age is not known */
+	/* the newest that is known to be good or bad is bad: later ones may be no better */
+	EXPIRE_KEEP_BROKEN,
+	EXPIRE_KEEP_OWED,   /* another tier would take and keep it, and has not got it */
 	EXPIRE_KEEP_HALF,   /* more than half would go within a day */
 	EXPIRE_GO_AGE,
 	EXPIRE_GO_PARTIAL, /* a partial one that a newer complete one has replaced */
@@ -34,7 +37,10 @@ struct expire_item {
 	 * or before it.
 	 */
 	int64_t ready_ns;
-	bool partial, held, verified;
+	bool partial, held;
+	bool verified; /* by the last that is known of it; never together with broken */
+	bool broken;
+	bool owed; /* another tier would take it */
 	bool root; /* a restore to a time of the window needs it: of its kind of source to tell */
 	enum expire_reason reason; /* the answer */
 };

@@ -5,7 +5,8 @@
  * object under its name is good, which is not believed but read and hashed now, or the tier has no
  * snapshot left that names it.
  *
- * Of a key, an identity or a record only the first will do: what names those is the repository.
+ * Of a key, an identity or a record only the first will do: what names those is the repository. But
+ * a proof that nobody can read proves nothing, and another was made since.
  */
 #include "repo/gc_aside.h"
 
@@ -15,8 +16,12 @@
 
 #include "base/mem.h"
 #include "repo/layout.h"
+#include "repo/record.h"
 #include "repo/scrub.h"
 #include "store/aside.h"
+
+#define PROOFS "rec/" RECORD_VERIFIED "/"
+#define FLAWS "rec/" RECORD_BROKEN "/"
 
 struct old_names {
 	const struct gc_aside_options *o;
@@ -65,6 +70,8 @@ unneeded(struct tier *t, const char *name, const struct packset *named, struct e
 
 	if (layout_pack_parse(name, sha) == 0)
 		return !packset_has(named, sha);
+	if (strncmp(name, PROOFS, strlen(PROOFS)) == 0 || strncmp(name, FLAWS, strlen(FLAWS)) == 0)
+		return 1;
 	/* A manifest is set aside only once a good one was fetched; that one has been let go. */
 	if (strncmp(name, "snap/", 5) != 0 || layout_snap_parse(name, &part) == -1)
 		return 0;

@@ -239,6 +239,19 @@ out:
 	return rc;
 }
 
+int
+newest_remembered(const char *dir, const char *tier, const char *source, char id[96], struct err *e)
+{
+	char *path = path_of(dir, tier, source);
+	struct memory m;
+	int rc = read_memory(path, &m, e);
+
+	if (rc == 1)
+		memcpy(id, m.newest.id, sizeof(m.newest.id));
+	free(path);
+	return rc;
+}
+
 void
 newest_sources(const char *dir, const char *tier, void (*seen)(void *arg, const char *source),
     void *arg)

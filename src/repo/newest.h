@@ -28,6 +28,9 @@ int newest_remember(const char *dir, const struct tier *t, const char *id, uint6
  */
 int newest_check(const char *dir, const struct tier_set *all, const struct tier *t,
     const char *source, struct newest_missing *ret, struct err *e);
+/* 1 and which is remembered as the newest on the tier of that name; 0 none; -1 not to be read. */
+int newest_remembered(const char *dir, const char *tier, const char *source, char id[96],
+    struct err *e);
 /* Calls back for every source of which something is remembered on the tier of that name. */
 void newest_sources(const char *dir, const char *tier, void (*seen)(void *arg, const char *source),
     void *arg);

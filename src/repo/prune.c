@@ -22,6 +22,13 @@
 #define PLAN_NS LAYOUT_HOUR_NS
 /* Below it a verification has seen names only. */
 #define VERIFIED_LEVEL 1
+#define LEVELS 10 /* a digit */
+
+/* What records say of one snapshot. */
+struct proved {
+	int64_t good_ns[LEVELS]; /* last seen good at that level or above; 0: never */
+	bool broken; /* found bad, and not good since by as deep a look */
+};
 
 struct pruning {
 	struct repo *r;
@@ -31,6 +38,7 @@ struct pruning {
 	struct prune_report *report;
 	struct expire_item *item; /* beside report->item */
 	size_t item_room;
+	struct proved *proved; /* likewise */
 	struct record_holds holds;
 };
 
@@ -121,17 +129,64 @@ gather_holds(struct pruning *p, struct err *e)
 	return rc;
 }
 
+static struct proved *
+proved_at(struct pruning *p, const char *id)
+{
+	for (size_t i = 0; i < p->report->count; i++)
+		if (strcmp(p->report->item[i].part.id, id) == 0)
+			return &p->proved[i];
+	return NULL;
+}
+
 static int
 verified_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+{
+	struct proved *at = proved_at(arg, id);
+
+	(void)name;
+	for (int l = 0; at != NULL && l <= level && l < LEVELS; l++)
+		if (time_ns > at->good_ns[l])
+			at->good_ns[l] = time_ns;
+	return 0;
+}
+
+/* After the good ones; in one second the bad word counts. */
+static int
+broken_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+{
+	struct proved *at = proved_at(arg, id);
+
+	(void)name;
+	if (at != NULL && time_ns >= at->good_ns[level < LEVELS ? level : LEVELS - 1])
+		at->broken = true;
+	return 0;
+}
+
+static void
+proof_unread(void *arg, const char *name, const struct err *why)
 {
 	struct pruning *p = arg;
 
 	(void)name;
-	(void)time_ns;
-	for (size_t i = 0; i < p->report->count && level >= VERIFIED_LEVEL; i++)
-		if (strcmp(p->report->item[i].part.id, id) == 0)
-			p->item[i].verified = true;
-	return 0;
+	if (p->report->unread++ == 0)
+		p->report->unread_why = *why;
+}
+
+static int
+gather_proofs(struct pruning *p, struct err *e)
+{
+	struct store *s = p->t->store;
+	int rc;
+
+	p->proved = xcalloc(p->report->count, sizeof(*p->proved));
+	rc = record_proofs(p->r, s, RECORD_VERIFIED, p->source, verified_seen, proof_unread, p, e);
+	if (rc == 0)
+		rc = record_proofs(p->r, s, RECORD_BROKEN, p->source, broken_seen, proof_unread, p, e);
+	for (size_t i = 0; i < p->report->count; i++) {
+		p->item[i].broken = p->proved[i].broken;
+		p->item[i].verified = !p->proved[i].broken && p->proved[i].good_ns[VERIFIED_LEVEL] > 0;
+	}
+	return rc;
 }
 
 static int
@@ -143,7 +198,7 @@ gather(struct pruning *p, struct err *e)
 		return 0;
 	if (gather_holds(p, e) == -1)
 		return -1;
-	return record_proofs(p->r, p->t->store, RECORD_VERIFIED, p->source, verified_seen, p, e);
+	return gather_proofs(p, e);
 }
 
 /*
@@ -268,6 +323,8 @@ prune_source(struct repo *r, struct tier *t, const char *source, const struct pr
 	ret->window_ns = expire_window(p.item, ret->count, &rules);
 	if (o->roots && o->roots(o->own, p.item, ret->count, ret->window_ns, e) == -1)
 		goto out;
+	if (o->owed && !o->retire && o->owed(o->owed_arg, ret, p.item, e) == -1)
+		goto out;
 	ret->going = expire_plan(p.item, ret->count, &rules);
 	for (size_t i = 0; i < ret->count; i++)
 		ret->item[i].reason = p.item[i].reason;
@@ -275,6 +332,7 @@ prune_source(struct repo *r, struct tier *t, const char *source, const struct pr
 out:
 	record_holds_done(&p.holds);
 	free(p.item);
+	free(p.proved);
 	return rc;
 }
 

@@ -10,6 +10,8 @@
  * verified, asks expire_plan() and removes the manifests that may go. Their packs are gc's
  * business.
  */
+struct prune_report;
+
 struct prune_options {
 	int64_t keep_ns;    /* -1: forever */
 	int64_t longest_ns; /* W; 0: LAYOUT_W_NS */
@@ -26,12 +28,22 @@ struct prune_options {
 	int (*seen)(void *own, size_t i, const struct manifest *m, struct err *e);
 	int (*roots)(void *own, struct expire_item *item, size_t n, int64_t window_ns, struct err *e);
 	void *own;
+	/*
+	 * What other tiers are still to get from here: sets `owed` of the items. NULL: nothing. `item`
+	 * is beside ret->item, which is filled but for the reasons.
+	 */
+	int (*owed)(void *owed_arg, struct prune_report *rep, struct expire_item *item, struct err *e);
+	void *owed_arg;
 };
 struct prune_item {
 	char name[LAYOUT_NAME];
 	struct layout_snap part;
 	enum expire_reason reason;
 	bool gone;
+	/* With EXPIRE_KEEP_OWED: the tier that has not got it; borrowed */
+	const char *waits_for;
+	bool waits_away; /* that tier does not answer */
+	bool waits_late; /* it should have had it by now */
 };
 struct prune_report {
 	struct prune_item *item; /* oldest first */
@@ -41,6 +53,8 @@ struct prune_report {
 	int64_t now_ns, window_ns; /* what was judged by: the tier's clock, and where the window starts */
 	/* kind ERR_NONE, or why records of holds could not be brought to this tier */
 	struct err holds;
+	size_t unread; /* records of proofs that cannot be read: they protected nothing */
+	struct err unread_why; /* of the first */
 	size_t records; /* that said nothing any more, and went */
 	struct err tidy; /* kind ERR_NONE, or why some of these stayed */
 };

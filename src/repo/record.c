@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "repo/object.h"
@@ -74,6 +75,18 @@ record_get(const struct repo *r, struct store *from, const char *name, struct bu
 }
 
 int
+record_judge(const struct repo *r, const char *name, const struct buf *bytes, struct err *e)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text, RECORD_LIST_MAX);
+	rc = object_read_signed(bytes, OBJECT_RECORD, name, r->keys, FRAME_TEXT, &text, e);
+	buf_done(&text);
+	return rc;
+}
+
+int
 record_value(const struct buf *text, const char *key, char *out, size_t room)
 {
 	const char *p = buf_str(text), *end = p + text->len;
@@ -97,6 +110,14 @@ record_value(const struct buf *text, const char *key, char *out, size_t room)
 
 /* ---- all of a kind ---- */
 
+static void
+push(struct record_names *l, const char *name)
+{
+	l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
+	memset(l->name[l->count], 0, sizeof(*l->name));
+	memcpy(l->name[l->count++], name, strlen(name) + 1);
+}
+
 static int
 add_name(void *arg, const struct store_entry *entry, struct err *e)
 {
@@ -105,9 +126,19 @@ add_name(void *arg, const struct store_entry *entry, struct err *e)
 
 	if (layout_snap_parse(entry->name, &part) == -1)
 		return err_set(e, ERR_CORRUPT, "'%s' is no name of a record", entry->name);
-	l->name = mem_grow(l->name, &l->room, l->count + 1, sizeof(*l->name));
-	memset(l->name[l->count], 0, sizeof(*l->name));
-	memcpy(l->name[l->count++], entry->name, strlen(entry->name) + 1);
+	push(l, entry->name);
+	return 0;
+}
+
+/* Whatever it is called. */
+static int
+add_any(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct record_names *l = arg;
+
+	(void)e;
+	if (strlen(entry->name) < LAYOUT_NAME)
+		push(l, entry->name);
 	return 0;
 }
 
@@ -258,6 +289,9 @@ read_holds(const struct repo *r, struct tier *t, const struct record_names *l, s
 		rc = get_hold(r, t, l->name[i], &bytes, &text, e);
 		if (rc == 0)
 			rc = see_hold(&table, l->name[i], &text, e);
+		if (rc == -1 && e != NULL && e->kind != ERR_REMOTE)
+			err_line(e, "fix", "it may be a hold, so nothing goes: `ffdr verify --repair`; where "
+			    "no tier has it good, move it away on each, and `ffdr hold` what is to stay");
 	}
 	ret->hold = xcalloc(table.count + 1, sizeof(*ret->hold));
 	for (size_t i = 0; i < table.count && rc == 0; i++)
@@ -325,6 +359,36 @@ record_holds_bring(const struct repo *r, struct tier *t, const struct record_hol
 	return rc == -1 ? err_in(e, "bring the records of holds to '%s'", t->name) : brought;
 }
 
+int
+record_holds_unread(const struct repo *r, const struct tier *t, record_unread *unread, void *arg,
+    struct err *e)
+{
+	struct hold_table table = { 0 };
+	struct record_names l = { 0 };
+	struct buf text;
+	int rc;
+
+	buf_init(&text, RECORD_MAX);
+	rc = store_list(t->store, "rec/hold/", NULL, add_any, &l, e);
+	for (size_t i = 0; i < l.count && rc == 0; i++) {
+		struct err why = { 0 };
+
+		buf_reset(&text);
+		if (record_get(r, t->store, l.name[i], &text, &why) == 0)
+			see_hold(&table, l.name[i], &text, &why);
+		if (why.kind == ERR_REMOTE) {
+			*e = why;
+			rc = -1;
+		} else if (why.kind != ERR_NONE && why.kind != ERR_NOTFOUND) {
+			unread(arg, l.name[i], &why);
+		}
+	}
+	free(table.item);
+	free(l.name);
+	buf_done(&text);
+	return rc;
+}
+
 void
 record_holds_done(struct record_holds *h)
 {
@@ -350,51 +414,104 @@ tell_proof(const char *name, const struct buf *text, record_proof *seen, void *a
 	char id[96], level[4];
 	struct layout_snap part;
 
-	if (layout_snap_parse(name, &part) == -1 ||
-	    record_value(text, "snapshot", id, sizeof(id)) != 1 ||
+	if (layout_snap_parse(name, &part) == -1)
+		return err_set(e, ERR_CORRUPT, "'%s' is no name of a record", name);
+	if (record_value(text, "snapshot", id, sizeof(id)) != 1 ||
 	    record_value(text, "level", level, sizeof(level)) != 1 || level[1] != '\0' ||
 	    level[0] < '0' || level[0] > '9')
-		return err_set(e, ERR_CORRUPT, "expected 'snapshot ID' and 'level N'");
+		return err_set(e, ERR_CORRUPT, "record '%s': expected 'snapshot ID' and 'level N'", name);
 	if (seen(arg, name, id, level[0] - '0', part.time_ns) == -1)
 		return err_set(e, ERR_CANCELLED, "ended by who asked");
 	return 0;
 }
 
+static int
+one_proof(const struct repo *r, struct store *s, const char *name, record_proof *seen,
+    record_unread *unread, void *arg, struct err *e)
+{
+	struct layout_snap part;
+	struct err why = { 0 };
+	struct buf text;
+	int rc = 0;
+
+	buf_init(&text, RECORD_MAX);
+	/* A stray file is not opened: it may be anything. */
+	if (layout_snap_parse(name, &part) == 0)
+		rc = record_get(r, s, name, &text, &why);
+	if (rc == 0)
+		rc = tell_proof(name, &text, seen, arg, &why);
+	buf_done(&text);
+	if (rc == 0 || why.kind == ERR_NOTFOUND) /* tidied away since the listing */
+		return 0;
+	if (why.kind == ERR_REMOTE || why.kind == ERR_CANCELLED) {
+		*e = why;
+		return -1;
+	}
+	if (unread != NULL)
+		unread(arg, name, &why);
+	return 0;
+}
+
 int
 record_proofs(const struct repo *r, struct store *s, const char *kind, const char *source,
-    record_proof *seen, void *arg, struct err *e)
+    record_proof *seen, record_unread *unread, void *arg, struct err *e)
 {
 	struct record_names l = { 0 };
 	char prefix[LAYOUT_NAME];
-	struct buf text;
 	int rc;
 
 	snprintf(prefix, sizeof(prefix), "rec/%s/%s/", kind, source);
-	buf_init(&text, RECORD_MAX);
-	rc = record_list(s, prefix, &l, e);
-	for (size_t i = 0; i < l.count && rc == 0; i++) {
-		buf_reset(&text);
-		rc = record_get(r, s, l.name[i], &text, e);
-		if (rc == 0 && tell_proof(l.name[i], &text, seen, arg, e) == -1)
-			rc = err_in(e, "record '%s'", l.name[i]);
-	}
+	rc = store_list(s, prefix, NULL, add_any, &l, e);
+	for (size_t i = 0; i < l.count && rc == 0; i++)
+		rc = one_proof(r, s, l.name[i], seen, unread, arg, e);
 	free(l.name);
-	buf_done(&text);
 	return rc;
 }
 
 /* ---- what was let go of ---- */
+
+struct run {
+	char name[LAYOUT_NAME];
+	int64_t time_ns;
+};
+struct runs {
+	struct run *item;
+	size_t count, room;
+};
+
+/*
+ * By when it was stored, too: a record that was made while a clock was ahead has a name from the
+ * future, and must not speak of all that is made until then. One that was stored in the future by
+ * the tier as well says nothing.
+ */
+static int
+add_run(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct runs *l = arg;
+	struct layout_snap part;
+	int64_t time_ns;
+
+	(void)e;
+	if (layout_snap_parse(entry->name, &part) == -1)
+		return 0;
+	time_ns = entry->time_ns < part.time_ns ? entry->time_ns : part.time_ns;
+	if (time_ns > clock_real_ns() + LAYOUT_SKEW_NS)
+		return 0;
+	l->item = mem_grow(l->item, &l->room, l->count + 1, sizeof(*l->item));
+	l->item[l->count].time_ns = time_ns;
+	snprintf(l->item[l->count++].name, LAYOUT_NAME, "%s", entry->name);
+	return 0;
+}
 
 /*
  * Does it say so of this tier? The objects of all tiers have the same names, so a record can be
  * carried to another one, where nobody let go of anything.
  */
 static bool
-says_gone(const struct repo *r, const struct tier *t, const char *name,
+says_gone(const struct repo *r, const struct tier *t, const struct run *run,
     const struct layout_snap *snap)
 {
 	char what[32], tier[256], object[LAYOUT_NAME], full[LAYOUT_NAME];
-	struct layout_snap part;
 	struct buf text;
 	bool gone = false;
 
@@ -402,8 +519,7 @@ says_gone(const struct repo *r, const struct tier *t, const char *name,
 	/*
 	 * An earlier end of the source says nothing of what came after it, or in the same second.
 	 */
-	if (layout_snap_parse(name, &part) == -1 || part.time_ns <= snap->time_ns ||
-	    record_get(r, t->store, name, &text, NULL) == -1 ||
+	if (run->time_ns <= snap->time_ns || record_get(r, t->store, run->name, &text, NULL) == -1 ||
 	    record_value(&text, "what", what, sizeof(what)) != 1 ||
 	    record_value(&text, "tier", tier, sizeof(tier)) != 1 || strcmp(tier, t->name) != 0 ||
 	    record_value(&text, "object", object, sizeof(object)) != 1)
@@ -421,16 +537,16 @@ record_let_go(const struct repo *r, const struct tier *t, const char *id)
 {
 	char name[LAYOUT_NAME], prefix[LAYOUT_NAME];
 	struct layout_snap snap;
-	struct record_names l = { 0 };
+	struct runs l = { 0 };
 	bool gone = false;
 
 	snprintf(name, sizeof(name), "snap/%s", id);
 	if (layout_snap_parse(name, &snap) == -1)
 		return false;
 	snprintf(prefix, sizeof(prefix), "rec/" RECORD_RUN "/%s/", snap.source);
-	if (store_list(t->store, prefix, NULL, skip_strange, &l, NULL) == 0)
+	if (store_list(t->store, prefix, NULL, add_run, &l, NULL) == 0)
 		for (size_t i = l.count; i > 0 && !gone; i--)
-			gone = says_gone(r, t, l.name[i - 1], &snap);
-	free(l.name);
+			gone = says_gone(r, t, &l.item[i - 1], &snap);
+	free(l.item);
 	return gone;
 }

@@ -18,6 +18,8 @@ int record_put_as(const struct repo *r, struct store *to, const char *name, cons
 /* Any R by its name; its text is appended. */
 int record_get(const struct repo *r, struct store *from, const char *name, struct buf *text,
     struct err *e);
+/* Are these bytes the R of that name? 0/-1 */
+int record_judge(const struct repo *r, const char *name, const struct buf *bytes, struct err *e);
 /*
  * Value of the first line with that key, copied into out; 1, or 0 when there is no such line or
  * no room for it.
@@ -53,6 +55,11 @@ int record_holds(const struct repo *r, struct tier *t, struct record_holds *ret,
 void record_holds_done(struct record_holds *h);
 /* Once more: 1 a record has come or gone and all were read anew, 0 *h is still what it is, -1. */
 int record_holds_again(const struct repo *r, struct tier *t, struct record_holds *h, struct err *e);
+/* A record that cannot be read, or that has a name of none, and why. */
+typedef void record_unread(void *arg, const char *name, const struct err *why);
+/* Calls back for each hold record on t alone that stops whoever asks for holds. */
+int record_holds_unread(const struct repo *r, const struct tier *t, record_unread *unread, void *arg,
+    struct err *e);
 /* Brings what is missing there to t, byte for byte. How many, or -1. */
 int record_holds_bring(const struct repo *r, struct tier *t, const struct record_holds *h,
     struct err *e);
@@ -68,7 +75,8 @@ const struct record_hold *record_held(const struct record_holds *h, const char *
 #define RECORD_DISCARD "expire --discard" /* object snap/ID */
 /*
  * Did somebody who may sign write down on this tier, of this tier, that this snapshot is let go of
- * there, alone or with all of its source, later than it was made? What cannot be read says no.
+ * there, alone or with all of its source, later than it was made? Later is by when the record was
+ * stored, where its name says more. What cannot be read says no.
  */
 bool record_let_go(const struct repo *r, const struct tier *t, const char *id);
 
@@ -77,10 +85,11 @@ bool record_let_go(const struct repo *r, const struct tier *t, const char *id);
 /*
  * Calls back for each record of one of these kinds of a source on this store, oldest first: its
  * name, which snapshot was proved, or found bad or incomplete, by looking at what level, when. seen
- * ends it by -1. A record that cannot be read is an error, for the last proof may not be lost.
+ * ends it by -1. One that cannot be read proves nothing and is passed over; it is told to `unread`,
+ * which may be NULL.
  */
 typedef int record_proof(void *arg, const char *name, const char *id, int level, int64_t time_ns);
 int record_proofs(const struct repo *r, struct store *s, const char *kind, const char *source,
-    record_proof *seen, void *arg, struct err *e);
+    record_proof *seen, record_unread *unread, void *arg, struct err *e);
 
 #endif

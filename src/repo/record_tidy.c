@@ -62,7 +62,7 @@ tidy_kind(const struct repo *r, struct store *s, const char *kind, const struct 
     struct err *e)
 {
 	struct proofs l = { 0 };
-	int rc = record_proofs(r, s, kind, how->source, see, &l, e), gone = 0;
+	int rc = record_proofs(r, s, kind, how->source, see, NULL, &l, e), gone = 0;
 
 	if (l.count > 0)
 		qsort(l.item, l.count, sizeof(*l.item), order);

@@ -170,6 +170,46 @@ what_is_held_or_verified_last_stays(void **state)
 }
 
 static void
+nothing_goes_by_age_while_the_newest_known_of_is_broken(void **state)
+{
+	struct expire_item item[10];
+	struct expire_rules rules = keep_days(2);
+
+	(void)state;
+	rules.more_than_half = true;
+	daily(item, 10, 50);
+	item[1].verified = item[4].verified = item[8].broken = true;
+	item[2].partial = true;
+	assert_int_equal(expire_plan(item, 10, &rules), 1);
+	assert_int_equal(item[0].reason, EXPIRE_KEEP_BROKEN);
+	assert_int_equal(item[2].reason, EXPIRE_GO_PARTIAL);
+	assert_int_equal(item[4].reason, EXPIRE_KEEP_VERIFIED);
+	item[9].verified = true; /* a later one is good */
+	assert_true(expire_plan(item, 10, &rules) > 5);
+	assert_int_equal(item[4].reason, EXPIRE_GO_AGE);
+	item[9].verified = false;
+	item[8].partial = true; /* of which nobody expects much */
+	assert_true(expire_plan(item, 10, &rules) > 3);
+}
+
+static void
+what_another_tier_waits_for_stays_and_does_not_count_for_the_half(void **state)
+{
+	struct expire_item item[12];
+	struct expire_rules rules = keep_days(2);
+
+	(void)state;
+	daily(item, 12, 50);
+	for (size_t i = 0; i < 12; i++)
+		item[i].owed = i < 4;
+	assert_int_equal(expire_plan(item, 12, &rules), 5);
+	assert_int_equal(item[0].reason, EXPIRE_KEEP_OWED);
+	assert_int_equal(item[4].reason, EXPIRE_GO_AGE);
+	rules.retire = true; /* a person said so */
+	assert_int_equal(expire_plan(item, 12, &rules), 12);
+}
+
+static void
 a_partial_one_stays_until_a_settled_complete_one_is_newer(void **state)
 {
 	struct expire_item item[4];
@@ -493,6 +533,8 @@ main(void)
 		cmocka_unit_test(forever_keeps_all_but_replaced_partial_ones),
 		cmocka_unit_test(one_that_a_run_may_have_as_parent_stays),
 		cmocka_unit_test(what_is_held_or_verified_last_stays),
+		cmocka_unit_test(nothing_goes_by_age_while_the_newest_known_of_is_broken),
+		cmocka_unit_test(what_another_tier_waits_for_stays_and_does_not_count_for_the_half),
 		cmocka_unit_test(a_partial_one_stays_until_a_settled_complete_one_is_newer),
 		cmocka_unit_test(a_partial_one_is_neither_edge_nor_last_verified),
 		cmocka_unit_test(a_retired_source_lets_go_of_all_that_is_not_held),

@@ -153,6 +153,73 @@ records_on_the_tier_hold_and_verify(void **state)
 		assert_int_equal(snapkit_has(&k, 0, snap[i]), i != 0 && i != 2 && i != 4);
 }
 
+static void
+verified(unsigned i, const char *level)
+{
+	record("verified", level, snap[i]);
+	vclock_pass(CLOCK_S);
+}
+
+static void
+broken(unsigned i, const char *level)
+{
+	record("broken", level, snap[i]);
+	vclock_pass(CLOCK_S);
+}
+
+static void
+one_found_broken_since_is_not_the_last_verified(void **state)
+{
+	const struct prune_options o = { .keep_ns = DAY, .more_than_half = true, .dry_run = true };
+
+	(void)state;
+	vclock_pass(2 * DAY);
+	verified(1, "level 2");
+	verified(3, "level 2");
+	verified(7, "level 1");
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.item[1].reason, EXPIRE_GO_AGE);
+	broken(7, "level 1");
+	broken(3, "level 1");
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.item[0].reason, EXPIRE_KEEP_BROKEN);
+	assert_int_equal(rep.item[1].reason, EXPIRE_KEEP_VERIFIED);
+	assert_int_equal(rep.item[3].reason, EXPIRE_KEEP_BROKEN);
+	/* The newest is good again: a look that goes as far says so, a lesser one does not. */
+	verified(7, "level 0");
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.item[0].reason, EXPIRE_KEEP_BROKEN);
+	verified(7, "level 2");
+	assert_int_equal(prune(&o), 0);
+	assert_int_equal(rep.item[0].reason, EXPIRE_GO_AGE);
+	assert_int_equal(rep.item[3].reason, EXPIRE_GO_AGE);
+}
+
+static void
+a_proof_that_cannot_be_read_protects_nothing_and_stops_nothing(void **state)
+{
+	const struct prune_options o = { .keep_ns = DAY, .more_than_half = true };
+	char text[300], name[LAYOUT_NAME];
+	struct buf b;
+
+	(void)state;
+	vclock_pass(2 * DAY);
+	verified(1, "level 2");
+	buf_init(&b, sizeof(text));
+	snprintf(text, sizeof(text), "snapshot %s\nlevel 2\n", strchr(snap[2], '/') + 1);
+	buf_adds(&b, text);
+	assert_int_equal(record_put(k.repo, k.tier[0].store, "verified", "vol.test", clock_real_ns(), &b,
+	    name, &e), 0);
+	buf_done(&b);
+	memstore_bytes(k.tier[0].store, name, NULL)[120] ^= 1;
+	assert_int_equal(prune(&o), 0);
+	assert_true(snapkit_has(&k, 0, snap[1]));
+	assert_false(snapkit_has(&k, 0, snap[2]));
+	assert_int_equal(rep.unread, 1);
+	assert_non_null(strstr(rep.unread_why.text, name));
+	assert_int_equal(rep.tidy.kind, ERR_NONE);
+}
+
 /* Eight weekly looks at each snapshot, and then most of them expire. */
 static void
 proofs_that_say_nothing_any_more_go(void **state)
@@ -273,6 +340,8 @@ main(void)
 		CASE(a_hold_that_is_made_meanwhile_is_kept),
 		CASE(a_dry_run_tells_each_reason_and_removes_nothing),
 		CASE(records_on_the_tier_hold_and_verify),
+		CASE(one_found_broken_since_is_not_the_last_verified),
+		CASE(a_proof_that_cannot_be_read_protects_nothing_and_stops_nothing),
 		CASE(proofs_that_say_nothing_any_more_go),
 		CASE(partial_ones_are_known_by_their_manifests),
 		CASE(an_unreadable_manifest_stops_its_source_and_says_the_way_out),

@@ -237,6 +237,14 @@ collect(void *arg, const char *name, const char *id, int level, int64_t time_ns)
 }
 
 static void
+unread(void *arg, const char *name, const struct err *why)
+{
+	assert_int_equal(strncmp(name, "rec/verified/vol.a/", 19), 0);
+	assert_int_equal(why->kind, ERR_CORRUPT);
+	buf_adds(arg, "bad;");
+}
+
+static void
 proofs_of_a_source_are_told_oldest_first(void **state)
 {
 	char name[LAYOUT_NAME];
@@ -248,21 +256,69 @@ proofs_of_a_source_are_told_oldest_first(void **state)
 	put("verified", AT + 60 * CLOCK_S, name, "snapshot " OTHER "\nlevel 2\ntier one\n");
 	put("verified", AT, name, "snapshot " SNAP "\nlevel 1\ntier one\n");
 	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
-	    &got, &e), 0);
+	    unread, &got, &e), 0);
 	assert_string_equal(buf_str(&got), SNAP " 1 0;" OTHER " 2 60;");
 	buf_reset(&got);
 	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.b", collect,
-	    &got, &e), 0);
+	    unread, &got, &e), 0);
 	assert_int_equal(got.len, 0);
 	put("verified", AT + 70 * CLOCK_S, name, "snapshot " SNAP "\nlevel 9\n");
 	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
-	    &got, &e), -1);
+	    unread, &got, &e), -1);
 	assert_int_equal(e.kind, ERR_CANCELLED);
-	put("verified", AT + 30 * CLOCK_S, name, "snapshot " SNAP "\nlevel high\n");
-	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
-	    &got, &e), -1);
-	assert_int_equal(e.kind, ERR_CORRUPT);
 	buf_done(&got);
+}
+
+static void
+a_proof_that_cannot_be_read_is_told_and_the_others_count(void **state)
+{
+	char bad[LAYOUT_NAME], name[LAYOUT_NAME];
+	struct err e = { 0 };
+	struct buf got;
+
+	(void)state;
+	buf_init(&got, 1000);
+	put("verified", AT, name, "snapshot " SNAP "\nlevel high\n");
+	put("verified", AT + 30 * CLOCK_S, bad, "snapshot " OTHER "\nlevel 2\n");
+	put("verified", AT + 60 * CLOCK_S, name, "snapshot " SNAP "\nlevel 1\n");
+	memstore_bytes(K.tier[0].store, bad, NULL)[120] ^= 1;
+	assert_int_equal(store_put(K.tier[0].store, "rec/verified/vol.a/README", "x", 1, STORE_NEW, &e),
+	    1);
+	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
+	    unread, &got, &e), 0);
+	assert_string_equal(buf_str(&got), "bad;bad;" SNAP " 1 60;bad;");
+	/* What the tier does not give is no rotten record. */
+	buf_reset(&got);
+	memstore_away(K.tier[0].store, true);
+	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
+	    unread, &got, &e), -1);
+	assert_int_equal(got.len, 0);
+	memstore_away(K.tier[0].store, false);
+	buf_done(&got);
+}
+
+/* The clock was a year ahead when the source was let go of. */
+static void
+a_record_from_the_future_speaks_of_what_was_there_when_it_was_stored(void **state)
+{
+	const int64_t now = clock_real_ns();
+	char name[LAYOUT_NAME], early[LAYOUT_NAME], late[LAYOUT_NAME];
+	const char *text = "what " RECORD_RETIRE "\nobject vol.a\ntier one\nby root\n";
+
+	(void)state;
+	K.tier[0].name = "one";
+	layout_snap_new("vol.a", now - 7200 * CLOCK_S, early);
+	layout_snap_new("vol.a", now - 60 * CLOCK_S, late);
+	put("run", now + 365 * 24 * LAYOUT_HOUR_NS, name, text);
+	memstore_set_time(K.tier[0].store, name, now - 3600 * CLOCK_S);
+	assert_true(record_let_go(K.repo, &K.tier[0], early + strlen("snap/")));
+	assert_false(record_let_go(K.repo, &K.tier[0], late + strlen("snap/")));
+	/* Where the tier's clock was wrong as well nobody knows when it was. */
+	memstore_set_time(K.tier[0].store, name, now + 365 * 24 * LAYOUT_HOUR_NS);
+	assert_false(record_let_go(K.repo, &K.tier[0], early + strlen("snap/")));
+	put("run", now - 3600 * CLOCK_S, name, text);
+	assert_true(record_let_go(K.repo, &K.tier[0], early + strlen("snap/")));
+	assert_false(record_let_go(K.repo, &K.tier[0], late + strlen("snap/")));
 }
 
 int
@@ -279,6 +335,8 @@ main(void)
 		T(a_release_that_only_one_tier_knows_is_the_later_word_on_all),
 		T(a_damaged_record_of_a_hold_is_read_from_the_other_tier),
 		T(proofs_of_a_source_are_told_oldest_first),
+		T(a_proof_that_cannot_be_read_is_told_and_the_others_count),
+		T(a_record_from_the_future_speaks_of_what_was_there_when_it_was_stored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
