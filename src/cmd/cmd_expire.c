@@ -22,6 +22,9 @@
 
 /* ---- expire ---- */
 
+/* A reason with the name of a tier. */
+#define WHY_TEXT 200
+
 struct expire_opts {
 	struct common_options common;
 	const char *tier, *retire, *discard, *lost_key, *why;
@@ -47,18 +50,39 @@ static const struct opt expire_table[] = {
 };
 
 static void
+tell_left(const struct expire_part *part)
+{
+	if (part->host[0] != '\0')
+		output_detail("left", "%s on %s: it is not ours, %s backs it up", part->source, part->tier,
+		    part->host);
+	else
+		output_detail("left", "%s on %s: no section of the configuration names it; "
+		    "`ffdr expire --retire %s --why ...` when all of it may go", part->source,
+		    part->tier, part->source);
+}
+
+static const char *
+why_text(const struct prune_item *it, char out[WHY_TEXT])
+{
+	if (it->reason != EXPIRE_KEEP_OWED || !it->waits_for)
+		return expire_reason_text(it->reason);
+	snprintf(out, WHY_TEXT, "waits for the copy to %s%s", it->waits_for,
+	    it->waits_away ? ", which does not answer" : it->waits_late ? ", which is late" : "");
+	return out;
+}
+
+static void
 expire_text(const struct expire_report *r, bool dry_run, bool retired)
 {
 	static const char *const header[] = { "SNAPSHOT", "TIER", "", "WHY" };
 	struct output_table *t = NULL;
-	char n[UNITS_TEXT];
+	char n[UNITS_TEXT], why[WHY_TEXT];
 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct expire_part *part = &r->part[i];
 
-		if (part->host[0] != '\0')
-			output_detail("left", "%s on %s: it is not ours, %s backs it up", part->source,
-			    part->tier, part->host);
+		if (part->left)
+			tell_left(part);
 		for (size_t j = 0; j < part->prune.count; j++) {
 			const struct prune_item *item = &part->prune.item[j];
 			bool goes = expire_goes(item->reason);
@@ -70,7 +94,7 @@ expire_text(const struct expire_report *r, bool dry_run, bool retired)
 				t = output_table_new(header, ARRAY_LEN(header));
 			output_table_row(t, (const char *const[]){ item->part.id, part->tier,
 			    item->gone ? "gone" : goes ? "goes" : "stays",
-			    expire_reason_text(item->reason) });
+			    why_text(item, why) });
 		}
 	}
 	if (t)
@@ -90,6 +114,7 @@ static json_t *
 expire_json(const struct expire_report *r)
 {
 	json_t *list = json_array();
+	char why[WHY_TEXT];
 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct expire_part *part = &r->part[i];
@@ -98,12 +123,13 @@ expire_json(const struct expire_report *r)
 		for (size_t j = 0; j < part->prune.count; j++) {
 			const struct prune_item *item = &part->prune.item[j];
 
-			json_array_append_new(items, json_pack("{s:s, s:b, s:b, s:s}", "snapshot",
-			    item->part.id, "goes", expire_goes(item->reason), "gone", item->gone,
-			    "why", expire_reason_text(item->reason)));
+			json_array_append_new(items, json_pack("{s:s, s:b, s:b, s:s, s:s?}",
+			    "snapshot", item->part.id, "goes", expire_goes(item->reason), "gone",
+			    item->gone, "why", why_text(item, why), "waits_for",
+			    item->reason == EXPIRE_KEEP_OWED ? item->waits_for : NULL));
 		}
-		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
-		    "source", part->source, "tier", part->tier, "left_to", part->host[0] == '\0' ?
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
+		    "source", part->source, "tier", part->tier, "left", part->left, "left_to", part->host[0] == '\0' ?
 		    json_null() : words_json(part->host, strlen(part->host)),
 		    "keep", part->keep_ns < 0 ? json_null() :
 		    json_integer(part->keep_ns / CLOCK_S), "snapshots", items, "wal",
@@ -196,9 +222,10 @@ const struct command cmd_expire_expire = {
 	.text = "Removes, on each tier, the snapshots that are older than `keep` of the tier, or of the "
 		"source where that is longer; their packs are freed by `ffdr gc`. What always stays: "
 		"the newest, the state at the start of the window, the last verified, what is held, "
-		"what a running backup may build on, and at least half of what a source had a day "
-		"ago (by what this host remembers of its own runs). `keep` is counted back from the "
-		"newest snapshot, not from now: where nothing "
+		"what a running backup may build on, what another tier of the source would keep and "
+		"has not got yet, and at least half of what a source had a day ago (by what this host "
+		"remembers of its own runs). `keep` is counted back from the newest snapshot, not from "
+		"now: where nothing "
 		"new comes, nothing old goes. What lies in the future stays until its time has come.\n\n"
 		"Of a PostgreSQL server every second of the window stays restorable: also the base "
 		"backup that a timeline of the window grew out of stays, and of the WAL only that "
@@ -207,8 +234,11 @@ const struct command cmd_expire_expire = {
 		"It refuses when this host's clock was set since the last run, or is behind what is "
 		"stored: set it right, or, when it is right, say so once by "
 		"--yes-the-clock-is-right.\n\n"
-		"Where hosts share a tier, each judges its own sources: those it configures, and those "
-		"whose newest snapshot it made. Others are left, unless they are named.\n\n"
+		"Only sources that this configuration names are judged. Others (another host's, or one "
+		"whose section was taken out) are left, and said, unless they are named.\n\n"
+		"Where the newest snapshot that is known to be good or bad is bad, nothing goes by age "
+		"until a later one was verified; the last verified is one that was not found broken "
+		"since.\n\n"
 		"--retire is the one way to let go of the newest of a source, and only when it is no "
 		"longer configured; it wants --why. --discard gives up a snapshot whose "
 		"manifest is damaged on every tier, because such a one stops garbage collection. One "

@@ -6,7 +6,9 @@
  * the second while the snapshot can be read.
  *
  * A tier may be shared by hosts, and how long a source is kept stands in the configuration of the
- * host that backs it up. So what another host backs up is left alone, unless a person names it.
+ * host that backs it up. So what no section here names is left alone, unless a person names it: it
+ * is another host's, or a section that was taken out or misspelt, and the tier's own keep was never
+ * promised for it.
  */
 #include "job/expire.h"
 
@@ -17,9 +19,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "job/expire_unread.h"
+#include "job/owed.h"
 #include "job/pick.h"
 #include "job/recall.h"
+#include "repo/hostclock.h"
 #include "repo/manifest.h"
 #include "repo/record.h"
 #include "repo/snapshot.h"
@@ -54,22 +59,75 @@ add_part(struct letting *l, const struct tier *t, const char *source)
 	return part;
 }
 
+static void
+warn(struct letting *l, char *text)
+{
+	l->w->event(l->w->arg, "warning", text);
+	free(text);
+}
+
+/* Snapshots that one tier waits to copy, and should not have to: each tier named once. */
+static void
+tell_waiting(struct letting *l, const struct expire_part *part)
+{
+	const struct prune_report *p = &part->prune;
+	char n[UNITS_TEXT];
+
+	for (size_t t = 0; t < l->s->tiers.count; t++) {
+		const char *name = l->s->tiers.tier[t].name;
+		size_t late = 0, away = 0;
+
+		for (size_t i = 0; i < p->count; i++) {
+			const struct prune_item *it = &p->item[i];
+
+			if (it->reason != EXPIRE_KEEP_OWED || strcmp(it->waits_for, name) != 0)
+				continue;
+			away += it->waits_away;
+			late += it->waits_late || it->waits_away;
+		}
+		if (late > 0)
+			warn(l, xasprintf("%s of %s beyond keep wait on '%s' for '%s', which would keep "
+			    "them and %s `ffdr copy %s`", units_count(late, "snapshot", n), part->source,
+			    part->tier, name, away > 0 ? "does not answer: see why, then" :
+			    "has not got them:", part->source));
+	}
+}
+
+/* What the rules kept back, and somebody should look at. */
+static void
+tell_kept(struct letting *l, const struct expire_part *part)
+{
+	const struct prune_report *p = &part->prune;
+	char n[UNITS_TEXT];
+	size_t broken = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		broken += p->item[i].reason == EXPIRE_KEEP_BROKEN;
+	if (broken > 0)
+		warn(l, xasprintf("%s of %s beyond keep stay on '%s': the newest that is known of is "
+		    "broken; `ffdr verify --repair --tier %s`, or back up and verify anew",
+		    units_count(broken, "snapshot", n), part->source, part->tier, part->tier));
+	if (p->unread > 0)
+		warn(l, xasprintf("%s of what was verified of %s on '%s' unreadable, so without effect: "
+		    "%.*s; `ffdr verify --repair --tier %s` sets it aside",
+		    units_count(p->unread, "record", n),
+		    part->source, part->tier, (int)strcspn(p->unread_why.text, "\n"),
+		    p->unread_why.text, part->tier));
+	tell_waiting(l, part);
+}
+
 /* What a part came to; a failure is told at once. -1 only when somebody asked to stop. */
 static int
 close_part(struct letting *l, const struct expire_part *part, struct err *e)
 {
-	char *text;
-
 	l->report->going += part->prune.going;
 	l->report->gone += part->prune.gone;
 	l->report->wal_going += part->wal.going;
 	l->report->wal_gone += part->wal.gone;
-	if (part->wal.not_judged.kind != ERR_NONE) {
-		text = xasprintf("the WAL of %s on '%s' was not judged: %s", part->source, part->tier,
-		    part->wal.not_judged.text);
-		l->w->event(l->w->arg, "warning", text);
-		free(text);
-	}
+	tell_kept(l, part);
+	if (part->wal.not_judged.kind != ERR_NONE)
+		warn(l, xasprintf("the WAL of %s on '%s' was not judged: %s", part->source, part->tier,
+		    part->wal.not_judged.text));
 	if (part->prune.tidy.kind != ERR_NONE)
 		l->w->event(l->w->arg, "warning", part->prune.tidy.text);
 	if (part->prune.holds.kind != ERR_NONE)
@@ -81,9 +139,7 @@ close_part(struct letting *l, const struct expire_part *part, struct err *e)
 		return -1;
 	}
 	l->report->failed++;
-	text = xasprintf("%s on '%s': %s", part->source, part->tier, part->failed.text);
-	l->w->event(l->w->arg, "warning", text);
-	free(text);
+	warn(l, xasprintf("%s on '%s': %s", part->source, part->tier, part->failed.text));
 	return 0;
 }
 
@@ -153,7 +209,10 @@ let_go_of(struct letting *l, struct tier *t, struct expire_part *part, bool list
 {
 	char *lately = xasprintf("%s/expired", l->s->conf->state);
 	struct wal_expire *wal = has_wal(part->source) ? wal_expire_new(l->s, t, part->source) : NULL;
+	struct owed owed;
 	const struct prune_options po = {
+		.owed = owed_mark,
+		.owed_arg = &owed,
 		.keep_ns = part->keep_ns,
 		.more_than_half = l->o->more_than_half,
 		.retire = l->o->retire != NULL,
@@ -174,6 +233,7 @@ let_go_of(struct letting *l, struct tier *t, struct expire_part *part, bool list
 	};
 	int rc = 0;
 
+	owed_begin(l->s, part->source, t, &owed);
 	if (listed)
 		rc = prune_source(l->s->repo, t, part->source, &po, &part->prune, &part->failed);
 	if (rc == 0 && wal)
@@ -197,49 +257,37 @@ let_go(struct letting *l, struct tier *t, const char *source, struct err *e)
 	return close_part(l, part, e);
 }
 
-/*
- * Whose is that source? Ours when it is configured here, and else when its newest snapshot was made
- * here. 1 ours, 0 *host, -1.
- */
+/* Who backs it up, by its newest snapshot; "" when that is this host. */
 static int
-is_ours(struct letting *l, struct tier *t, const struct snapshot *newest,
-    char host[EXPIRE_HOST_MAX], struct err *e)
+whose(struct letting *l, struct tier *t, const struct snapshot *newest, char host[EXPIRE_HOST_MAX],
+    struct err *e)
 {
-	const struct conf_source *found;
 	char here[EXPIRE_HOST_MAX] = "";
 	struct manifest m;
-	int rc = -1;
+	int rc;
 
-	if (conf_find_source(l->s->conf, newest->part.source, &found, NULL) == 0)
-		return 1;
 	manifest_init(&m);
 	if (gethostname(here, sizeof(here) - 1) == -1)
 		here[0] = '\0';
-	if (manifest_get(t->store, newest->name, l->s->repo->keys, &m, e) == 0) {
-		rc = m.host && here[0] != '\0' && strcmp(m.host, here) == 0;
+	rc = manifest_get(t->store, newest->name, l->s->repo->keys, &m, e);
+	if (rc == 0 && (!m.host || here[0] == '\0' || strcmp(m.host, here) != 0))
 		snprintf(host, EXPIRE_HOST_MAX, "%s", m.host ? m.host : "?");
-	}
 	manifest_done(&m);
 	return rc;
 }
 
-/* Nobody named it: only what is ours is judged. */
+/* Nobody named it: only what is configured here is judged. */
 static int
 judge(struct letting *l, struct tier *t, const struct snapshot *newest, struct err *e)
 {
-	char host[EXPIRE_HOST_MAX] = "";
-	struct err why = { 0 };
+	const struct conf_source *found;
 	struct expire_part *part;
-	int ours = is_ours(l, t, newest, host, &why);
 
-	if (ours == 1)
+	if (conf_find_source(l->s->conf, newest->part.source, &found, NULL) == 0)
 		return let_go(l, t, newest->part.source, e);
 	part = add_part(l, t, newest->part.source);
 	part->keep_ns = -1;
-	if (ours == 0)
-		snprintf(part->host, sizeof(part->host), "%s", host);
-	else
-		part->failed = why;
+	part->left = whose(l, t, newest, part->host, &part->failed) == 0;
 	return close_part(l, part, e);
 }
 
@@ -419,6 +467,7 @@ expire_run(struct session *s, const struct expire_options *o, const struct watch
     struct expire_report *ret, struct err *e)
 {
 	struct letting l = { .s = s, .o = o, .w = w, .report = ret };
+	struct err damaged = { 0 };
 	int rc = 0;
 
 	memset(ret, 0, sizeof(*ret));
@@ -433,6 +482,8 @@ expire_run(struct session *s, const struct expire_options *o, const struct watch
 		    "must be given", o->retire != NULL ? "--retire" : "--discard");
 	if (o->discard != NULL)
 		return discard(&l, e);
+	if (s->repo->clock_path && hostclock_damaged(s->repo->clock_path, &damaged) == 1)
+		w->event(w->arg, "warning", damaged.text);
 	if (wall_begin(s->repo, &(struct wall_options){ .trusted = o->clock_is_right,
 	    .look_only = o->dry_run }, e) == -1)
 		return -1;

@@ -11,7 +11,7 @@
  * gc's.
  */
 struct expire_options {
-	/* full names; none: every source on a tier that this host backs up, or did last */
+	/* full names; none: every source on a tier that is configured here */
 	const char *const *source;
 	size_t sources;
 	struct tier *tier; /* only there; NULL: all that answer */
@@ -33,7 +33,8 @@ struct expire_part {
 	int64_t keep_ns;    /* what was applied; -1: forever */
 	struct prune_report prune; /* each snapshot with its reason */
 	struct wal_expire_report wal; /* of a PostgreSQL server: its WAL, by timeline and reason */
-	char host[EXPIRE_HOST_MAX]; /* not empty: it is that host's, and was left alone */
+	bool left; /* alone: no section of this configuration names it */
+	char host[EXPIRE_HOST_MAX]; /* with `left`: who backs it up; "": this host did last */
 	struct err failed;  /* kind ERR_NONE when it went well */
 };
 struct expire_report {

@@ -98,6 +98,16 @@ recall_warn(struct session *s, struct tier *t, const char *source, const struct 
 }
 
 void
+recall_newest(const struct session *s, const struct tier *t, const char *source, char id[96])
+{
+	char *dir = memory_dir(s);
+
+	if (newest_remembered(dir, t->name, source, id, NULL) != 1)
+		id[0] = '\0';
+	free(dir);
+}
+
+void
 recall_put(struct session *s, const struct tier *t, const char *id, uint64_t sequence,
     const struct watch *w)
 {

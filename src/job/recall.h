@@ -19,6 +19,8 @@ void recall_each(struct session *s, struct tier *t, const char *source, const st
     recall_missing *seen, void *arg);
 /* The same as warnings. */
 void recall_warn(struct session *s, struct tier *t, const char *source, const struct watch *w);
+/* Which was the newest there, as far as this host knows; "" when it knows of none. */
+void recall_newest(const struct session *s, const struct tier *t, const char *source, char id[96]);
 /* That snapshot is on that tier. Failing to remember is a warning. */
 void recall_put(struct session *s, const struct tier *t, const char *id, uint64_t sequence,
     const struct watch *w);
