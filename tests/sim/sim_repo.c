@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "job/owed.h"
 #include "repo/gc.h"
 #include "repo/pend.h"
 #include "repo/prune.h"
@@ -44,6 +45,7 @@ struct rule {
 	bool young;  /* collectors take every pack for old and delete at once */
 	bool parent; /* expirers let go of the newest too; collectors do not wait a day */
 	bool longest; /* writers may take as long as they like */
+	bool owed; /* expirers do not ask what other tiers have yet to get */
 };
 static const struct rule rules[] = {
 	{ .name = "none" },
@@ -53,6 +55,7 @@ static const struct rule rules[] = {
 	{ .name = "pend", .lie = WORLD_LIE_PEND },
 	{ .name = "settle", .lie = WORLD_LIE_SETTLE },
 	{ .name = "hour", .lie = WORLD_LIE_HOUR },
+	{ .name = "owed", .owed = true },
 };
 
 struct totals {
@@ -88,6 +91,7 @@ static struct {
 	struct host host[HOSTS];
 	unsigned hosts;
 	int64_t keep_ns[WORLD_TIERS];
+	bool promise; /* a tier keeps what another would take */
 } sim;
 
 /* ---- what hosts do ---- */
@@ -161,6 +165,18 @@ out:
 	writer_free(w);
 }
 
+/* In some worlds each tier takes all there is: then an expiry waits for the copiers. */
+static void
+owe(struct host *h, const char *source, struct owed *ret)
+{
+	*ret = (struct owed){ .repo = &h->repo, .source = source };
+	for (unsigned i = 0; i < h->set.count; i++)
+		if (i != h->home)
+			ret->tier[ret->tiers++] = (struct owed_tier){
+				.tier = &h->tier[i], .keep_ns = sim.keep_ns[i]
+			};
+}
+
 static void
 expire(struct host *h)
 {
@@ -168,8 +184,13 @@ expire(struct host *h)
 		struct prune_options o = { .keep_ns = sim.keep_ns[h->home],
 			.more_than_half = !world_chance(3) };
 		struct prune_report p;
+		struct owed owed;
 		struct err e = { 0 };
 
+		owe(h, sim.source[i].name, &owed);
+		if (sim.promise && !sim.rule->owed)
+			o.owed = owed_mark;
+		o.owed_arg = &owed;
 		o.retire = sim.rule->parent;
 		if (prune_source(&h->repo, &h->tier[h->home], sim.source[i].name, &o, &p, &e) == -1)
 			judge_error(h, "expire", &e);
@@ -324,6 +345,9 @@ play(uint64_t seed, const struct rule *rule)
 	for (unsigned i = 0; i < tiers; i++)
 		sim.keep_ns[i] = world_span(HOUR, 8 * DAY);
 	people();
+	/* Another rule that is off must be noticed by what it is for. */
+	sim.promise = seed % 4 == 0 && (rule == rules || rule->owed);
+	witness_promise(sim.promise ? sim.keep_ns : NULL);
 	world_run(begin + 40 * DAY, STEPS_MOST);
 	totals.steps += world_steps();
 	totals.hours += (unsigned long)((world_now() - begin) / HOUR);

@@ -28,6 +28,7 @@ static struct {
 	witness_who *who;
 	struct witness_written *written;
 	struct live *live;
+	const int64_t *keep_ns; /* by tier; NULL: no promise */
 	char violation[1200];
 } seen;
 
@@ -59,6 +60,44 @@ witness_find(const char *name)
 	while (s != NULL && strcmp(s->name, name) != 0)
 		s = s->next;
 	return s;
+}
+
+static void
+note_had(const char *name, unsigned tier)
+{
+	for (struct witness_written *s = seen.written; s != NULL; s = s->next)
+		if (strcmp(s->name, name) == 0)
+			s->had |= 1u << tier;
+}
+
+/* The newest complete one of a source on two tiers. */
+static int64_t
+newest_on(const char *source, unsigned a, unsigned b)
+{
+	int64_t newest = INT64_MIN;
+	struct layout_snap part;
+
+	for (const struct live *l = seen.live; l != NULL; l = l->next)
+		if ((l->tier == a || l->tier == b) && !l->m.partial &&
+		    layout_snap_parse(l->name, &part) == 0 && strcmp(part.source, source) == 0 &&
+		    part.time_ns > newest)
+			newest = part.time_ns;
+	return newest;
+}
+
+/* It expires there, and is not a writer's to take back: have those who would keep it got it? */
+static void
+check_promise(const char *name, unsigned tier)
+{
+	const struct witness_written *s = witness_find(name);
+	struct layout_snap part;
+
+	if (seen.keep_ns == NULL || !world_acts(WORLD_EXPIRER) || s == NULL || s->partial || layout_snap_parse(name, &part) == -1)
+		return;
+	for (unsigned i = 0; i < seen.repo->tiers->count; i++)
+		if (i != tier && !(s->had >> i & 1) &&
+		    part.time_ns >= newest_on(part.source, tier, i) - seen.keep_ns[i])
+			witness_violated("%s went before tier %u had it (tier %u)", name, i, tier);
 }
 
 /* A manifest that is new to the world stands for what its host was writing. */
@@ -96,6 +135,7 @@ manifest_came(unsigned tier, const char *name, const void *data, size_t n)
 			witness_violated("%s came without %s (tier %u)", name, pack, tier);
 	buf_done(&bytes);
 	remember(&l->m);
+	note_had(name, tier);
 	l->next = seen.live;
 	seen.live = l;
 }
@@ -130,12 +170,14 @@ witness_changed(void *arg, unsigned tier, const char *name, const void *data, si
 	uint8_t sha[LAYOUT_SHA];
 
 	(void)arg;
-	if (strncmp(name, "snap/", 5) == 0 && data != NULL)
+	if (strncmp(name, "snap/", 5) == 0 && data != NULL) {
 		manifest_came(tier, name, data, n);
-	else if (strncmp(name, "snap/", 5) == 0)
+	} else if (strncmp(name, "snap/", 5) == 0) {
+		check_promise(name, tier);
 		manifest_went(tier, name);
-	else if (data == NULL && layout_pack_parse(name, sha) == 0)
+	} else if (data == NULL && layout_pack_parse(name, sha) == 0) {
 		pack_went(tier, name, sha);
+	}
 }
 
 unsigned
@@ -163,7 +205,14 @@ witness_begin(const struct repo *r, witness_who *who)
 {
 	seen.repo = r;
 	seen.who = who;
+	seen.keep_ns = NULL;
 	seen.violation[0] = '\0';
+}
+
+void
+witness_promise(const int64_t *keep_ns)
+{
+	seen.keep_ns = keep_ns;
 }
 
 void

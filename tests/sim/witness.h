@@ -11,6 +11,7 @@
 struct witness_written {
 	char name[LAYOUT_NAME];
 	bool partial;
+	unsigned had; /* bit i: tier i has, or had it */
 	struct model_tree tree;
 	struct witness_written *next;
 };
@@ -23,6 +24,12 @@ typedef bool witness_who(const char *host, struct witness_written *ret);
 /* Both borrowed until witness_end(). */
 void witness_begin(const struct repo *r, witness_who *who);
 void witness_end(void);
+/*
+ * From now on each tier promises to keep, of all that is backed up anywhere, what is younger than
+ * keep_ns[tier]: a manifest that leaves a tier before another one had it breaks that. Borrowed; NULL:
+ * each tier is for itself.
+ */
+void witness_promise(const int64_t *keep_ns);
 /* A world_changed. */
 void witness_changed(void *arg, unsigned tier, const char *name, const void *data, size_t n);
 /* NULL: nobody wrote a snapshot of that name. */

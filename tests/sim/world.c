@@ -403,6 +403,12 @@ world_role(const struct world_actor *a)
 }
 
 bool
+world_acts(enum world_role role)
+{
+	return w.current != NULL && w.current->role == role;
+}
+
+bool
 world_dead(const struct world_actor *a)
 {
 	return a->dead;

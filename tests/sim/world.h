@@ -59,6 +59,7 @@ void world_sleep(int64_t ns); /* the current actor's own pause */
  */
 void world_wake(enum world_role role, int64_t within_ns);
 enum world_role world_role(const struct world_actor *a);
+bool world_acts(enum world_role role); /* is it one of these whose turn it is? */
 bool world_dead(const struct world_actor *a);
 void world_revive(struct world_actor *a);
 
