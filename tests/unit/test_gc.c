@@ -337,7 +337,12 @@ what_may_be_deleted_is_listed_anew_before_manifests_are_looked_at(void **state)
 	assert_int_equal(snapkit_count(&k, 0, "gc/"), 1); /* it stays for copiers to see */
 }
 
-/* A copy that ends while the collection looks: its pend/ name goes when its snap/ name is there. */
+/*
+ * A copy that ends while the collection looks: its pend/ name goes when its snap/ name is there. It
+ * does so between the two listings, whichever comes first.
+ */
+static unsigned lists_before;
+
 static void
 finish_copy(void *arg, const char *op, const char *name)
 {
@@ -345,7 +350,8 @@ finish_copy(void *arg, const char *op, const char *name)
 	struct store *s = k.tier[0].store;
 	struct buf bytes;
 
-	if (strcmp(op, "list") != 0 || strcmp(name, "snap/") != 0)
+	if (strcmp(op, "list") != 0 || (strcmp(name, "snap/") != 0 && strcmp(name, "pend/") != 0) ||
+	    ++lists_before < 2)
 		return;
 	memstore_hook(s, NULL, NULL);
 	buf_init(&bytes, 1 << 20);
@@ -364,8 +370,10 @@ a_copy_that_ends_meanwhile_is_seen_under_one_of_its_names(void **state)
 	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 5 } }, snap);
 	vclock_pass(2 * DAY);
 	make_pend(pend);
+	lists_before = 0;
 	memstore_hook(k.tier[0].store, finish_copy, pend);
 	collect_well();
+	assert_true(snapkit_has(&k, 0, snap));
 	assert_int_equal(rep.referenced, 1);
 	assert_int_equal(rep.candidates, 0);
 }

@@ -277,6 +277,72 @@ a_copy_whose_pend_object_died_begins_again(void **state)
 	assert_true(snapkit_has_pack(&k, 1, 1) && snapkit_has_pack(&k, 1, 2));
 }
 
+/* The first pack takes so long that the pend/ object dies; then all is fast. */
+static void
+first_put_is_slow(void *arg, const char *op, const char *name)
+{
+	(void)arg;
+	if (strcmp(op, "put") != 0 || strncmp(name, "pack/", 5) != 0)
+		return;
+	if (++packs_put == 1)
+		vclock_pass(8 * DAY);
+	else
+		condemn(1);
+}
+
+static void
+a_pend_object_that_died_is_no_hold_though_another_was_put_since(void **state)
+{
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2 } }, snap);
+	packs_put = 0;
+	memstore_hook(k.tier[1].store, first_put_is_slow, NULL);
+	copy_well();
+	memstore_hook(k.tier[1].store, NULL, NULL);
+	/* A collection of the time between may be about to delete the first: the age begins anew. */
+	assert_true(rep.waited);
+}
+
+static void
+a_list_of_the_condemned_that_cannot_be_read_makes_all_doubtful(void **state)
+{
+	char list[LAYOUT_NAME];
+
+	(void)state;
+	layout_gc_new(clock_real_ns(), list);
+	assert_int_equal(store_put(k.tier[1].store, list, "rotten", 6, STORE_NEW, &e), 1);
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2 } }, snap);
+	snapkit_put_pack(&k, 1, 2);
+	copy_well();
+	assert_true(rep.waited);
+}
+
+/* Another host's snapshot comes to the target while ours is sent, and names what was condemned. */
+static void
+another_comes(void *arg, const char *op, const char *name)
+{
+	char other[LAYOUT_NAME];
+
+	(void)arg;
+	if (strcmp(op, "put") != 0 || strncmp(name, "pack/", 5) != 0)
+		return;
+	memstore_hook(k.tier[1].store, NULL, NULL);
+	vclock_pass(CLOCK_S);
+	snapkit_put(&k, 1, &(struct snapkit_snap){ .pack = { 2 } }, other);
+}
+
+static void
+what_a_newer_snapshot_there_names_by_now_is_not_waited_for(void **state)
+{
+	(void)state;
+	condemn(2);
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2 } }, snap);
+	snapkit_put_pack(&k, 1, 2);
+	memstore_hook(k.tier[1].store, another_comes, NULL);
+	copy_well();
+	assert_false(rep.waited);
+}
+
 static void
 a_damaged_pack_is_not_sent_but_taken_from_another_tier(void **state)
 {
@@ -481,6 +547,9 @@ main(void)
 		CASE(a_pend_object_that_is_about_to_die_is_not_taken_over),
 		CASE(a_copy_of_many_days_renews_its_pend_object),
 		CASE(a_copy_whose_pend_object_died_begins_again),
+		CASE(a_pend_object_that_died_is_no_hold_though_another_was_put_since),
+		CASE(a_list_of_the_condemned_that_cannot_be_read_makes_all_doubtful),
+		CASE(what_a_newer_snapshot_there_names_by_now_is_not_waited_for),
 		CASE(a_damaged_pack_is_not_sent_but_taken_from_another_tier),
 		CASE(a_damaged_pack_at_the_target_is_not_relied_on),
 		CASE(what_does_not_come_back_as_it_was_sent_is_no_copy),
