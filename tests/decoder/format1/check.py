@@ -12,7 +12,7 @@ PACK = re.compile(r"pack/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 PEND = re.compile(r"pend/(%s/%s)\.[0-9a-f]{8}" % (SOURCE, STAMP))
 RECORD = re.compile(r"rec/([a-z]{2,16})/%s/%s" % (SOURCE, STAMP))
 GC = re.compile(r"gc/[0-9]{8}T[0-9]{6}Z")
-RECORD_KEYS = {"verified": ("snapshot", "level", "tier"), "hold": ("snapshot", "state", "by")}
+RECORD_KEYS = {"verified": ("snapshot", "level", "tier"), "broken": ("snapshot", "level", "tier"), "hold": ("snapshot", "state", "by")}
 
 
 class Check:
