@@ -3,6 +3,9 @@
  * asked for only where the file has fewer blocks than bytes, because that question costs two calls
  * a file.
  *
+ * Where the end is the file says, not its size: a file system that makes contents as they are read
+ * (procfs, some by FUSE) tells a size of 0, or any. So one read goes past it.
+ *
  * A big file that was not in the page cache is put out of it again as we go: a backup of terabytes
  * must not push out what the machine works with. One byte read without waiting tells.
  */
@@ -18,6 +21,9 @@
 /* Bytes between two looks at the clock and the outside, and the stretch that is dropped from the
  * cache. */
 #define CONTENT_BREATH (16u << 20)
+
+/* So much is taken of a file whose size is not told: who asks for its end may never meet it. */
+#define CONTENT_UNTOLD (1u << 30)
 
 struct reading {
 	const struct content_source *s;
@@ -121,6 +127,30 @@ read_sparse(struct reading *r, struct err *e)
 	return 0;
 }
 
+/* Is there more than the size says, though the file has not grown? */
+static bool
+is_untold(const struct reading *r)
+{
+	struct stat is;
+	char byte;
+
+	if (r->late || r->error || r->shrunk || pread(r->s->fd, &byte, 1, (off_t)r->off) != 1)
+		return false;
+	return fstat(r->s->fd, &is) == 0 && is.st_size <= r->s->st->st_size;
+}
+
+/* Up to where nothing more comes. */
+static int
+read_untold(struct reading *r, struct err *e)
+{
+	if (read_data(r, r->size + CONTENT_UNTOLD, e) == -1)
+		return -1;
+	if (!r->shrunk && !r->late && !r->error)
+		r->error = EFBIG;
+	r->shrunk = false;
+	return 0;
+}
+
 static bool
 same_time(struct timespec a, struct timespec b)
 {
@@ -153,6 +183,8 @@ content_read(const struct content_source *s, struct content_result *ret, struct 
 		r.drop = !is_cached(s->fd);
 	}
 	if ((sparse ? read_sparse(&r, e) : read_data(&r, r.size, e)) == -1)
+		return -1;
+	if (is_untold(&r) && read_untold(&r, e) == -1)
 		return -1;
 	if (r.drop)
 		posix_fadvise(s->fd, (off_t)r.breath, 0, POSIX_FADV_DONTNEED);

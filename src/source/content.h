@@ -13,7 +13,8 @@
 struct content_source {
 	struct writer *w;
 	int fd;
-	const struct stat *st; /* as it was opened: never more than this size is read */
+	/* as it was opened: no more than this size is read of a file that has grown */
+	const struct stat *st;
 	size_t beside; /* how long the file's line is without its contents */
 	bool (*stop)(void *arg);
 	void (*progress)(void *arg);

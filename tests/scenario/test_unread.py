@@ -246,3 +246,20 @@ def test_running_out_of_descriptors_is_said_of_no_file(site, files):
     result = site.run("backup", "vol.data", status=None, preexec_fn=few)
     assert "could not be read" not in result.err and result.status != DEGRADED, result
     assert result.status == 0 or not site.objects("local", "snap/"), result
+
+
+def test_a_file_whose_size_is_not_told_is_had_whole(site):
+    """Contents that are made as they are read: procfs, some file systems by FUSE."""
+    source = "/proc/sys/net/ipv4/conf/lo"
+    if not os.path.isdir(source):
+        pytest.skip("no procfs here")
+    with open(site.config, encoding="utf-8") as f:
+        text = f.read()
+    with open(site.config, "w", encoding="utf-8") as f:
+        f.write(text.replace("path = %s\n" % site.source, "path = %s\n" % source))
+    for _ in range(2):
+        site.backup()
+    site.run("restore", "vol.data", "--to", site.path("r"))
+    for name in ("rp_filter", "forwarding"):
+        with open(os.path.join(source, name), "rb") as f, open(site.path("r", name), "rb") as g:
+            assert f.read() == g.read() != b"", name
