@@ -62,9 +62,12 @@ owed_begin(struct session *s, const char *source, const struct tier *t, struct o
 static void
 add(struct planning *p, int64_t time_ns, bool there, size_t at)
 {
-	p->plan[p->count] = (struct copy_plan_item){ .time_ns = time_ns, .there = there };
-	if (at != ELSEWHERE)
-		p->plan[p->count].out = p->item[at].partial || p->item[at].broken;
+	/*
+	 * What is only there may be partial, which nobody looked at: it serves its period, but a
+	 * window does not end with it.
+	 */
+	p->plan[p->count] = (struct copy_plan_item){ .time_ns = time_ns, .there = there,
+		.out = at == ELSEWHERE || p->item[at].partial || p->item[at].broken };
 	p->at[p->count++] = at;
 }
 

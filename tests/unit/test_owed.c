@@ -120,6 +120,18 @@ what_it_would_not_keep_is_not_waited_for(void **state)
 }
 
 static void
+a_partial_one_there_ends_no_window(void **state)
+{
+	char name[LAYOUT_NAME];
+
+	(void)state;
+	owed.tier[0].keep_ns = 8 * DAY + HOUR;
+	vclock_pass(4 * DAY);
+	snapkit_put(&k, 1, &(struct snapkit_snap){ .pack = { 30 }, .partial = true }, name);
+	assert_plan("gggwwwwsssss");
+}
+
+static void
 of_each_period_it_waits_for_one(void **state)
 {
 	(void)state;
@@ -208,6 +220,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(what_the_other_tier_lacks_stays_and_what_it_has_goes),
 		CASE(what_it_would_not_keep_is_not_waited_for),
+		CASE(a_partial_one_there_ends_no_window),
 		CASE(of_each_period_it_waits_for_one),
 		CASE(of_a_tier_that_is_away_only_what_is_remembered_is_there),
 		CASE(partial_and_broken_ones_are_not_waited_for),
