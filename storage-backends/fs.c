@@ -143,6 +143,31 @@ fs_open(const struct store_options *o, struct store **ret, struct err *e)
 	return 0;
 }
 
+/*
+ * A listing enters no link but one right below the root, so nothing else may pass one either: what
+ * is there for a stat and not in a listing is reused by the next backup and missed by everybody.
+ * 0, or -1 when a directory on the way is a link.
+ */
+static int
+refuse_link(const struct fs *fs, const char *name, struct err *e)
+{
+	const char *slash = strchr(name, '/');
+	struct stat st;
+	int rc = 0;
+
+	while (rc == 0 && slash != NULL && (slash = strchr(slash + 1, '/')) != NULL) {
+		char *dir = xstrndup(name, (size_t)(slash - name));
+
+		if (fstatat(fs->root, dir, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)) {
+			err_set(e, ERR_CORRUPT, "'%s/%s' is a link, expected a directory", fs->path, dir);
+			rc = err_line(e, "fix", "move what it leads to here; only a directory right below "
+			    "'%s' may be a link", fs->path);
+		}
+		free(dir);
+	}
+	return rc;
+}
+
 /* As tmp_create() makes them. The directory may be somebody else's, who had one of the name. */
 static bool
 is_tmp_name(const char *name)
@@ -380,7 +405,8 @@ fs_put(struct store *s, const char *name, const void *data, size_t len, enum sto
 	fault_point("store.put.before");
 	if (root_check(fs, e) == -1)
 		return -1;
-	if (tmp_make(fs, e) == -1 || parent_make(fs, name, &dir, e) == -1)
+	if (refuse_link(fs, name, e) == -1 || tmp_make(fs, e) == -1 ||
+	    parent_make(fs, name, &dir, e) == -1)
 		goto out;
 	fd = tmp_create(fs, &tmp, e);
 	if (fd == -1 || tmp_fill(fd, fs_now(fs), data, len, e) == -1)
@@ -430,6 +456,8 @@ fs_stat(struct store *s, const char *name, struct store_stat *ret, struct err *e
 	struct fs *fs = fs_of(s);
 	struct stat st;
 
+	if (refuse_link(fs, name, e) == -1)
+		return -1;
 	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			return err_sys(e, "look at '%s' in '%s'", name, fs->path);
@@ -508,7 +536,7 @@ fs_del(struct store *s, const char *name, struct err *e)
 	int rc;
 
 	fault_point("store.del");
-	if (root_check(fs, e) == -1)
+	if (root_check(fs, e) == -1 || refuse_link(fs, name, e) == -1)
 		return -1;
 	if (fstatat(fs->root, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || is_object(&st) ||
 	    (aside && S_ISREG(st.st_mode)))
