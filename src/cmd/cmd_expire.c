@@ -129,7 +129,8 @@ expire_json(const struct expire_report *r)
 			    item->reason == EXPIRE_KEEP_OWED ? item->waits_for : NULL));
 		}
 		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}",
-		    "source", part->source, "tier", part->tier, "left", part->left, "left_to", part->host[0] == '\0' ?
+		    "source", part->source, "tier", part->tier, "left", part->left, "left_to",
+		    part->host[0] == '\0' ?
 		    json_null() : words_json(part->host, strlen(part->host)),
 		    "keep", part->keep_ns < 0 ? json_null() :
 		    json_integer(part->keep_ns / CLOCK_S), "snapshots", items, "wal",

@@ -49,18 +49,11 @@ struct proof {
 	bool mute;		  /* the tier takes no records */
 };
 
-struct todo {
-	const struct snapshot *snap;
-	int64_t last_ns; /* when it was proved at this level, 0: never */
-};
-
 /* What one tier has to do. */
 struct todo_list {
-	struct proof *p;
 	struct snapshot_list list;
-	struct todo *item;
+	struct verify_todo *item;
 	size_t count;
-	enum scrub_level level;
 };
 
 static int
@@ -114,8 +107,8 @@ find(struct proof *p, const char *object, enum remedy remedy, const struct err *
 	snprintf(f->snapshot, sizeof(f->snapshot), "%s", p->id);
 	if (p->o->repair && remedy == REMEDY_ASIDE)
 		f->repaired = aside_object(p->t->store, object, NULL, &f->repair) == 0;
-	if (p->o->repair && remedy == REMEDY_COPY && (why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND ||
-	    why->kind == ERR_IO || why->kind == ERR_KEY))
+	if (p->o->repair && remedy == REMEDY_COPY && (why->kind == ERR_CORRUPT ||
+	    why->kind == ERR_NOTFOUND || why->kind == ERR_IO || why->kind == ERR_KEY))
 		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
 	rep->broken += !f->repaired;
 	text = xasprintf("'%s' on '%s'%s%s%s: %s%s", object, p->t->name, p->id[0] ? " (" : "", p->id,
@@ -321,31 +314,6 @@ check_snapshot(struct proof *p, const struct snapshot *snap, struct err *e)
 
 /* ---- which, and in which order ---- */
 
-static int
-proof_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
-{
-	struct todo_list *l = arg;
-
-	(void)name;
-	for (size_t i = 0; i < l->count && level >= (int)l->level; i++)
-		if (strcmp(l->item[i].snap->part.id, id) == 0 && time_ns > l->item[i].last_ns)
-			l->item[i].last_ns = time_ns;
-	return 0;
-}
-
-/* The oldest proof first; of those without one the newest snapshot: it is what a restore wants. */
-static int
-by_need(const void *a, const void *b)
-{
-	const struct todo *x = a, *y = b;
-
-	if (x->last_ns != y->last_ns)
-		return x->last_ns < y->last_ns ? -1 : 1;
-	if (x->snap->part.time_ns != y->snap->part.time_ns)
-		return x->snap->part.time_ns > y->snap->part.time_ns ? -1 : 1;
-	return strcmp(x->snap->name, y->snap->name);
-}
-
 /* It cannot be proved, and nothing expires while it is there. */
 static void
 tell_strange(struct proof *p, const struct snapshot_list *l)
@@ -363,41 +331,15 @@ tell_strange(struct proof *p, const struct snapshot_list *l)
 static void
 proof_unread(void *arg, const char *name, const struct err *why)
 {
-	struct todo_list *l = arg;
+	struct proof *p = arg;
 
-	l->p->id = "";
-	find(l->p, name, REMEDY_ASIDE, why);
-}
-
-static int
-none_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
-{
-	(void)arg;
-	(void)name;
-	(void)id;
-	(void)level;
-	(void)time_ns;
-	return 0;
-}
-
-static int
-read_proofs(struct proof *p, struct todo_list *l, const char *source, struct err *e)
-{
-	const struct repo *r = p->s->repo;
-	struct store *s = p->t->store;
-
-	if (record_proofs(r, s, RECORD_VERIFIED, source, proof_seen, proof_unread, l, e) == -1)
-		return -1;
-	return record_proofs(r, s, RECORD_BROKEN, source, none_seen, proof_unread, l, e);
+	p->id = "";
+	find(p, name, REMEDY_ASIDE, why);
 }
 
 static int
 make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, struct err *e)
 {
-	const char *source = "";
-
-	l->p = p;
-	l->level = p->o->level;
 	if (snapshot_list_known(p->t->store, NULL, &l->list, e) == -1)
 		return -1;
 	tell_strange(p, &l->list);
@@ -405,16 +347,8 @@ make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, stru
 	for (size_t i = 0; i < l->list.count; i++)
 		if (verify_plan_wants(p->o, &l->list.item[i], named))
 			l->item[l->count++].snap = &l->list.item[i];
-	for (size_t i = 0; i < l->count; i++) {
-		if (strcmp(source, l->item[i].snap->part.source) == 0)
-			continue;
-		source = l->item[i].snap->part.source;
-		if (read_proofs(p, l, source, e) == -1)
-			return -1;
-	}
-	if (l->count > 1)
-		qsort(l->item, l->count, sizeof(*l->item), by_need);
-	return 0;
+	return verify_plan_order(p->s, p->t, (int)p->o->level, l->item, l->count,
+	    &(struct verify_unread){ proof_unread, p }, e);
 }
 
 static int

@@ -6,6 +6,7 @@
  */
 #include "job/verify_plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "repo/manifest.h"
@@ -71,4 +72,79 @@ verify_plan_bytes(struct session *s, const struct verify_options *o, char (*name
 			bytes += tier_bytes(s, t->store, o, named, w);
 	}
 	return bytes;
+}
+
+/* ---- the order ---- */
+
+struct ordering {
+	struct verify_todo *item;
+	size_t count;
+	int level;
+	const struct verify_unread *unread;
+};
+
+static int
+proof_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+{
+	struct ordering *o = arg;
+
+	(void)name;
+	for (size_t i = 0; i < o->count && level >= o->level; i++)
+		if (strcmp(o->item[i].snap->part.id, id) == 0 && time_ns > o->item[i].last_ns)
+			o->item[i].last_ns = time_ns;
+	return 0;
+}
+
+/* What was found broken orders nothing; it is read to see that it can be. */
+static int
+flaw_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+{
+	(void)arg;
+	(void)name;
+	(void)id;
+	(void)level;
+	(void)time_ns;
+	return 0;
+}
+
+static void
+unread(void *arg, const char *name, const struct err *why)
+{
+	const struct ordering *o = arg;
+
+	o->unread->seen(o->unread->arg, name, why);
+}
+
+/* The oldest proof first; of those without one the newest snapshot: it is what a restore wants. */
+static int
+by_need(const void *a, const void *b)
+{
+	const struct verify_todo *x = a, *y = b;
+
+	if (x->last_ns != y->last_ns)
+		return x->last_ns < y->last_ns ? -1 : 1;
+	if (x->snap->part.time_ns != y->snap->part.time_ns)
+		return x->snap->part.time_ns > y->snap->part.time_ns ? -1 : 1;
+	return strcmp(x->snap->name, y->snap->name);
+}
+
+int
+verify_plan_order(struct session *s, struct tier *t, int level, struct verify_todo *item, size_t n,
+    const struct verify_unread *told, struct err *e)
+{
+	struct ordering o = { .item = item, .count = n, .level = level, .unread = told };
+	const char *source = "";
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(source, item[i].snap->part.source) == 0)
+			continue;
+		source = item[i].snap->part.source;
+		if (record_proofs(s->repo, t->store, RECORD_VERIFIED, source, proof_seen, unread, &o,
+		    e) == -1 || record_proofs(s->repo, t->store, RECORD_BROKEN, source, flaw_seen,
+		    unread, &o, e) == -1)
+			return -1;
+	}
+	if (n > 1)
+		qsort(item, n, sizeof(*item), by_need);
+	return 0;
 }

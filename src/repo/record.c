@@ -290,8 +290,9 @@ read_holds(const struct repo *r, struct tier *t, const struct record_names *l, s
 		if (rc == 0)
 			rc = see_hold(&table, l->name[i], &text, e);
 		if (rc == -1 && e != NULL && e->kind != ERR_REMOTE)
-			err_line(e, "fix", "it may be a hold, so nothing goes: `ffdr verify --repair`; where "
-			    "no tier has it good, move it away on each, and `ffdr hold` what is to stay");
+			err_line(e, "fix", "it may be a hold, so nothing goes: `ffdr verify --repair`; "
+			    "where no tier has it good, move it away on each, and `ffdr hold` what is "
+			    "to stay");
 	}
 	ret->hold = xcalloc(table.count + 1, sizeof(*ret->hold));
 	for (size_t i = 0; i < table.count && rc == 0; i++)

@@ -92,7 +92,8 @@ check_promise(const char *name, unsigned tier)
 	const struct witness_written *s = witness_find(name);
 	struct layout_snap part;
 
-	if (seen.keep_ns == NULL || !world_acts(WORLD_EXPIRER) || s == NULL || s->partial || layout_snap_parse(name, &part) == -1)
+	if (seen.keep_ns == NULL || !world_acts(WORLD_EXPIRER) || s == NULL || s->partial ||
+	    layout_snap_parse(name, &part) == -1)
 		return;
 	for (unsigned i = 0; i < seen.repo->tiers->count; i++)
 		if (i != tier && !(s->had >> i & 1) &&
