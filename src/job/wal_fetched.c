@@ -55,14 +55,17 @@ ends_here(struct walread *r, const struct wal_get_options *o, uint32_t tli, uint
 	char at[LSN_TEXT];
 	int behind;
 
-	if (!o->proves)
+	/* A recovery that ends in what is there needs nothing behind it. */
+	if (!o->proves || (o->until > 0 && until >= o->until))
 		return 0;
 	behind = walread_behind(r, tli, start + o->segment_size, e);
 	if (behind == 1) {
 		err_set(e, ERR_CORRUPT,
-		    "WAL of timeline %" PRIu32 " from %s on is on no tier that was asked, yet more is "
-		    "behind it: a hole is not the end of the log", tli, lsn_text(until, at));
-		err_line(e, "fix", "a tier that has it; else restore to a point before the hole");
+		    "WAL of timeline %" PRIu32 " from %s on is on no tier that was asked, yet more "
+		    "is behind it: a hole is not the end of the log", tli, lsn_text(until, at));
+		err_line(e, "fix",
+		    "a tier that has it; else a recovery that ends before the hole, and says so by "
+		    "--until LSN");
 	}
 	return behind == 0 ? 0 : -1;
 }

@@ -264,6 +264,20 @@ def test_a_hole_is_not_crossed(servers, site):
 
 # ---- never short ----
 
+def test_a_hole_right_behind_its_end_keeps_no_recovery_from_ending(servers):
+    """Without a receiver there is the WAL of base backups, and nothing between them."""
+    server = servers.new(15, "--wal-segsize=1").start()
+    site = Database(servers.path("site"), server)
+    site.run("init")
+    server.sql("CREATE TABLE t AS SELECT 1 n")
+    first = site.backup()
+    server.sql("INSERT INTO t SELECT generate_series(2, 100000)")
+    site.backup()
+    readable(site)
+    restore(site, what=first)
+    assert boot(servers, site).value("SELECT count(*) FROM t") == 1
+
+
 def test_a_damaged_segment_never_promotes_short(servers, site):
     site.backup()
     filled(site)
