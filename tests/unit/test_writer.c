@@ -371,15 +371,18 @@ static void
 a_clock_of_the_store_that_stands_still_does_not_make_a_run_shorter(void **state)
 {
 	struct writer *w = NULL;
+	struct manifest none;
 
 	(void)state;
+	manifest_init(&none);
 	next();
 	assert_int_equal(writer_open_snapshot(L.repo.kit.repo, &L.repo.kit.tier[0],
 	    &L.repo.options, &w, &e), 0);
 	vclock_pass(LAYOUT_W_NS + CLOCK_S);
 	memstore_skew(testrepo_mem(&L.repo, 0), -LAYOUT_W_NS);
-	assert_int_equal(writer_commit(w, false, &L.newest, &e), -1);
+	assert_int_equal(writer_commit(w, false, &none, &e), -1);
 	assert_int_equal(e.kind, ERR_REFUSED);
+	manifest_done(&none);
 	writer_free(w);
 	memstore_skew(testrepo_mem(&L.repo, 0), 0);
 }
