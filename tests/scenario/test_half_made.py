@@ -37,7 +37,7 @@ def test_an_epoch_without_the_escrow_seals_nothing_and_is_named(half):
     site, epoch = half
     assert sealing(site) and epoch not in sealing(site)
     listed = site.run("key", "list")
-    assert re.search(r"%s +\S+ +not yet +key" % epoch, listed.out), listed
+    assert re.search(r"%s +\S+ +not yet +kek" % epoch, listed.out), listed
     assert "`ffdr key rotate` finishes it" in listed.err, listed
     found = site.json("verify", status=VERIFY)["findings"]
     assert {f["tier"] for f in found} == set(site.tiers)

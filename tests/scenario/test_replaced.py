@@ -48,7 +48,7 @@ def test_a_tier_that_was_set_back_brings_a_replaced_kek_nowhere(site):
     site.run("copy")
     assert not old & recipients(site, "regional")
     site.run("backup", "vol.data", status=DONE)
-    assert "replaced" not in site.run("check", status=None).text
+    assert "was replaced" not in site.run("check", status=None).text
     site.run("verify", status=DONE)
 
 
