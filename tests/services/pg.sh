@@ -136,16 +136,26 @@ start()
 	cat "$dir/port"
 }
 
-# Every process of the postmaster, without a chance to tidy up: what a power cut leaves, but for the page cache.
+# Every process of the postmaster, without a chance to tidy up: what a power cut leaves, but for the page cache. Shared memory goes, as
+# with the power: only a server that starts in that directory again would free it, the system has but so much, and our tests remove
+# the directory.
 kill_all()
 {
-	pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) || return 0
+	file=$1/data/postmaster.pid
+	pid=$(head -n 1 "$file" 2>/dev/null) || return 0
 	children=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) || children=
+	memory=$(for each in $pid $children; do
+		sed -n 's|.* \(/dev/shm/PostgreSQL\.[0-9]*\)$|\1|p' "/proc/$each/maps" 2>/dev/null || :
+	done | sort -u)
+	segment=$(sed -n '7s/^ *[0-9]* *\([0-9]*\)$/\1/p' "$file" 2>/dev/null) || segment=
 	# shellcheck disable=SC2086 # a list of pids
 	kill -9 $pid $children 2>/dev/null || true
 	while [ -d "/proc/$pid" ] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do
 		sleep 0.02
 	done
+	# shellcheck disable=SC2086 # a list of files
+	rm -f $memory
+	[ -z "$segment" ] || ipcrm -m "$segment" 2>/dev/null || true
 }
 
 stop()
