@@ -16,9 +16,6 @@ void pg_world_drop_base(struct pg_world *w, size_t i);
 int pg_world_find_way(struct pg_world *w, const struct pg_world_options *o, struct err *e);
 /* NULL: nothing of it is there. */
 struct pg_world_line *pg_world_line(struct pg_world *w, uint32_t tli);
-/* Is that base a state of the lineage that is read? */
-bool pg_world_in_lineage(
-    const struct wal_lineage *l, const struct pg_world_base *a, const struct pg_target_base *b);
 
 /* Sets last, last_end and frontier_ns by the records before the frontier. */
 int pg_world_last(struct pg_world *w, struct err *e);

@@ -43,6 +43,20 @@ named_base(const struct pg_world *w, const struct pg_world_options *o)
 	return SIZE_MAX;
 }
 
+/*
+ * Is that base a state of the lineage? Its own epoch decides: elsewhere the same numbers may mean
+ * other histories.
+ */
+static bool
+in_lineage(
+    const struct wal_lineage *l, const struct pg_world_base *a, const struct pg_target_base *b)
+{
+	for (size_t i = 0; i < l->levels; i++)
+		if (l->level[i].epoch == a->epoch)
+			return wal_lineage_bound(l, i, b->timeline) >= b->stop;
+	return false;
+}
+
 /* The newest base of that system (0: any), in that lineage (NULL: any). */
 static size_t
 newest_base(const struct pg_world *w, uint64_t sysid, const struct wal_lineage *l)
@@ -51,23 +65,10 @@ newest_base(const struct pg_world *w, uint64_t sysid, const struct wal_lineage *
 
 	for (size_t i = 0; i < w->bases; i++)
 		if ((sysid == 0 || w->about[i].sysid == sysid) &&
-		    (!l || pg_world_in_lineage(l, &w->about[i], &w->base[i])) &&
+		    (!l || in_lineage(l, &w->about[i], &w->base[i])) &&
 		    (best == SIZE_MAX || strcmp(w->base[i].id, w->base[best].id) > 0))
 			best = i;
 	return best;
-}
-
-/*
- * Its own epoch decides, as the same numbers may mean other histories elsewhere.
- */
-bool
-pg_world_in_lineage(
-    const struct wal_lineage *l, const struct pg_world_base *a, const struct pg_target_base *b)
-{
-	for (size_t i = 0; i < l->levels; i++)
-		if (l->level[i].epoch == a->epoch)
-			return wal_lineage_bound(l, i, b->timeline) >= b->stop;
-	return false;
 }
 
 /* The epoch that is active, as far as anybody can say; else the highest one there is. */
@@ -118,7 +119,7 @@ find_lineage(struct pg_world *w, size_t named, struct wal_lineage *l, struct err
 	if (find_epoch(w, named, e) == -1 ||
 	    wal_lineage_load(w->session->repo, w->tier, w->tiers, &w->place, l, e) == -1)
 		return -1;
-	if (named != SIZE_MAX && !pg_world_in_lineage(l, &w->about[named], &w->base[named]))
+	if (named != SIZE_MAX && !in_lineage(l, &w->about[named], &w->base[named]))
 		return turn_to(w, w->about[named].epoch, l, e);
 	if (named != SIZE_MAX || newest_base(w, w->place.sysid, l) != SIZE_MAX)
 		return 0;
@@ -463,7 +464,7 @@ pg_world_find_way(struct pg_world *w, const struct pg_world_options *o, struct e
 		goto out;
 	for (size_t i = w->bases; i > 0; i--)
 		if (w->about[i - 1].sysid != w->place.sysid ||
-		    !pg_world_in_lineage(&l, &w->about[i - 1], &w->base[i - 1]))
+		    !in_lineage(&l, &w->about[i - 1], &w->base[i - 1]))
 			pg_world_drop_base(w, i - 1);
 	w->segment_size = w->about[0].segment_size;
 	if (open_reader(w, e) == -1 || find_lines(w, e) == -1 ||

@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "job/ground.h"
@@ -26,7 +25,7 @@
 #include "job/recall.h"
 #include "job/restore_pg.h"
 #include "job/target.h"
-#include "source/pg_control.h"
+#include "source/pg_dir.h"
 #include "source/pg_label.h"
 #include "source/tree.h"
 
@@ -135,19 +134,13 @@ open_base(struct restore_pg *r, struct err *e)
 static int
 not_running(const char *dir, struct err *e)
 {
-	char *file = xasprintf("%s/" PID_FILE, dir);
-	struct buf text;
-	long pid = 0;
+	struct pg_dir_server s;
 
-	buf_init(&text, 4096);
-	if (file_get(AT_FDCWD, file, &text, NULL) == 0)
-		pid = strtol(buf_str(&text), NULL, 10);
-	buf_done(&text);
-	free(file);
-	if (pid <= 0 || (kill((pid_t)pid, 0) == -1 && errno == ESRCH))
+	if (pg_dir_server(dir, &s, NULL) != 1 || s.pid <= 0 ||
+	    (kill((pid_t)s.pid, 0) == -1 && errno == ESRCH))
 		return 0;
 	err_set(e, ERR_REFUSED, "restore refused: a server runs in '%s'", dir);
-	err_line(e, "checked", PID_FILE " names process %ld, which is there", pid);
+	err_line(e, "checked", PID_FILE " names process %" PRId64 ", which is there", s.pid);
 	return err_line(
 	    e, "fix", "stop it: pg_ctl -D %s stop; where no server runs, remove " PID_FILE, dir);
 }
@@ -156,26 +149,16 @@ not_running(const char *dir, struct err *e)
 static int
 same_system(const struct restore_pg *r, const char *dir, struct err *e)
 {
-	char *file = xasprintf("%s/%s", dir, PG_CONTROL_FILE);
 	struct pg_control c;
-	struct buf bytes;
-	int rc = 0;
 
-	buf_init(&bytes, 1u << 16);
-	if (!r->o->from_another_host && file_get(AT_FDCWD, file, &bytes, NULL) == 0 &&
-	    pg_control_parse(bytes.data, bytes.len, &c, NULL) == 0 &&
-	    c.sysid != r->world.place.sysid) {
-		err_set(e, ERR_REFUSED, "restore refused: '%s' holds another database than %s", dir,
-		    r->source);
-		err_line(e, "checked", "system identifier %" PRIu64 ", the backup is of %" PRIu64,
-		    c.sysid, r->world.place.sysid);
-		rc = err_line(e, "fix",
-		    "where this is to be given up: --from-another-host; else --to with another "
-		    "directory");
-	}
-	buf_done(&bytes);
-	free(file);
-	return rc;
+	if (r->o->from_another_host || pg_dir_control(dir, &c, NULL) == -1 ||
+	    c.sysid == r->world.place.sysid)
+		return 0;
+	err_set(e, ERR_REFUSED, "restore refused: '%s' holds another database than %s", dir, r->source);
+	err_line(e, "checked", "system identifier %" PRIu64 ", the backup is of %" PRIu64, c.sysid,
+	    r->world.place.sysid);
+	return err_line(e, "fix",
+	    "where this is to be given up: --from-another-host; else --to with another directory");
 }
 
 static int

@@ -38,8 +38,6 @@ struct restore_pg {
 
 /* `--at` into r->want; without it the newest, or the end of the base that was named. */
 int restore_pg_at(struct restore_pg *r, struct err *e);
-/* The command for restore_command into out. */
-int restore_pg_command(const struct restore_pg *r, struct buf *out, struct err *e);
 /* Value of a detail of the base, appended to out: 1/0. */
 int restore_pg_detail(const struct restore_pg *r, const char *key, struct buf *out);
 /* Files around the data, and the settings of the recovery. */

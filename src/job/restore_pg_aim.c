@@ -110,8 +110,9 @@ add_tiers(const struct restore_pg *r, struct buf *out)
 	free(list);
 }
 
-int
-restore_pg_command(const struct restore_pg *r, struct buf *out, struct err *e)
+/* The text of restore_command. */
+static int
+command_text(const struct restore_pg *r, struct buf *out, struct err *e)
 {
 	char exe[PATH_MAX], text[32], *config = realpath(r->run.session->conf->file, NULL);
 	int rc = program_own_path(exe, e);
@@ -216,7 +217,7 @@ restore_pg_setup(struct restore_pg *r, struct err *e)
 	int rc;
 
 	buf_init(&command, COMMAND_MAX);
-	rc = restore_pg_command(r, &command, e);
+	rc = command_text(r, &command, e);
 	if (rc == 0) {
 		const struct pg_setup_options o = {
 			.data = r->report->to,
@@ -336,7 +337,7 @@ restore_pg_try(struct restore_pg *r)
 	buf_init(&command, COMMAND_MAX);
 	file = xasprintf("%s/pg_wal/ffdr-try", r->report->to);
 	log = xasprintf("%s/pg_wal/ffdr-try.log", r->report->to);
-	if (restore_pg_command(r, &command, NULL) == 0) {
+	if (command_text(r, &command, NULL) == 0) {
 		pg_walname_segment(
 		    pg_history_at(&r->world.history, start), start, r->world.segment_size, name);
 		shell = filled_in(buf_str(&command), name, file);

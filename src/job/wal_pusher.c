@@ -21,20 +21,16 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/units.h"
-#include "source/pg_control.h"
 
 #define CONNECT_S 5
 /* Between the two times of one start: memory is made, and a clock may be set, as at boot. */
 #define STARTING_S 120
 #define AGAIN_S 60	    /* a server that did not answer is asked again after so long */
-#define CONTROL_MAX 65536
-#define CONTROL_TRIES 3 /* it may be read while it is written */
-#define PID_MAX 8192
 #define KEPT_MAX 4096
 
 /* ---- the one that pushes ---- */
 
-/* "" for the directory we are in; NULL when the file is in none that we know. Caller frees. */
+/* NULL when the file is in none that we know. Caller frees. */
 static char *
 data_directory(const char *path)
 {
@@ -45,56 +41,21 @@ data_directory(const char *path)
 	if (n < tail || memcmp(path + n - tail, in, tail) != 0 ||
 	    (n > tail && path[n - tail - 1] != '/'))
 		return NULL;
-	return xstrndup(path, n - tail);
-}
-
-static bool
-read_control(const char *dir, struct wal_pusher *ret)
-{
-	char *file = xasprintf("%s" PG_CONTROL_FILE, dir);
-	struct pg_control c;
-	struct buf bytes;
-	bool sound = false;
-
-	buf_init(&bytes, CONTROL_MAX);
-	for (int i = 0; i < CONTROL_TRIES && !sound; i++) {
-		buf_reset(&bytes);
-		sound = file_get(AT_FDCWD, file, &bytes, NULL) == 0 &&
-		    pg_control_parse(bytes.data, bytes.len, &c, NULL) == 0;
-	}
-	if (sound) {
-		ret->sysid = c.sysid;
-		ret->replays = c.state == PG_CONTROL_REPLAYING;
-	}
-	buf_done(&bytes);
-	free(file);
-	return sound;
-}
-
-static void
-read_pid(const char *dir, struct wal_pusher *ret)
-{
-	char *file = xasprintf("%spostmaster.pid", dir);
-	struct buf text;
-
-	buf_init(&text, PID_MAX);
-	/* Lines: pid, directory, second of the start, port. */
-	if (file_get(AT_FDCWD, file, &text, NULL) == 0)
-		ret->lives = sscanf(buf_str(&text),
-				 "%" SCNd64 "\n%1023[^\n]\n%" SCNd64 "\n%" SCNd64, &ret->pid,
-				 ret->dir, &ret->start, &ret->port) == 4;
-	buf_done(&text);
-	free(file);
+	return n == tail ? xstrdup(".") : xstrndup(path, n - tail);
 }
 
 void
 wal_pusher_read(const char *path, struct wal_pusher *ret)
 {
 	char *dir = data_directory(path);
+	struct pg_control c;
 
 	*ret = (struct wal_pusher){ 0 };
-	if (dir && read_control(dir, ret))
-		read_pid(dir, ret);
+	if (dir && pg_dir_control(dir, &c, NULL) == 0) {
+		ret->sysid = c.sysid;
+		ret->replays = c.state == PG_CONTROL_REPLAYING;
+		ret->lives = pg_dir_server(dir, &ret->server, NULL) == 1 && ret->server.port > 0;
+	}
 	free(dir);
 }
 
@@ -188,8 +149,8 @@ refuse(const struct wal_pusher *p, const struct wal_pusher_server *s, bool lacks
 
 	err_set(e, ERR_STALE, "stale epoch: '%s' is pushed by another server than the active one: a "
 	    "copy, or a primary of before", path);
-	err_line(e, "checked", "'%s' was started %s, port %" PRId64, p->dir,
-	    units_time(p->start * CLOCK_S, ours), p->port);
+	err_line(e, "checked", "'%s' was started %s, port %" PRId64, p->server.dir,
+	    units_time(p->server.start_s * CLOCK_S, ours), p->server.port);
 	err_line(e, "checked", "conninfo leads to %s: %s%sstarted %s, port %" PRId64 "%s", s->place,
 	    s->dir, *s->dir ? " " : "", units_time(s->start * CLOCK_S, theirs), s->port,
 	    lacks ? ", which has no such file" : "");
@@ -201,9 +162,9 @@ int
 wal_pusher_is(
     const struct wal_pusher *p, struct wal_pusher_server *s, const char *path, struct err *e)
 {
-	const int64_t later = s->start - p->start;
-	bool same = p->port == s->port && later >= -STARTING_S && later <= STARTING_S &&
-	    (!*s->dir || strcmp(p->dir, s->dir) == 0);
+	const int64_t later = s->start - p->server.start_s;
+	bool same = p->server.port == s->port && later >= -STARTING_S && later <= STARTING_S &&
+	    (!*s->dir || strcmp(p->server.dir, s->dir) == 0);
 	int has = 1;
 
 	if (same)
@@ -228,7 +189,7 @@ line_of(const struct wal_pusher *p, const struct wal_place *place, uint32_t tli,
 {
 	return xasprintf("%" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRId64 " %" PRId64 " %" PRId64
 			 " '%s' '%s' ",
-	    place->sysid, place->epoch, tli, p->pid, p->start, p->port, p->dir, conninfo);
+	    place->sysid, place->epoch, tli, p->server.pid, p->server.start_s, p->server.port, p->server.dir, conninfo);
 }
 
 enum wal_pusher_found

@@ -6,22 +6,20 @@
 #include <sys/types.h>
 
 #include "job/wal_place.h"
-#include "source/pg_conn.h"
+#include "source/pg_dir.h"
 
 /*
  * Who pushes? A copy of a server has its system id, its timeline and its archive_command, so none of
  * these tell. What tells is the server process: the one that made the data directory's
  * postmaster.pid is the one behind conninfo, or it is not.
  */
-#define WAL_PUSHER_DIR 1024
 
 /* The server in whose data directory a file of pg_wal lies. */
 struct wal_pusher {
 	uint64_t sysid; /* 0: no data directory can be seen, the rest is zeros */
 	bool replays;	/* a standby, or a restore: it writes no WAL of its own */
 	bool lives;	/* there is a postmaster.pid; else what follows is zeros */
-	int64_t pid, start, port; /* start: seconds since 1970 */
-	char dir[WAL_PUSHER_DIR];
+	struct pg_dir_server server;
 };
 /* Of "DIR/pg_wal/NAME"; also of one relative to the data directory, as %p is. */
 void wal_pusher_read(const char *path, struct wal_pusher *ret);
@@ -31,7 +29,7 @@ struct wal_pusher_server {
 	struct pg_conn *sql;
 	struct pg_identity id;
 	int64_t start, port;
-	char dir[WAL_PUSHER_DIR]; /* "": the role may not ask */
+	char dir[PG_DIR_PATH]; /* "": the role may not ask */
 	char place[256];	  /* where we came out, for people */
 };
 /* wal_pusher_server_done() in any case. */

@@ -137,8 +137,6 @@ int wal_stream_where(struct stream *s, const struct pg_identity *id, const struc
     struct wal_resume_at *ret, struct err *e);
 /* Without a server: the shipper is told what the spool has. */
 int wal_stream_where_alone(struct stream *s, struct err *e);
-/* The server's history file of a timeline, nothing for timeline 1. */
-int wal_stream_where_history(struct stream *s, uint32_t tli, struct buf *text, struct err *e);
 /* Receiving goes on at `to`, and not at `from`. */
 int wal_stream_where_skip(struct stream *s, const struct wal_resume_at *from, uint64_t to,
     struct err *e);

@@ -120,8 +120,9 @@ stored_history(
 	return rc;
 }
 
-int
-wal_stream_where_history(struct stream *s, uint32_t tli, struct buf *text, struct err *e)
+/* The server's history file of a timeline, nothing for timeline 1. */
+static int
+servers_history(struct stream *s, uint32_t tli, struct buf *text, struct err *e)
 {
 	int got;
 
@@ -145,7 +146,7 @@ history_of(
 	int rc;
 
 	if (tli == 1 || place->epoch == s->place.epoch)
-		return wal_stream_where_history(s, tli, text, e);
+		return servers_history(s, tli, text, e);
 	rc = stored_history(s, place, tli, text, e);
 	if (rc == 0 && text->len == 0 && s->conn &&
 	    pg_stream_history(s->conn, tli, text, &why) != 1)
@@ -202,7 +203,7 @@ tell_leg(struct stream *s, const struct wal_resume_at *at, uint64_t end, struct 
 	int rc;
 
 	buf_init(&text, PG_HISTORY_MAX);
-	rc = wal_stream_where_history(s, at->tli, &text, e);
+	rc = servers_history(s, at->tli, &text, e);
 	if (rc == 0) {
 		wal_ship_timeline(s->ship, at->tli, at->lsn, end, &text);
 		s->leg = *at;
@@ -283,7 +284,7 @@ history_differs(struct stream *s, struct walread *r, uint32_t tli, struct err *e
 
 	buf_init(&theirs, PG_HISTORY_MAX);
 	buf_init(&ours, PG_HISTORY_MAX);
-	rc = wal_stream_where_history(s, tli, &theirs, e);
+	rc = servers_history(s, tli, &theirs, e);
 	if (rc == 0)
 		got = walread_history(r, tli, &ours, &why);
 	if (rc == 0 && got == 1)
@@ -390,7 +391,7 @@ decide(struct stream *s, struct wal_resume_view *v, struct wal_resume_at *ret, s
 
 	pg_history_init(&h, v->server.tli);
 	buf_init(&text, PG_HISTORY_MAX);
-	rc = wal_stream_where_history(s, v->server.tli, &text, e);
+	rc = servers_history(s, v->server.tli, &text, e);
 	if (rc == 0 && v->server.tli > 1)
 		rc = pg_history_parse(v->server.tli, buf_str(&text), text.len, &h, e);
 	v->history = &h;

@@ -7,14 +7,14 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "source/pg_control.h"
 
 #define SMALL (1u << 16)
+#define CONTROL_TRIES 3
 /*
  * The server tells its start to the microsecond, postmaster.pid in whole seconds and a moment
  * before.
@@ -53,46 +53,74 @@ ask_server(struct pg_conn *c, uint64_t *sysid, int64_t *started_s, struct err *e
 	return rc;
 }
 
-/* A small file of the directory; one that is not there is a matter of the configuration. */
 static int
-read_small(const char *dir, const char *name, const char *without, struct buf *text, struct err *e)
+read_file(const char *dir, const char *name, struct buf *text, struct err *e)
 {
 	char *path = xasprintf("%s/%s", dir, name);
-	int rc = file_get(AT_FDCWD, path, text, e);
+	int rc;
 
+	buf_reset(text);
+	rc = file_get(AT_FDCWD, path, text, e);
 	free(path);
-	if (rc == -1 && e->kind == ERR_NOTFOUND) {
-		err_set(e, ERR_CONFIG, "'%s': %s", dir, without);
-		err_line(e, "fix",
-		    "data = DIR names the directory of the server that conninfo leads to, "
-		    "on this host");
-	}
 	return rc;
 }
 
-/* Line `n`, counted from 1, as a number; -1 when there is none. */
-static int64_t
-number_in_line(const char *text, int n)
+int
+pg_dir_server(const char *dir, struct pg_dir_server *ret, struct err *e)
 {
-	while (--n > 0 && text)
-		text = (text = strchr(text, '\n')) ? text + 1 : NULL;
-	return text ? strtoll(text, NULL, 10) : -1;
+	struct err why = { 0 };
+	struct buf text;
+	int rc;
+
+	*ret = (struct pg_dir_server){ 0 };
+	buf_init(&text, SMALL);
+	rc = read_file(dir, "postmaster.pid", &text, &why);
+	/* Lines: pid, directory, second of the start, port; and some more. */
+	if (rc == 0)
+		rc = sscanf(buf_str(&text), "%" SCNd64 "\n%1023[^\n]\n%" SCNd64 "\n%" SCNd64, &ret->pid,
+			 ret->dir, &ret->start_s, &ret->port) >= 1;
+	else if (why.kind == ERR_NOTFOUND)
+		rc = 0;
+	else if (e)
+		*e = why;
+	buf_done(&text);
+	return rc;
+}
+
+int
+pg_dir_control(const char *dir, struct pg_control *ret, struct err *e)
+{
+	struct buf bytes;
+	int rc = -1;
+
+	buf_init(&bytes, SMALL);
+	for (int i = 0; i < CONTROL_TRIES && rc == -1; i++) {
+		if (read_file(dir, PG_CONTROL_FILE, &bytes, e) == -1)
+			break;
+		rc = pg_control_parse(bytes.data, bytes.len, ret, e);
+	}
+	buf_done(&bytes);
+	return rc;
+}
+
+static int
+refuse_none(const char *dir, const char *what, struct err *e)
+{
+	err_set(e, ERR_CONFIG, "'%s': %s", dir, what);
+	return err_line(e, "fix", "data = DIR names the directory of the server that conninfo leads "
+	    "to, on this host");
 }
 
 static int
 check_system(const char *dir, uint64_t sysid, struct err *e)
 {
 	struct pg_control control;
-	struct buf text;
-	int rc;
 
-	buf_init(&text, SMALL);
-	rc = read_small(dir, PG_CONTROL_FILE, "it is no data directory", &text, e);
-	if (rc == 0 && pg_control_parse(text.data, text.len, &control, e) == -1)
-		rc = err_in(e, "'%s'", dir);
-	buf_done(&text);
-	if (rc == -1 || control.sysid == sysid)
-		return rc;
+	if (pg_dir_control(dir, &control, e) == -1)
+		return e->kind == ERR_NOTFOUND ? refuse_none(dir, "it is no data directory", e) :
+						 err_in(e, "'%s'", dir);
+	if (control.sysid == sysid)
+		return 0;
 	err_set(e, ERR_REFUSED, "'%s' is not the data directory of this server", dir);
 	err_line(e, "checked", "system identifier %" PRIu64 " there, %" PRIu64 " by the server",
 	    control.sysid, sysid);
@@ -102,22 +130,20 @@ check_system(const char *dir, uint64_t sysid, struct err *e)
 static int
 check_start(const char *dir, int64_t started_s, struct err *e)
 {
-	struct buf text;
-	int64_t there = 0;
-	int rc;
+	struct pg_dir_server there;
+	int rc = pg_dir_server(dir, &there, e);
 
-	buf_init(&text, SMALL);
-	rc = read_small(dir, "postmaster.pid", "no server runs there", &text, e);
+	if (rc == -1)
+		return -1;
 	if (rc == 0)
-		there = number_in_line(buf_str(&text), 3);
-	buf_done(&text);
-	if (rc == -1 || (there >= started_s - START_APART_S && there <= started_s + START_APART_S))
-		return rc;
+		return refuse_none(dir, "no server runs there", e);
+	if (there.start_s >= started_s - START_APART_S && there.start_s <= started_s + START_APART_S)
+		return 0;
 	err_set(e, ERR_REFUSED,
 	    "'%s' is not the data directory of this server, but of a copy of it", dir);
 	err_line(e, "checked",
-	    "a server that started at %" PRId64 " runs there, this one started at %" PRId64, there,
-	    started_s);
+	    "a server that started at %" PRId64 " runs there, this one started at %" PRId64,
+	    there.start_s, started_s);
 	return err_line(e, "fix", "mend data or conninfo");
 }
 

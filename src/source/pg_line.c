@@ -15,8 +15,9 @@
 
 #define NONE SIZE_MAX
 
-uint64_t
-pg_line_begin(const struct pg_line *l)
+/* Where it begins: what lies before is its ancestors'. */
+static uint64_t
+begin_of(const struct pg_line *l)
 {
 	return l->history.count > 0 ? l->history.step[l->history.count - 1].end : 0;
 }
@@ -25,7 +26,7 @@ pg_line_begin(const struct pg_line *l)
 static bool
 has_own(const struct pg_line *l)
 {
-	return l->end > pg_line_begin(l);
+	return l->end > begin_of(l);
 }
 
 static size_t
@@ -160,7 +161,7 @@ by_doubt(const struct pg_line_world *w, size_t *chosen, enum pg_line_role *role)
 			role[i] = PG_LINE_RIVAL;
 		/* Of those with nothing of their own, the one that was left last has all. */
 		if (best == NONE || (mine && own == 0) ||
-		    (!mine && own == 0 && pg_line_begin(l) > pg_line_begin(&w->line[best])))
+		    (!mine && own == 0 && begin_of(l) > begin_of(&w->line[best])))
 			best = i;
 		own += mine;
 	}

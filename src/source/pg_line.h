@@ -51,7 +51,5 @@ enum pg_line_role {
  */
 enum pg_line_answer pg_line_choose(
     const struct pg_line_world *w, size_t *chosen, enum pg_line_role *role);
-/* Where it begins: what lies before is its ancestors'. */
-uint64_t pg_line_begin(const struct pg_line *l);
 
 #endif
