@@ -1,7 +1,7 @@
 /*
- * A server says when it started and on which port, and so does its postmaster.pid. The two times are
- * taken a moment apart, at the beginning of the start and when memory has been made, so they are
- * compared with that much leave; what a clone that was started in the same minute would have in
+ * A server says when it started and on which port, and so does its postmaster.pid. The two times
+ * are taken a moment apart, at the beginning of the start and when memory has been made, so they
+ * are compared with that much leave; what a clone that was started in the same minute would have in
  * common is told apart by the directory, where the role may ask for it, and by the very file: a
  * server that archives a segment still has it, with the same time.
  *
@@ -147,14 +147,17 @@ refuse(const struct wal_pusher *p, const struct wal_pusher_server *s, bool lacks
 {
 	char ours[UNITS_TEXT], theirs[UNITS_TEXT];
 
-	err_set(e, ERR_STALE, "stale epoch: '%s' is pushed by another server than the active one: a "
-	    "copy, or a primary of before", path);
+	err_set(e, ERR_STALE,
+	    "stale epoch: '%s' is pushed by another server than the active one: a "
+	    "copy, or a primary of before",
+	    path);
 	err_line(e, "checked", "'%s' was started %s, port %" PRId64, p->server.dir,
 	    units_time(p->server.start_s * CLOCK_S, ours), p->server.port);
 	err_line(e, "checked", "conninfo leads to %s: %s%sstarted %s, port %" PRId64 "%s", s->place,
 	    s->dir, *s->dir ? " " : "", units_time(s->start * CLOCK_S, theirs), s->port,
 	    lacks ? ", which has no such file" : "");
-	return err_line(e, "fix", "on the copy: archive_mode = off; if it is the database from now on: "
+	return err_line(e, "fix",
+	    "on the copy: archive_mode = off; if it is the database from now on: "
 	    "let conninfo lead to it, and `ffdr backup --new-system`");
 }
 
@@ -187,9 +190,14 @@ static char *
 line_of(const struct wal_pusher *p, const struct wal_place *place, uint32_t tli,
     const char *conninfo)
 {
-	return xasprintf("%" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRId64 " %" PRId64 " %" PRId64
-			 " '%s' '%s' ",
-	    place->sysid, place->epoch, tli, p->server.pid, p->server.start_s, p->server.port, p->server.dir, conninfo);
+	return xasprintf("%" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRId64 " %" PRId64 " %" PRId64 " '"
+												"%s"
+												"' "
+												"'%"
+												"s'"
+												" ",
+	    place->sysid, place->epoch, tli, p->server.pid, p->server.start_s, p->server.port,
+	    p->server.dir, conninfo);
 }
 
 enum wal_pusher_found
