@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
-#include "job/check.h"
+#include "job/check_run.h"
 #include "job/init.h"
 #include "source/libarchive.h"
 

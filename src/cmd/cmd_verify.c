@@ -138,7 +138,7 @@ verify_with(struct session *s, const struct verify_options *vo, struct err *e)
 		else
 			rc = output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
 	}
-	verify_done(&report);
+	verify_report_done(&report);
 	return rc;
 }
 

@@ -1,15 +1,13 @@
 #ifndef JOB_CHECK_H
 #define JOB_CHECK_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-#include "conf/conf.h"
-#include "job/watch.h"
+#include "base/err.h"
 
 /*
- * Every claim of the configuration proved: a line each. `unknown` is what cannot be known now (how
- * often a schedule runs) and is said as such, neither good nor bad.
+ * What was found: a line for each claim of the configuration. `unknown` is what cannot be known now
+ * (how often a schedule runs) and is said as such, neither good nor bad.
  */
 enum check_verdict { CHECK_OK, CHECK_UNKNOWN, CHECK_WARN, CHECK_FAIL, CHECK_VERDICTS };
 
@@ -25,15 +23,12 @@ struct check {
 	size_t verdicts[CHECK_VERDICTS]; /* how many of each */
 };
 
-/* Runs them all; never fails: what fails is a line. *ret is to be freed by check_done(). */
-void check_run(const struct conf *c, const struct watch *w, struct check *ret);
-void check_done(struct check *c);
-
 /* "ok", "unknown", "warn", "FAIL" */
 const char *check_word(enum check_verdict v);
 void check_add(struct check *c, enum check_verdict v, const char *what, const char *fix,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* A line out of an error; its "fix" line becomes the fix. */
 void check_error(struct check *c, enum check_verdict v, const char *what, const struct err *e);
+void check_done(struct check *c);
 
 #endif

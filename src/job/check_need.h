@@ -3,6 +3,7 @@
 
 #include "job/check.h"
 #include "job/session.h"
+#include "job/watch.h"
 
 /* The disk each tier will need, as far as what was backed up until now tells. */
 void check_need_tiers(struct check *c, struct session *s, const struct watch *w);

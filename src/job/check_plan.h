@@ -1,6 +1,7 @@
 #ifndef JOB_CHECK_PLAN_H
 #define JOB_CHECK_PLAN_H
 
+#include "conf/conf.h"
 #include "job/check.h"
 
 /*

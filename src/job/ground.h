@@ -1,6 +1,7 @@
 #ifndef JOB_GROUND_H
 #define JOB_GROUND_H
 
+#include "conf/conf.h"
 #include "job/check.h"
 #include "source/exclude.h"
 #include "source/own.h"

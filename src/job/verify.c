@@ -14,40 +14,17 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "job/mend.h"
 #include "job/pick.h"
 #include "job/recall.h"
 #include "job/verify_list.h"
 #include "job/verify_plan.h"
+#include "job/verify_proof.h"
 #include "job/verify_wal.h"
-#include "repo/packset.h"
 #include "repo/record.h"
 #include "repo/repo_audit.h"
 #include "repo/snapshot.h"
-#include "store/aside.h"
 
 #define RECORD_TEXT 4096
-
-struct listed {
-	uint8_t sha[LAYOUT_SHA]; /* first: compared alone */
-	uint64_t size;
-};
-
-/* One tier being verified. */
-struct proof {
-	struct session *s;
-	struct tier *t;
-	const struct verify_options *o;
-	const struct watch *w;
-	struct verify_report *report;
-	int64_t end_ns; /* boot time of the budget's end; 0: none */
-	uint64_t total; /* bytes of the run, all tiers; 0: not known */
-	struct listed *listed; /* packs, in order of hash */
-	size_t packs, pack_room;
-	struct packset good, bad; /* looked at in this run */
-	const char *id;		  /* the snapshot in hand; "": what all need */
-	bool mute;		  /* the tier takes no records */
-};
 
 /* What one tier has to do. */
 struct todo_list {
@@ -56,157 +33,11 @@ struct todo_list {
 	size_t count;
 };
 
-static int
-interrupted(const struct proof *p, struct err *e)
-{
-	if (!p->w->stop(p->w->arg))
-		return 0;
-	return err_set(e, ERR_CANCELLED, "verification of '%s' was interrupted", p->t->name);
-}
-
-/* ---- findings ---- */
-
-/* What is wrong with it, for a line that has named it. */
-static const char *
-without_name(const char *text, const char *object)
-{
-	size_t n = strlen(object);
-
-	if (strncmp(text, "record '", strlen("record '")) == 0)
-		text += strlen("record ");
-	if (text[0] != '\'' || strncmp(text + 1, object, n) != 0 || text[n + 1] != '\'')
-		return text;
-	text += n + 2;
-	return text + strspn(text, ": ");
-}
-
-/* What --repair may do about it. */
-enum remedy {
-	REMEDY_NONE,
-	REMEDY_COPY,  /* another tier's copy helps */
-	REMEDY_ASIDE, /* nobody misses it, and others are written: out of the way */
-};
-
-/*
- * Something is wrong with that object: noted, told, and mended when it can be. 1 when all is well
- * now, else 0.
- */
-static int
-find(struct proof *p, const char *object, enum remedy remedy, const struct err *why)
-{
-	struct verify_report *rep = p->report;
-	struct verify_finding *f;
-	char *text;
-
-	rep->finding = mem_grow(rep->finding, &rep->room, rep->count + 1, sizeof(*rep->finding));
-	f = &rep->finding[rep->count++];
-	memset(f, 0, sizeof(*f));
-	f->tier = p->t->name;
-	f->why = *why;
-	snprintf(f->object, sizeof(f->object), "%s", object);
-	snprintf(f->snapshot, sizeof(f->snapshot), "%s", p->id);
-	if (p->o->repair && remedy == REMEDY_ASIDE)
-		f->repaired = aside_object(p->t->store, object, NULL, &f->repair) == 0;
-	if (p->o->repair && remedy == REMEDY_COPY && (why->kind == ERR_CORRUPT ||
-	    why->kind == ERR_NOTFOUND || why->kind == ERR_IO || why->kind == ERR_KEY))
-		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
-	rep->broken += !f->repaired;
-	text = xasprintf("'%s' on '%s'%s%s%s: %s%s", object, p->t->name, p->id[0] ? " (" : "", p->id,
-	    p->id[0] ? ")" : "", without_name(why->text, object), f->repaired ? "; repaired" : "");
-	p->w->event(p->w->arg, f->repaired ? "repaired" : "warning", text);
-	free(text);
-	return f->repaired;
-}
-
-/*
- * A bad pack that no tier can mend. In its place it would be taken for there: by the next backup,
- * which reuses it, and by the next copy. It is read once more first: a pack that has its hash now
- * stays.
- */
-static void
-set_aside(struct proof *p, const struct manifest_pack *mp)
-{
-	struct verify_finding *f = &p->report->finding[p->report->count - 1];
-	char name[LAYOUT_NAME], aside[ASIDE_NAME], *text;
-	struct err why = { 0 };
-
-	if (!p->o->repair || f->why.kind != ERR_CORRUPT || f->repair.kind == ERR_NONE)
-		return;
-	if (scrub_pack(p->t->store, mp->sha, 0, p->s->repo->keys, p->o->level > SCRUB_HASHED ?
-	    p->o->level : SCRUB_HASHED, &why) == 0 || why.kind != ERR_CORRUPT)
-		return;
-	err_clear(&why);
-	layout_pack(mp->sha, name);
-	f->aside = aside_object(p->t->store, name, aside, &why) == 0;
-	p->report->aside += f->aside;
-	text = f->aside ? xasprintf("'%s' on '%s': no tier that answers has a good copy; set aside as "
-	    "'%s', so that the next backup stores what the source still has", name, p->t->name,
-	    aside[0] != '\0' ? aside : ASIDE_PREFIX) : xasprintf("'%s' on '%s' could not be set aside: "
-	    "%s", name, p->t->name, why.text);
-	p->w->event(p->w->arg, "warning", text);
-	free(text);
-}
-
 /* ---- one snapshot ---- */
-
-static int
-by_sha(const void *a, const void *b)
-{
-	return memcmp(a, b, LAYOUT_SHA);
-}
-
-static int
-check_listed(const struct proof *p, const struct manifest_pack *mp, struct err *e)
-{
-	const struct listed *l = p->packs == 0 ? NULL :
-	    bsearch(mp->sha, p->listed, p->packs, sizeof(*l), by_sha);
-
-	if (l == NULL)
-		return err_set(e, ERR_NOTFOUND, "is not there");
-	if (l->size != mp->size)
-		return err_set(e, ERR_CORRUPT, "has %llu bytes, expected %u",
-		    (unsigned long long)l->size, mp->size);
-	return 0;
-}
-
-/* 1 good, 0 bad, -1 the tier or the person ended it. */
-static int
-check_pack(struct proof *p, const struct manifest_pack *mp, struct err *e)
-{
-	const struct keyring *k = p->s->repo->keys;
-	char name[LAYOUT_NAME];
-	struct err why = { 0 };
-	int rc;
-
-	if (packset_has(&p->good, mp->sha) || packset_has(&p->bad, mp->sha))
-		return packset_has(&p->good, mp->sha);
-	if (interrupted(p, e) == -1)
-		return -1;
-	rc = check_listed(p, mp, &why);
-	if (rc == 0 && p->o->level > SCRUB_LISTED) {
-		rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, &why);
-		p->report->bytes += mp->size;
-		p->w->progress(p->w->arg, "verifying", p->report->bytes,
-		    p->report->bytes <= p->total ? p->total : 0);
-	}
-	p->report->packs++;
-	if (rc == -1 && why.kind == ERR_REMOTE) {
-		*e = why;
-		return -1;
-	}
-	if (rc == -1) {
-		if (find(p, layout_pack(mp->sha, name), REMEDY_COPY, &why) == 1)
-			rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, NULL);
-		else
-			set_aside(p, mp);
-	}
-	packset_add(rc == 0 ? &p->good : &p->bad, mp->sha);
-	return rc == 0;
-}
 
 /* What was seen was seen, whether or not the tier takes the note of it; said once a tier. */
 static void
-write_down(struct proof *p, const struct snapshot *snap, const char *kind)
+write_down(struct verify_proof *p, const struct snapshot *snap, const char *kind)
 {
 	const struct sign_key *sign = p->s->repo->keys->sign;
 	struct err why = { 0 };
@@ -236,7 +67,7 @@ write_down(struct proof *p, const struct snapshot *snap, const char *kind)
 
 /* 1 and the manifest; 0 it is bad, or gone by the rules since it was listed; -1. */
 static int
-open_manifest(struct proof *p, const struct snapshot *snap, struct manifest *m, bool *gone,
+open_manifest(struct verify_proof *p, const struct snapshot *snap, struct manifest *m, bool *gone,
     struct err *e)
 {
 	const struct keyring *k = p->s->repo->keys;
@@ -250,19 +81,19 @@ open_manifest(struct proof *p, const struct snapshot *snap, struct manifest *m, 
 		*e = why;
 		return -1;
 	}
-	if (*gone || find(p, snap->name, REMEDY_COPY, &why) == 0)
+	if (*gone || verify_proof_find(p, snap->name, REMEDY_COPY, &why) == 0)
 		return 0;
 	manifest_done(m);
 	return manifest_get(p->t->store, snap->name, k, m, e) == 0 ? 1 : -1;
 }
 
 static int
-check_packs(struct proof *p, const struct manifest *m, struct err *e)
+check_packs(struct verify_proof *p, const struct manifest *m, struct err *e)
 {
 	int good = 1, rc;
 
 	for (size_t i = 0; i < m->packs; i++) {
-		rc = check_pack(p, &m->pack[i], e);
+		rc = verify_proof_pack(p, &m->pack[i], e);
 		if (rc == -1)
 			return -1;
 		good = good && rc == 1;
@@ -271,7 +102,7 @@ check_packs(struct proof *p, const struct manifest *m, struct err *e)
 }
 
 static int
-check_contents(struct proof *p, const struct snapshot *snap, struct err *e)
+check_contents(struct verify_proof *p, const struct snapshot *snap, struct err *e)
 {
 	struct err why = { 0 };
 
@@ -281,12 +112,12 @@ check_contents(struct proof *p, const struct snapshot *snap, struct err *e)
 		*e = why;
 		return -1;
 	}
-	find(p, snap->name, REMEDY_NONE, &why);
+	verify_proof_find(p, snap->name, REMEDY_NONE, &why);
 	return 0;
 }
 
 static int
-check_snapshot(struct proof *p, const struct snapshot *snap, struct err *e)
+check_snapshot(struct verify_proof *p, const struct snapshot *snap, struct err *e)
 {
 	struct manifest m;
 	uint64_t sequence;
@@ -316,7 +147,7 @@ check_snapshot(struct proof *p, const struct snapshot *snap, struct err *e)
 
 /* It cannot be proved, and nothing expires while it is there. */
 static void
-tell_strange(struct proof *p, const struct snapshot_list *l)
+tell_strange(struct verify_proof *p, const struct snapshot_list *l)
 {
 	struct err why = { 0 };
 
@@ -324,21 +155,21 @@ tell_strange(struct proof *p, const struct snapshot_list *l)
 		return;
 	err_set(&why, ERR_CORRUPT, "is no name of a snapshot");
 	p->id = "";
-	find(p, l->first_strange, REMEDY_NONE, &why);
+	verify_proof_find(p, l->first_strange, REMEDY_NONE, &why);
 }
 
 /* A proof that is none protects nothing, and stops nothing. */
 static void
 proof_unread(void *arg, const char *name, const struct err *why)
 {
-	struct proof *p = arg;
+	struct verify_proof *p = arg;
 
 	p->id = "";
-	find(p, name, REMEDY_ASIDE, why);
+	verify_proof_find(p, name, REMEDY_ASIDE, why);
 }
 
 static int
-make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, struct err *e)
+make_list(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, struct err *e)
 {
 	if (snapshot_list_known(p->t->store, NULL, &l->list, e) == -1)
 		return -1;
@@ -351,29 +182,17 @@ make_list(struct proof *p, char (*named)[LAYOUT_NAME], struct todo_list *l, stru
 	    &(struct verify_unread){ proof_unread, p }, e);
 }
 
-static int
-pack_seen(void *arg, const struct store_entry *entry, struct err *e)
-{
-	struct proof *p = arg;
-
-	(void)e;
-	p->listed = mem_grow(p->listed, &p->pack_room, p->packs + 1, sizeof(*p->listed));
-	if (layout_pack_parse(entry->name, p->listed[p->packs].sha) == 0)
-		p->listed[p->packs++].size = entry->size;
-	return 0;
-}
-
 /* ---- what all snapshots of a tier need ---- */
 
 /* The tier's own way in; -1 only when it does not answer. */
 static int
-check_way_in(struct proof *p, struct err *e)
+check_way_in(struct verify_proof *p, struct err *e)
 {
 	struct repo_audit a;
 	int rc = repo_audit(p->s->repo, &p->s->kek, p->t, &a, e);
 
 	for (size_t i = 0; i < a.count; i++)
-		find(p, a.flaw[i].object, REMEDY_COPY, &a.flaw[i].why);
+		verify_proof_find(p, a.flaw[i].object, REMEDY_COPY, &a.flaw[i].why);
 	repo_audit_done(&a);
 	return rc;
 }
@@ -382,18 +201,18 @@ check_way_in(struct proof *p, struct err *e)
 static void
 hold_unread(void *arg, const char *name, const struct err *why)
 {
-	find(arg, name, REMEDY_COPY, why);
+	verify_proof_find(arg, name, REMEDY_COPY, why);
 }
 
 static void
 missing_seen(void *arg, struct tier *t, const struct newest_missing *m)
 {
-	struct proof *p = arg;
+	struct verify_proof *p = arg;
 	char name[LAYOUT_NAME];
 
 	(void)t;
 	snprintf(name, sizeof(name), "snap/%s", m->id);
-	find(p, name, REMEDY_NONE, &m->why);
+	verify_proof_find(p, name, REMEDY_NONE, &m->why);
 }
 
 /* ---- copies that are under way ---- */
@@ -419,7 +238,7 @@ pend_seen(void *arg, const struct store_entry *entry, struct err *e)
 
 /* What the copy has sent, or counts on. What is not listed it has yet to send. */
 static int
-check_pend(struct proof *p, const char *name, char (*named)[LAYOUT_NAME], struct err *e)
+check_pend(struct verify_proof *p, const char *name, char (*named)[LAYOUT_NAME], struct err *e)
 {
 	struct snapshot snap = { 0 };
 	struct err why = { 0 };
@@ -439,12 +258,12 @@ check_pend(struct proof *p, const char *name, char (*named)[LAYOUT_NAME], struct
 	if (rc == -1 && why.kind == ERR_REMOTE)
 		*e = why;
 	else if (rc == -1 && why.kind != ERR_NOTFOUND)
-		find(p, name, REMEDY_NONE, &why);
+		verify_proof_find(p, name, REMEDY_NONE, &why);
 	if (rc == -1 && why.kind != ERR_REMOTE)
 		rc = 0;
 	for (size_t i = 0; i < m.packs && rc == 0; i++)
-		if (check_listed(p, &m.pack[i], &why) == 0 || why.kind == ERR_CORRUPT)
-			rc = check_pack(p, &m.pack[i], e) == -1 ? -1 : 0;
+		if (verify_proof_listed(p, &m.pack[i], &why) == 0 || why.kind == ERR_CORRUPT)
+			rc = verify_proof_pack(p, &m.pack[i], e) == -1 ? -1 : 0;
 	manifest_done(&m);
 	buf_done(&bytes);
 	p->id = "";
@@ -452,7 +271,7 @@ check_pend(struct proof *p, const char *name, char (*named)[LAYOUT_NAME], struct
 }
 
 static int
-check_pends(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
+check_pends(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 {
 	struct pend_names l = { 0 };
 	int rc = store_list(p->t->store, "pend/", NULL, pend_seen, &l, e);
@@ -467,7 +286,7 @@ check_pends(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 /* ---- one tier ---- */
 
 static int
-check_tier(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
+check_tier(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 {
 	struct todo_list l = { 0 };
 	int rc = -1;
@@ -482,7 +301,7 @@ check_tier(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 	 * missing.
 	 */
 	if (make_list(p, named, &l, e) == -1 ||
-	    store_list(p->t->store, "pack/", NULL, pack_seen, p, e) == -1)
+	    verify_proof_list(p, e) == -1)
 		goto out;
 	rc = 0;
 	for (size_t i = 0; i < l.count && rc == 0; i++) {
@@ -490,16 +309,16 @@ check_tier(struct proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 			p->report->left += l.count - i;
 			break;
 		}
-		rc = interrupted(p, e) == -1 ? -1 : check_snapshot(p, l.item[i].snap, e);
+		rc = verify_report_stopped(p->w, p->t->name, e);
+		if (rc == 0)
+			rc = check_snapshot(p, l.item[i].snap, e);
 	}
 	if (rc == 0)
 		rc = check_pends(p, named, e);
 out:
 	snapshot_list_done(&l.list);
 	free(l.item);
-	free(p->listed);
-	packset_done(&p->good);
-	packset_done(&p->bad);
+	verify_proof_done(p);
 	return rc;
 }
 
@@ -547,7 +366,7 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 		total = verify_plan_bytes(s, o, named, w);
 	for (size_t i = 0; i < s->tiers.count && rc == 0; i++) {
 		struct tier *t = &s->tiers.tier[i];
-		struct proof p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .end_ns = end_ns,
+		struct verify_proof p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .end_ns = end_ns,
 			.total = total };
 
 		if (o->tier != NULL && o->tier != t)
@@ -574,11 +393,4 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 		rc = err_set(e, why.kind, "no tier could be verified: %s", why.text);
 	free(named);
 	return rc;
-}
-
-void
-verify_done(struct verify_report *r)
-{
-	free(r->finding);
-	memset(r, 0, sizeof(*r));
 }

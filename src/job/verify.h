@@ -2,6 +2,7 @@
 #define JOB_VERIFY_H
 
 #include "job/session.h"
+#include "job/verify_report.h"
 #include "job/watch.h"
 #include "repo/scrub.h"
 
@@ -28,38 +29,12 @@ struct verify_options {
 	bool repair;
 };
 
-struct verify_finding {
-	const char *tier; /* name, borrowed from the session */
-	char object[LAYOUT_NAME];
-	/* the first one that needs it; "": an object of the repository, all do */
-	char snapshot[96];
-	bool repaired;
-	bool aside; /* no tier has a good one: moved below bad/, so that a backup stores it anew */
-	struct err why;	  /* what is wrong */
-	struct err repair; /* why it could not be repaired, when that was tried */
-};
-struct verify_report {
-	struct verify_finding *finding;
-	size_t count, room;
-	size_t snapshots; /* verified, good and bad, a snapshot on two tiers being two */
-	size_t good;
-	size_t left;	/* for which there was no time */
-	size_t packs;	/* looked at */
-	size_t pieces, pieces_left; /* of WAL: looked at, and for which there was no time */
-	size_t holes; /* in the WAL that must be there */
-	uint64_t bytes; /* read */
-	unsigned away;	/* tiers that do not answer */
-	size_t broken;	/* findings not repaired */
-	size_t aside;	/* of them: packs that were set aside */
-};
-
 /*
  * Only reports, unless `repair`. A success is recorded on the tier (rec/verified) when the session
  * can sign. -1: ERR_CANCELLED, ERR_NOTFOUND, ERR_USAGE, ERR_REMOTE; damage is no error but a
- * finding. The report is filled in any case; verify_done() it.
+ * finding. The report is filled in any case; verify_report_done() it.
  */
 int verify_run(struct session *s, const struct verify_options *o, const struct watch *w,
     struct verify_report *ret, struct err *e);
-void verify_done(struct verify_report *r);
 
 #endif

@@ -5,308 +5,41 @@
  */
 #include "job/verify_wal.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/file.h"
 #include "base/lsn.h"
 #include "base/mem.h"
 #include "job/mend.h"
 #include "job/pg_facts.h"
 #include "job/verify_plan.h"
-#include "job/wal_source.h"
-#include "repo/object.h"
-#include "repo/piece.h"
+#include "job/verify_wal_parts.h"
 #include "repo/snapshot.h"
 #include "repo/wal_gap.h"
 #include "repo/walread.h"
 #include "source/pg_history.h"
-#include "store/aside.h"
-
-#define CURSOR_DIR "verify"
-
-struct name {
-	char text[LAYOUT_NAME];
-};
-/* One source on one tier. */
-struct proof {
-	struct session *s;
-	struct tier *t;
-	const struct verify_options *o;
-	const struct watch *w;
-	struct verify_report *report;
-	const char *source;
-	struct tier *open[WAL_SOURCE_TIERS]; /* t first */
-	size_t opens;
-	struct wal_gaps gaps;
-	uint32_t segment_size;
-	/* pieces that are needed */
-	struct name *name;
-	size_t names, room;
-	/* of the need in hand */
-	struct wal_place place;
-	struct wal_lineage lineage;
-	struct walread *read;	/* all tiers */
-	struct walread *others; /* all but t */
-	const char *id;		/* the snapshot that needs it; "": points in time do */
-};
 
 /* ---- findings ---- */
 
-/* `rc` 0: mended; -1 and repair->kind ERR_NONE: not tried. */
-static void
-find(struct proof *p, const char *object, const struct err *why, int rc, const struct err *repair)
+void
+verify_wal_find(struct verify_wal *p, const char *object, const struct err *why, int rc,
+    const struct err *repair)
 {
-	struct verify_report *rep = p->report;
-	struct verify_finding *f;
-	char *text;
+	struct verify_finding *f =
+	    verify_report_add(p->report, p->t->name, object, p->id, why);
 
-	rep->finding = mem_grow(rep->finding, &rep->room, rep->count + 1, sizeof(*rep->finding));
-	f = &rep->finding[rep->count++];
-	*f = (struct verify_finding){ .tier = p->t->name, .why = *why, .repair = *repair,
-		.repaired = rc == 0 };
-	snprintf(f->object, sizeof(f->object), "%s", object);
-	snprintf(f->snapshot, sizeof(f->snapshot), "%s", p->id);
-	rep->broken += !f->repaired;
-	text = xasprintf("WAL of %s on '%s': %s%s", p->source, p->t->name, why->text,
-	    f->repaired ? "; repaired" : "");
-	p->w->event(p->w->arg, f->repaired ? "repaired" : "warning", text);
-	free(text);
-}
-/* ---- the tiers as readers ---- */
-
-static void
-close_readers(struct proof *p)
-{
-	walread_free(p->read);
-	walread_free(p->others);
-	wal_lineage_done(&p->lineage);
-	p->read = p->others = NULL;
-}
-
-static int
-open_readers(struct proof *p, const struct wal_place *place, struct err *e)
-{
-	struct walread_options o = { .repo = p->s->repo, .tier = p->open, .tiers = p->opens,
-		.place = *place };
-
-	close_readers(p);
-	p->place = *place;
-	snprintf(p->place.source, sizeof(p->place.source), "%s", p->source);
-	o.place = p->place;
-	if (wal_lineage_load(p->s->repo, p->open, p->opens, &p->place, &p->lineage, e) == -1 ||
-	    walread_new(&o, &p->read, e) == -1)
-		return -1;
-	o.tier++;
-	o.tiers--;
-	return walread_new(&o, &p->others, e);
-}
-
-/* ---- mending ---- */
-
-/* The epoch that bytes at `lsn` of that timeline belong to, seen from the place: the eldest. */
-static struct wal_place
-owner(const struct proof *p, uint32_t tli, uint64_t lsn, uint64_t *bound)
-{
-	struct wal_place at = p->place;
-
-	*bound = UINT64_MAX;
-	for (size_t i = p->lineage.levels; i-- > 0;)
-		if (wal_lineage_bound(&p->lineage, i, tli) > lsn) {
-			at.epoch = p->lineage.level[i].epoch;
-			*bound = wal_lineage_bound(&p->lineage, i, tli);
-			break;
-		}
-	return at;
-}
-
-/* The bytes of [from, to), which is within a segment, as other tiers have them. */
-static int
-put_bytes(struct proof *p, uint32_t tli, uint64_t from, uint64_t to, const char *bad, struct err *e)
-{
-	const uint64_t start = lsn_segment(from, p->segment_size);
-	struct piece piece = { .segment_size = p->segment_size };
-	char name[LAYOUT_NAME], text[LSN_TEXT];
-	struct buf wal, sealed;
-	uint64_t until, bound;
-	int rc;
-
-	buf_init(&wal, p->segment_size);
-	buf_init(&sealed, STORE_OBJECT_MAX);
-	wal_source_host(piece.host);
-	piece.at = (struct layout_wal){ .place = owner(p, tli, from, &bound), .kind = LAYOUT_WAL_PIECE,
-		.tli = tli, .start = from, .end = to < bound ? to : bound };
-	rc = walread_segment(p->others, tli, start, p->segment_size, &wal, &until, e);
-	/* A hole before it is no reason: what was read up to there counts. */
-	if (until >= piece.at.end)
-		rc = 0;
-	else if (rc != -1)
-		rc = err_set(e, ERR_NOTFOUND, "no other tier has it from %s on", lsn_text(until, text));
-	if (rc == 0)
-		rc = piece_seal(p->s->repo->keys, &piece, wal.data + (from - start),
-		    (size_t)(piece.at.end - from), &sealed, name, e);
-	if (rc == 0 && bad)
-		rc = aside_object(p->t->store, bad, NULL, e);
-	if (rc == 0 && piece_put(p->s->repo->keys, p->t->store, name, &sealed, e) == -1)
-		rc = -1;
-	buf_done(&wal);
-	buf_done(&sealed);
-	return rc;
-}
-
-/* By bytes; a piece of PIECE_MAX after the other. */
-static int
-mend_range(struct proof *p, uint32_t tli, uint64_t from, uint64_t to, const char *bad, struct err *e)
-{
-	int rc = 0;
-
-	while (rc == 0 && from < to) {
-		uint64_t end = lsn_segment(from, p->segment_size) + p->segment_size;
-
-		if (end > from + PIECE_MAX)
-			end = from + PIECE_MAX;
-		if (end > to)
-			end = to;
-		rc = put_bytes(p, tli, from, end, bad, e);
-		bad = NULL;
-		from = end;
-	}
-	return rc;
-}
-
-/* ---- pieces ---- */
-
-static int
-by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
-}
-
-static void
-sort_names(struct proof *p)
-{
-	size_t kept = 0;
-
-	if (p->names > 1)
-		qsort(p->name, p->names, sizeof(*p->name), by_name);
-	for (size_t i = 0; i < p->names; i++)
-		if (kept == 0 || by_name(&p->name[kept - 1], &p->name[i]) != 0)
-			p->name[kept++] = p->name[i];
-	p->names = kept;
-}
-
-/* 0 good, -1 and why. */
-static int
-prove(struct proof *p, const char *name, struct err *why)
-{
-	struct buf bytes;
-	struct piece piece;
-	int rc;
-
-	buf_init(&bytes, STORE_OBJECT_MAX);
-	rc = store_get(p->t->store, name, &bytes, why);
-	p->report->bytes += bytes.len;
-	if (rc == 0 && p->o->level == SCRUB_OPENED)
-		rc = piece_open(p->s->repo->keys, name, &bytes, &piece, NULL, why);
-	else if (rc == 0)
-		rc = object_check_plain(bytes.data, bytes.len, why);
-	if (rc == -1 && why->kind == ERR_CORRUPT && p->o->level != SCRUB_OPENED)
-		err_in(why, "'%s'", name);
-	buf_done(&bytes);
-	return rc;
-}
-
-static int
-prove_piece(struct proof *p, const char *name, struct err *e)
-{
-	struct layout_wal at;
-	struct err why = { 0 }, repair = { 0 };
-	int rc = prove(p, name, &why);
-
-	p->report->pieces++;
-	/* Expired since it was listed: what is missing is seen by the listing. */
-	if (rc == 0 || why.kind == ERR_NOTFOUND)
-		return 0;
-	if (why.kind == ERR_REMOTE || why.kind == ERR_CANCELLED) {
-		*e = why;
-		return -1;
-	}
-	if (p->o->repair && layout_wal_parse(name, &at) == 0) {
-		rc = mend_object(p->s, p->t, name, &repair);
-		if (rc == -1 && open_readers(p, &at.place, &repair) == 0) {
-			err_clear(&repair);
-			rc = mend_range(p, at.tli, at.start, at.end, name, &repair);
-		}
-	}
-	p->id = "";
-	find(p, name, &why, rc, &repair);
-	return 0;
-}
-
-static char *
-cursor_path(const struct proof *p)
-{
-	return xasprintf("%s/" CURSOR_DIR "/%s.%s", p->s->conf->state, p->t->name, p->source);
-}
-
-/* The first name behind the one that was looked at last time. */
-static size_t
-begin_at(const struct proof *p)
-{
-	char *path = cursor_path(p);
-	struct buf text;
-	size_t i = 0;
-
-	buf_init(&text, LAYOUT_NAME);
-	if (p->s->state.kind == ERR_NONE && file_get(AT_FDCWD, path, &text, NULL) == 0)
-		while (i < p->names && strcmp(p->name[i].text, buf_str(&text)) <= 0)
-			i++;
-	buf_done(&text);
-	free(path);
-	return i < p->names ? i : 0;
-}
-
-/* A memory that is lost costs nothing but its order. */
-static void
-end_at(const struct proof *p, const char *name)
-{
-	char *path = cursor_path(p), *dir = xasprintf("%s/" CURSOR_DIR, p->s->conf->state);
-
-	if (p->s->state.kind == ERR_NONE && file_make_dirs(AT_FDCWD, dir, 0750, NULL) == 0)
-		file_put(AT_FDCWD, path, name, strlen(name), 0640, FILE_REPLACE, NULL);
-	free(dir);
-	free(path);
-}
-
-static int
-prove_pieces(struct proof *p, int64_t end_ns, struct err *e)
-{
-	const size_t first = begin_at(p);
-	size_t i = 0;
-	int rc = 0;
-
-	for (; rc == 0 && i < p->names; i++) {
-		if (i > 0 && end_ns != 0 && clock_boot_ns() >= end_ns)
-			break;
-		if (p->w->stop(p->w->arg))
-			return err_set(e, ERR_CANCELLED, "verification of '%s' was interrupted",
-			    p->t->name);
-		rc = prove_piece(p, p->name[(first + i) % p->names].text, e);
-	}
-	if (i > 0 && rc == 0)
-		end_at(p, p->name[(first + i - 1) % p->names].text);
-	p->report->pieces_left += p->names - i;
-	return rc;
+	f->repair = *repair;
+	f->repaired = rc == 0;
+	verify_report_tell(p->report, f, p->w, "WAL of %s on '%s': %s", p->source, p->t->name,
+	    why->text);
 }
 
 /* ---- what is needed ---- */
 
 struct seeing {
-	struct proof *p;
+	struct verify_wal *p;
 	uint64_t from, to;
 };
 
@@ -314,7 +47,7 @@ static int
 see(void *arg, const struct store_entry *entry, struct err *e)
 {
 	struct seeing *x = arg;
-	struct proof *p = x->p;
+	struct verify_wal *p = x->p;
 	struct layout_wal at;
 
 	(void)e;
@@ -328,7 +61,7 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 
 /* A hole: mended, or told; one that was told when it came about, and that nobody can fill, is past. */
 static int
-see_hole(struct proof *p, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
+see_hole(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
 {
 	struct err why = { 0 }, repair = { 0 };
 	char name[LAYOUT_NAME], a[LSN_TEXT], b[LSN_TEXT];
@@ -340,23 +73,23 @@ see_hole(struct proof *p, uint32_t tli, uint64_t from, uint64_t to, struct err *
 		rc = walread_ranges(p->others, p->open[i], tli, &there, &why);
 	elsewhere = rc == 0 && lsn_set_has(&there, from, to);
 	lsn_set_done(&there);
-	if (p->w->stop(p->w->arg))
-		return err_set(e, ERR_CANCELLED, "verification of '%s' was interrupted", p->t->name);
+	if (verify_report_stopped(p->w, p->t->name, e) == -1)
+		return -1;
 	if (!elsewhere && wal_gap_in(&p->gaps, p->place.sysid, tli, from, to))
 		return 0;
 	err_clear(&why);
 	err_set(&why, ERR_NOTFOUND, "of timeline %" PRIu32 " from %s to %s is not there%s", tli,
 	    lsn_text(from, a), lsn_text(to, b), elsewhere ? "" : ", nor on another tier that answers");
-	rc = p->o->repair ? mend_range(p, tli, from, to, NULL, &repair) : -1;
+	rc = p->o->repair ? verify_wal_mend(p, tli, from, to, NULL, &repair) : -1;
 	p->report->holes++;
 	layout_wal_piece(&p->place, tli, from, to, name);
-	find(p, name, &why, rc, &repair);
+	verify_wal_find(p, name, &why, rc, &repair);
 	return 0;
 }
 
 /* One timeline's part of a need; `to` UINT64_MAX: to the newest byte there. */
 static int
-need_timeline(struct proof *p, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
+need_timeline(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
 {
 	struct lsn_set have = { 0 };
 	struct seeing x = { p, from, to };
@@ -388,7 +121,7 @@ need_timeline(struct proof *p, uint32_t tli, uint64_t from, uint64_t to, struct 
 
 /* The small objects that say how it hangs together, where any tier has them. */
 static int
-need_text(struct proof *p, const char *name, struct err *e)
+need_text(struct verify_wal *p, const char *name, struct err *e)
 {
 	struct err why = { 0 }, repair = { 0 };
 	struct buf text;
@@ -409,12 +142,12 @@ need_text(struct proof *p, const char *name, struct err *e)
 		return -1;
 	}
 	rc = p->o->repair ? mend_object(p->s, p->t, name, &repair) : -1;
-	find(p, name, &why, rc, &repair);
+	verify_wal_find(p, name, &why, rc, &repair);
 	return 0;
 }
 
 static int
-need_texts(struct proof *p, uint32_t tli, struct err *e)
+need_texts(struct verify_wal *p, uint32_t tli, struct err *e)
 {
 	char name[LAYOUT_NAME];
 	int rc = 0;
@@ -432,13 +165,13 @@ need_texts(struct proof *p, uint32_t tli, struct err *e)
 
 /* All of [from, to) on the way to that timeline of that place. */
 static int
-need(struct proof *p, const struct wal_place *place, uint32_t tli, uint64_t from, uint64_t to,
+need(struct verify_wal *p, const struct wal_place *place, uint32_t tli, uint64_t from, uint64_t to,
     struct err *e)
 {
 	struct pg_history h;
 	struct buf text;
 	uint64_t a, b;
-	int got = 0, rc = open_readers(p, place, e);
+	int got = 0, rc = verify_wal_open(p, place, e);
 
 	pg_history_init(&h, tli);
 	buf_init(&text, PG_HISTORY_MAX);
@@ -470,7 +203,7 @@ struct bases {
 
 /* The base backups of the source there, and what each needs of its own. */
 static int
-need_bases(struct proof *p, const struct snapshot_list *l, char (*named)[LAYOUT_NAME],
+need_bases(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LAYOUT_NAME],
     struct bases *ret, struct err *e)
 {
 	int rc = 0;
@@ -514,7 +247,7 @@ in_lineage(const struct wal_lineage *l, const struct pg_facts *f)
 
 /* From the oldest base backup on the active way on: on tiers that receive the WAL. */
 static int
-need_points(struct proof *p, const struct conf_source *source, const struct bases *b, struct err *e)
+need_points(struct verify_wal *p, const struct conf_source *source, const struct bases *b, struct err *e)
 {
 	struct wal_source ws;
 	struct walread_timelines tl = { 0 };
@@ -526,7 +259,7 @@ need_points(struct proof *p, const struct conf_source *source, const struct base
 		wal_source_done(&ws);
 		return 0; /* nobody knows what the way is; the base backups have their own */
 	}
-	rc = open_readers(p, &ws.place, e);
+	rc = verify_wal_open(p, &ws.place, e);
 	for (size_t i = 0; rc == 0 && i < b->count; i++)
 		if (b->base[i].sysid == ws.place.sysid && in_lineage(&p->lineage, &b->base[i]) &&
 		    (!first || b->base[i].start < first->start))
@@ -547,7 +280,7 @@ need_points(struct proof *p, const struct conf_source *source, const struct base
 }
 
 static int
-verify_source(struct proof *p, const struct snapshot_list *l, char (*named)[LAYOUT_NAME],
+verify_source(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LAYOUT_NAME],
     int64_t end_ns, struct err *e)
 {
 	const struct conf_source *source = NULL;
@@ -567,10 +300,9 @@ verify_source(struct proof *p, const struct snapshot_list *l, char (*named)[LAYO
 	    conf_find_source(p->s->conf, p->source, &source, NULL) == 0 && source->postgres &&
 	    conf_wal_goes_to(p->s->conf, source->postgres, ct))
 		rc = need_points(p, source, &b, e);
-	sort_names(p);
 	if (rc == 0)
-		rc = prove_pieces(p, end_ns, e);
-	close_readers(p);
+		rc = verify_wal_pieces(p, end_ns, e);
+	verify_wal_close(p);
 	wal_gap_done(&p->gaps);
 	free(p->name);
 	free(b.base);
@@ -587,7 +319,7 @@ verify_wal(struct session *s, struct tier *t, const struct verify_options *o,
 	int rc = snapshot_list_known(t->store, NULL, &l, e);
 
 	for (size_t i = 0; rc == 0 && i < l.count; i++) {
-		struct proof p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .id = "" };
+		struct verify_wal p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .id = "" };
 
 		if (strcmp(source, l.item[i].part.source) == 0)
 			continue;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "job/check.h"
+#include "job/check_run.h"
 #include "job/init.h"
 #include "job/key.h"
 #include "job/session.h"

@@ -1,0 +1,158 @@
+/*
+ * One tier being proved: its packs, each looked at once in a run however many snapshots name it, and
+ * what is done about those that are bad. What was found good is remembered, so that the cost of
+ * verifying all snapshots is what the tier holds.
+ */
+#include "job/verify_proof.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "job/mend.h"
+#include "repo/layout.h"
+#include "store/aside.h"
+
+/* ---- findings ---- */
+
+/* What is wrong with it, for a line that has named it. */
+static const char *
+without_name(const char *text, const char *object)
+{
+	size_t n = strlen(object);
+
+	if (strncmp(text, "record '", strlen("record '")) == 0)
+		text += strlen("record ");
+	if (text[0] != '\'' || strncmp(text + 1, object, n) != 0 || text[n + 1] != '\'')
+		return text;
+	text += n + 2;
+	return text + strspn(text, ": ");
+}
+
+int
+verify_proof_find(struct verify_proof *p, const char *object, enum verify_remedy remedy,
+    const struct err *why)
+{
+	struct verify_finding *f =
+	    verify_report_add(p->report, p->t->name, object, p->id, why);
+
+	if (p->o->repair && remedy == REMEDY_ASIDE)
+		f->repaired = aside_object(p->t->store, object, NULL, &f->repair) == 0;
+	if (p->o->repair && remedy == REMEDY_COPY && (why->kind == ERR_CORRUPT ||
+	    why->kind == ERR_NOTFOUND || why->kind == ERR_IO || why->kind == ERR_KEY))
+		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
+	verify_report_tell(p->report, f, p->w, "'%s' on '%s'%s%s%s: %s", object, p->t->name,
+	    p->id[0] ? " (" : "", p->id, p->id[0] ? ")" : "", without_name(why->text, object));
+	return f->repaired;
+}
+
+/*
+ * A bad pack that no tier can mend. In its place it would be taken for there: by the next backup,
+ * which reuses it, and by the next copy. It is read once more first: a pack that has its hash now
+ * stays.
+ */
+static void
+set_aside(struct verify_proof *p, const struct manifest_pack *mp)
+{
+	struct verify_finding *f = &p->report->finding[p->report->count - 1];
+	char name[LAYOUT_NAME], aside[ASIDE_NAME], *text;
+	struct err why = { 0 };
+
+	if (!p->o->repair || f->why.kind != ERR_CORRUPT || f->repair.kind == ERR_NONE)
+		return;
+	if (scrub_pack(p->t->store, mp->sha, 0, p->s->repo->keys, p->o->level > SCRUB_HASHED ?
+	    p->o->level : SCRUB_HASHED, &why) == 0 || why.kind != ERR_CORRUPT)
+		return;
+	err_clear(&why);
+	layout_pack(mp->sha, name);
+	f->aside = aside_object(p->t->store, name, aside, &why) == 0;
+	p->report->aside += f->aside;
+	text = f->aside ? xasprintf("'%s' on '%s': no tier that answers has a good copy; set aside as "
+	    "'%s', so that the next backup stores what the source still has", name, p->t->name,
+	    aside[0] != '\0' ? aside : ASIDE_PREFIX) : xasprintf("'%s' on '%s' could not be set aside: "
+	    "%s", name, p->t->name, why.text);
+	p->w->event(p->w->arg, "warning", text);
+	free(text);
+}
+
+/* ---- packs ---- */
+
+static int
+pack_seen(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct verify_proof *p = arg;
+
+	(void)e;
+	p->listed = mem_grow(p->listed, &p->pack_room, p->packs + 1, sizeof(*p->listed));
+	if (layout_pack_parse(entry->name, p->listed[p->packs].sha) == 0)
+		p->listed[p->packs++].size = entry->size;
+	return 0;
+}
+
+int
+verify_proof_list(struct verify_proof *p, struct err *e)
+{
+	return store_list(p->t->store, "pack/", NULL, pack_seen, p, e);
+}
+
+static int
+by_sha(const void *a, const void *b)
+{
+	return memcmp(a, b, LAYOUT_SHA);
+}
+
+int
+verify_proof_listed(const struct verify_proof *p, const struct manifest_pack *mp, struct err *e)
+{
+	const struct verify_listed *l = p->packs == 0 ? NULL :
+	    bsearch(mp->sha, p->listed, p->packs, sizeof(*l), by_sha);
+
+	if (l == NULL)
+		return err_set(e, ERR_NOTFOUND, "is not there");
+	if (l->size != mp->size)
+		return err_set(e, ERR_CORRUPT, "has %llu bytes, expected %u",
+		    (unsigned long long)l->size, mp->size);
+	return 0;
+}
+
+int
+verify_proof_pack(struct verify_proof *p, const struct manifest_pack *mp, struct err *e)
+{
+	const struct keyring *k = p->s->repo->keys;
+	char name[LAYOUT_NAME];
+	struct err why = { 0 };
+	int rc;
+
+	if (packset_has(&p->good, mp->sha) || packset_has(&p->bad, mp->sha))
+		return packset_has(&p->good, mp->sha);
+	if (verify_report_stopped(p->w, p->t->name, e) == -1)
+		return -1;
+	rc = verify_proof_listed(p, mp, &why);
+	if (rc == 0 && p->o->level > SCRUB_LISTED) {
+		rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, &why);
+		p->report->bytes += mp->size;
+		p->w->progress(p->w->arg, "verifying", p->report->bytes,
+		    p->report->bytes <= p->total ? p->total : 0);
+	}
+	p->report->packs++;
+	if (rc == -1 && why.kind == ERR_REMOTE) {
+		*e = why;
+		return -1;
+	}
+	if (rc == -1) {
+		if (verify_proof_find(p, layout_pack(mp->sha, name), REMEDY_COPY, &why) == 1)
+			rc = scrub_pack(p->t->store, mp->sha, mp->size, k, p->o->level, NULL);
+		else
+			set_aside(p, mp);
+	}
+	packset_add(rc == 0 ? &p->good : &p->bad, mp->sha);
+	return rc == 0;
+}
+
+void
+verify_proof_done(struct verify_proof *p)
+{
+	free(p->listed);
+	packset_done(&p->good);
+	packset_done(&p->bad);
+}
