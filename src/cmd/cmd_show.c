@@ -20,6 +20,7 @@
 #include "cmd/words.h"
 #include "job/inventory.h"
 #include "job/pick.h"
+#include "job/rehearse.h"
 #include "repo/reader.h"
 #include "repo/record.h"
 #include "source/pg_conf.h"
@@ -111,8 +112,9 @@ proofs(struct session *s, const struct layout_snap *part)
 			output_detail("verified", "%s on %s, %s", level_text(p.level), t->name,
 			    units_time(p.time_ns, when));
 		if (broken)
-			output_detail("broken", "on %s, found so by %s, %s: `ffdr verify --repair %s`",
-			    t->name, level_text(bad.level), units_time(bad.time_ns, when), part->id);
+			output_detail("broken", "on %s, found so by %s, %s: `ffdr verify %s %s`",
+			    t->name, level_text(bad.level), units_time(bad.time_ns, when),
+			    bad.level == REHEARSE_LEVEL ? "--restore" : "--repair", part->id);
 		if (p.level < 0 && !broken)
 			continue;
 		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "tier", t->name, "level",

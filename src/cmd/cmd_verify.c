@@ -200,7 +200,7 @@ rehearse_one(struct session *s, const struct rehearse_options *ro, json_t *list,
 	progress_end();
 	json_array_append_new(list, rehearse_json(&made, &e));
 	if (rc == 0 && made.database.major != 0)
-		output_done("restored %s from %s, recovered and asked: PostgreSQL %u, %s, in %s; "
+		output_done("restored %s from %s and recovered: PostgreSQL %u, %s, in %s; "
 			    "removed again",
 		    made.id, made.tier, made.database.major, units_size(made.bytes, size),
 		    units_duration(made.took_ns / CLOCK_MS, took));

@@ -19,6 +19,7 @@
 #include "base/units.h"
 #include "coord/active.h"
 #include "coord/lease.h"
+#include "job/claim.h"
 #include "job/wal_archiver.h"
 #include "job/wal_place.h"
 #include "job/wal_source.h"
@@ -28,6 +29,8 @@
 
 #define CONNECT_S 10
 #define PAGE_SIZE 8192
+#define CLAIM_MS "10000" /* it may read a large table: that is for the proof */
+#define CLAIM_LATE "57014" /* SQLSTATE when that time is over */
 /* A base backup by stream takes two senders, one of them for its WAL. */
 #define SENDERS_OF_BACKUP 2
 
@@ -131,9 +134,10 @@ twins(struct checking *k, struct coord *coord, uint64_t sysid)
 		if (x == k->source || x->kind != CONF_KIND_POSTGRES ||
 		    active_get(coord, x->name, &a, NULL) != 1 || a.sysid != sysid)
 			continue;
-		fix = xasprintf("archive_command = 'ffdr wal push --source %s %%p' on this one, and "
+		fix = xasprintf("archive_command = 'ffdr wal push --source %s %%p' on this one, "
+				"and "
 				"--source %s on the other",
-				k->source->bare, x->bare);
+		    k->source->bare, x->bare);
 		check_add(k->c, CHECK_WARN, k->what, fix,
 			  "%s is the same system, %" PRIu64 ": one of them is a copy of the other",
 			  x->name, sysid);
@@ -434,6 +438,39 @@ local(struct checking *k)
 			  "the role may not begin a backup, which method = local needs");
 }
 
+/* ---- what its owner says ---- */
+
+/* As the proof by restore will ask it; there it is the superuser who asks. */
+static void
+claim(struct checking *k)
+{
+	static const char fix[] = "mend check-sql, or find out what is wrong with the data";
+	struct err why = { 0 };
+	int got;
+
+	if (!k->p->check_sql)
+		return;
+	if (pg_conn_exec(k->sql, "SET default_transaction_read_only = on", NULL, 0, NULL, &why) ==
+		-1 ||
+	    pg_conn_exec(k->sql, "SET statement_timeout = " CLAIM_MS, NULL, 0, NULL, &why) == -1)
+		got = -1;
+	else
+		got = claim_ask(k->sql, k->p->check_sql, &why);
+	if (got == 1)
+		check_add(k->c, CHECK_OK, k->what, NULL, "check-sql is true");
+	else if (got == -1 && why.kind == ERR_PERMISSION)
+		check_add(k->c, CHECK_UNKNOWN, k->what, NULL,
+		    "this role may not ask check-sql; the "
+		    "proof by restore may: %s",
+		    why.text);
+	else if (got == -1 && strcmp(pg_conn_sqlstate(k->sql), CLAIM_LATE) == 0)
+		check_add(k->c, CHECK_UNKNOWN, k->what, NULL,
+		    "check-sql takes longer than ten seconds; "
+		    "the proof by restore waits for it");
+	else
+		check_add(k->c, CHECK_WARN, k->what, fix, "%s", why.text);
+}
+
 static uint64_t
 held_in_spool(struct session *s, const char *path)
 {
@@ -518,6 +555,7 @@ check_pg(struct check *c, struct session *s, const struct conf_source *source)
 {
 	static void (*const rows[])(struct checking *) = {
 		primary, pinned, role, wal_level, sizes, senders, slots, keep_size, archive, local,
+		claim,
 	};
 	struct checking k = {
 		.c = c,

@@ -24,13 +24,11 @@
 #include "base/units.h"
 #include "job/prove_pg_parts.h"
 #include "job/restore_kind.h"
-#include "repo/record.h"
 #include "source/pg_history.h"
 #include "source/pg_walname.h"
 
 #define PATIENCE_S 600 /* without any progress of the recovery */
 #define STOP_S 300
-#define RECORD_TEXT 4096
 
 /* ---- before anything is restored ---- */
 
@@ -236,43 +234,21 @@ prove_pg_wrong(struct prove *p, const char *fmt, ...)
 		err_line(&p->wrong, "also", "%s", text);
 }
 
-/* What was proved is proved, whether or not the tier takes the note of it. */
+/* In front of what was looked at. */
 static void
-note(struct prove *p)
+evidence(struct prove *p, struct buf *text)
 {
 	const struct restore_report *r = p->report;
-	const struct sign_key *sign = p->s->repo->keys->sign;
-	struct tier *t = tier_find(&p->s->tiers, r->tier);
-	char name[LAYOUT_NAME], a[LSN_TEXT], *warning;
-	struct err why = { 0 };
-	struct buf text;
-	int64_t now;
-	int rc = -1;
+	char a[LSN_TEXT];
 
-	if (!sign || !sign_key_is_private(sign) || r->fallbacks > 0)
-		return;
-	buf_init(&text, RECORD_TEXT);
-	if (store_clock(t->store, &now, &why) == 0) {
-		buf_addf(&text, "snapshot %s\nlevel %d\ntier %s\n", r->id, REHEARSE_LEVEL, t->name);
-		buf_addf(&text,
-		    "server %u\nend %s\ntimeline %" PRIu32 "\nbytes %" PRIu64 "\nwal-bytes %" PRIu64
-		    "\n",
-		    r->database.major, lsn_text(p->end, a), r->database.timeline, r->bytes,
-		    p->end - r->database.start);
-		for (size_t i = 0; i < p->phases; i++)
-			buf_addf(&text, "%.*s-ms %" PRId64 "\n",
-			    (int)strcspn(p->phase[i].name, "_"), p->phase[i].name, p->phase[i].ms);
-		buf_adds(&text, buf_str(&p->checks));
-		rc = record_put(
-		    p->s->repo, t->store, RECORD_VERIFIED, r->source, now, &text, name, &why);
-	}
-	if (rc == -1) {
-		warning = xasprintf(
-		    "what was proved of %s cannot be noted on '%s': %s", r->id, t->name, why.text);
-		p->w->event(p->w->arg, "warning", warning);
-		free(warning);
-	}
-	buf_done(&text);
+	buf_addf(text,
+	    "server %u\nend %s\ntimeline %" PRIu32 "\nbytes %" PRIu64 "\nwal-bytes %" PRIu64 "\n",
+	    r->database.major, lsn_text(p->end, a), r->database.timeline, r->bytes,
+	    p->end > r->database.start ? p->end - r->database.start : 0);
+	for (size_t i = 0; i < p->phases; i++)
+		buf_addf(text, "%.*s-ms %" PRId64 "\n", (int)strcspn(p->phase[i].name, "_"),
+		    p->phase[i].name, p->phase[i].ms);
+	buf_adds(text, buf_str(p->checks));
 }
 
 static void
@@ -290,6 +266,8 @@ tell(struct prove *p)
 		    p->report, "note", "%s: the server ran as %s", p->stand_in.text, p->user.name);
 	restore_kind_tell(p->report, "ended", "at %s, out of timeline %" PRIu32,
 	    lsn_text(p->end, a), p->report->database.timeline);
+	if (p->asked.len > 0)
+		restore_kind_tell(p->report, "checked", "%s", buf_str(&p->asked));
 	restore_kind_tell(p->report, "took", "%s", buf_str(&text));
 	restore_kind_fact(p->report, false, "end_lsn", "%s", a);
 	for (size_t i = 0; i < p->phases; i++)
@@ -310,31 +288,33 @@ prove(struct prove *p, const struct rehearse_options *o, struct err *e)
 	if (prove_pg_pages(p, e) == -1)
 		return -1;
 	tell(p);
-	if (p->wrongs > 0) {
+	if (p->wrongs > 0)
 		*e = p->wrong;
-		return -1;
-	}
-	note(p);
-	return 0;
+	return p->wrongs > 0 ? -1 : 0;
 }
 
 int
 prove_pg_run(struct session *s, const struct rehearse_options *o, const char *dir,
-    const struct watch *w, struct restore_report *ret, struct err *e)
+    const struct watch *w, struct restore_report *ret, struct buf *proof, struct err *e)
 {
 	const int64_t begun = clock_boot_ns();
-	struct prove p = { .s = s, .w = w, .dir = dir, .report = ret, .mark_ns = begun };
+	struct buf checks;
+	struct prove p = { .s = s, .w = w, .dir = dir, .report = ret, .checks = &checks,
+		.mark_ns = begun };
 	int rc;
 
 	p.data = xasprintf("%s/data", dir);
-	buf_init(&p.checks, RECORD_TEXT);
+	buf_init(&checks, REHEARSE_RECORD);
+	buf_init(&p.asked, REHEARSE_RECORD);
 	rc = prove(&p, o, e);
+	evidence(&p, proof);
 	if (rc == -1 && e->kind == ERR_CANCELLED)
 		err_set(e, ERR_CANCELLED, "the proof of %s was interrupted; nothing of it is left",
 		    o->what);
 	pg_server_free(p.server);
 	ret->took_ns = clock_boot_ns() - begun;
-	buf_done(&p.checks);
+	buf_done(&checks);
+	buf_done(&p.asked);
 	free(p.data);
 	return rc;
 }

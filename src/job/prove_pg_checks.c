@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "job/claim.h"
 #include "job/prove_pg_parts.h"
 #include "job/restore_kind.h"
 #include "source/pg_conf.h"
@@ -23,6 +24,22 @@
 #define TAIL 300
 #define BLOCK (1u << 20)
 #define PAGES_SHOWN 4
+
+/* ---- what was looked at ---- */
+
+static void
+looked(struct prove *p, const char *what, const char *found)
+{
+	buf_addf(p->checks, "%s %s\n", what, found);
+	buf_addf(&p->asked, "%s%s %s", p->asked.len > 0 ? ", " : "", what, found);
+}
+
+static void
+leave_out(struct prove *p, const char *what, const char *why)
+{
+	restore_kind_tell(p->report, "not done", "%s: %s", what, why);
+	buf_addf(p->checks, "%s left out\n", what);
+}
 
 /* ---- libraries ---- */
 
@@ -104,39 +121,28 @@ prove_pg_sql(struct prove *p, struct err *e)
 {
 	const struct conf_postgres *c = p->source ? p->source->postgres : NULL;
 	struct pg_conn *conn = NULL;
-	struct pg_rows *rows = NULL;
 	struct err why = { 0 };
 	char *dbname;
+	int got;
 
 	if (!c || !c->check_sql) {
-		buf_adds(&p->checks, "check-sql none\n");
+		leave_out(p, "check-sql", "none is set");
 		return 0;
 	}
 	dbname = pg_server_word(c->conninfo, "dbname");
 	p->w->progress(p->w->arg, "asking check-sql", 0, 0);
-	/* Its names are meant as its owner would type them. */
-	if (pg_server_connect(p->server, dbname ? dbname : "postgres", &conn, &why) == -1 ||
-	    pg_conn_exec(conn, "RESET search_path", NULL, 0, NULL, &why) == -1 ||
-	    pg_conn_exec(conn, c->check_sql, NULL, 0, &rows, &why) == -1) {
-		if (why.kind == ERR_CANCELLED)
-			*e = why;
-		prove_pg_wrong(p, "check-sql failed: %s", why.text);
-	} else if (pg_conn_rows(rows) != 1 || pg_conn_columns(rows) < 1) {
-		prove_pg_wrong(p, "check-sql gave %zu rows, expected one that is true: %s",
-		    pg_conn_rows(rows), c->check_sql);
-	} else {
-		const char *value = pg_conn_value(rows, 0, 0, NULL);
-
-		if (!value || strcmp(value, "t") != 0)
-			prove_pg_wrong(p, "check-sql is %s, expected true: %s",
-			    !value                        ? "NULL"
-				: strcmp(value, "f") == 0 ? "false"
-							  : value,
-			    c->check_sql);
-		else
-			buf_adds(&p->checks, "check-sql true\n");
-	}
-	pg_conn_rows_free(rows);
+	got = pg_server_connect(p->server, dbname ? dbname : "postgres", &conn, &why);
+	if (got == 0)
+		got = claim_ask(conn, c->check_sql, &why);
+	if (got == 1)
+		looked(p, "check-sql", "true");
+	else if (why.kind == ERR_CANCELLED)
+		*e = why;
+	else if (got == 0)
+		prove_pg_wrong(p, "%s", why.text);
+	else
+		prove_pg_wrong(p, "check-sql cannot be asked there (`ffdr check` asks it of the "
+		    "server that lives): %s", why.text);
 	pg_conn_free(conn);
 	free(dbname);
 	prove_pg_took(p, "sql_ms");
@@ -162,13 +168,6 @@ tail_of(const char *path, char out[TAIL + 1])
 		if (*q == '\n')
 			*q = q[1] ? '|' : '\0';
 	buf_done(&text);
-}
-
-static void
-leave_out(struct prove *p, const char *what, const char *why)
-{
-	restore_kind_tell(p->report, "note", "%s: %s", what, why);
-	buf_addf(&p->checks, "%s left out\n", what);
 }
 
 int
@@ -200,7 +199,7 @@ prove_pg_amcheck(struct prove *p, struct err *e)
 	else if (status != 0)
 		leave_out(p, "amcheck", status == -1 ? why.text : said);
 	else
-		buf_adds(&p->checks, "amcheck sound\n");
+		looked(p, "amcheck", "sound");
 	free(program);
 	free(log);
 	prove_pg_took(p, "amcheck_ms");
@@ -252,6 +251,7 @@ prove_pg_pages(struct prove *p, struct err *e)
 	char *const roots[] = { p->data, NULL };
 	const size_t skip = strlen(p->data) + 1;
 	FTS *fts;
+	char sound[40];
 	FTSENT *f;
 	int rc = 0;
 
@@ -273,8 +273,10 @@ prove_pg_pages(struct prove *p, struct err *e)
 	free(g.block);
 	if (g.bad > PAGES_SHOWN)
 		prove_pg_wrong(p, "%" PRIu64 " pages in all have wrong checksums", g.bad);
-	if (rc == 0 && g.bad == 0)
-		buf_addf(&p->checks, "pages %" PRIu64 " sound\n", g.looked);
+	if (rc == 0 && g.bad == 0) {
+		snprintf(sound, sizeof(sound), "%" PRIu64 " sound", g.looked);
+		looked(p, "pages", sound);
+	}
 	prove_pg_took(p, "pages_ms");
 	return rc;
 }

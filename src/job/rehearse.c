@@ -22,7 +22,6 @@
 
 #define CLEAR_TRIES 20
 #define CLEAR_PAUSE_NS (100 * CLOCK_MS)
-#define REHEARSE_RECORD 512	 /* three short lines */
 
 /* One of each source at a time: what a run that died has left, the next one removes. */
 static char *
@@ -70,9 +69,23 @@ compare(struct session *s, const struct restore_options *first, const struct res
 	return rc;
 }
 
-/* What was proved is proved, whether or not the tier takes the note of it. */
+/* Of all that is files. */
+static int
+by_files(struct session *s, const struct restore_options *o, const struct watch *w,
+    struct restore_report *ret, struct err *e)
+{
+	if (restore_run(s, o, w, ret, e) == -1)
+		return -1;
+	if (ret->lost > 0)
+		return err_set(e, ERR_CORRUPT, "%llu files of %s lack bytes",
+		    (unsigned long long)ret->lost, ret->id);
+	return compare(s, o, ret, w, e);
+}
+
+/* What was proved is proved, and what failed has failed, whether or not the tier takes the note. */
 static void
-note(struct session *s, const struct restore_report *made, const struct watch *w)
+note(struct session *s, const struct restore_report *made, const struct buf *proof,
+    const struct err *failed, const struct watch *w)
 {
 	const struct sign_key *sign = s->repo->keys->sign;
 	struct tier *t = tier_find(&s->tiers, made->tier);
@@ -82,14 +95,18 @@ note(struct session *s, const struct restore_report *made, const struct watch *w
 	int64_t now;
 	int rc = -1;
 
-	if (!sign || !sign_key_is_private(sign) || made->fallbacks > 0)
+	if (!t || !made->id[0] || !sign || !sign_key_is_private(sign) || made->fallbacks > 0)
 		return;
 	buf_init(&text, REHEARSE_RECORD);
 	if (store_clock(t->store, &now, &why) == 0) {
 		buf_addf(
 		    &text, "snapshot %s\nlevel %d\ntier %s\n", made->id, REHEARSE_LEVEL, t->name);
-		rc = record_put(
-		    s->repo, t->store, RECORD_VERIFIED, made->source, now, &text, name, &why);
+		if (failed)
+			buf_addf(&text, "why %.*s\n", (int)strcspn(failed->text, "\n"),
+			    failed->text);
+		buf_adds(&text, buf_str(proof));
+		rc = record_put(s->repo, t->store, failed ? RECORD_BROKEN : RECORD_VERIFIED,
+		    made->source, now, &text, name, &why);
 	}
 	if (rc == -1) {
 		warning = xasprintf("what was proved of %s cannot be noted on '%s': %s", made->id,
@@ -127,6 +144,7 @@ rehearse_run(struct session *s, const struct rehearse_options *o, const struct w
 		.no_sync = true,
 	};
 	const struct restore_kind *kind = restore_kind_of(s, o->what);
+	struct buf proof;
 	int fd = -1, rc = -1;
 
 	memset(ret, 0, sizeof(*ret));
@@ -134,28 +152,18 @@ rehearse_run(struct session *s, const struct rehearse_options *o, const struct w
 		free(dir);
 		return -1;
 	}
+	buf_init(&proof, REHEARSE_RECORD);
 	/* Nobody may look around there, but the user of a restored server has to come to its own.
 	 */
 	if (file_make_dirs(AT_FDCWD, s->conf->scratch, 0711, e) == -1 ||
 	    file_remove_tree(AT_FDCWD, dir, e) == -1)
 		goto out;
-	if (kind->prove) {
-		rc = kind->prove(s, o, dir, w, ret, e);
-		goto out;
-	}
-	if (restore_run(s, &ro, w, ret, e) == -1)
-		goto out;
-	if (ret->lost > 0) {
-		err_set(e, ERR_CORRUPT, "%llu files of %s lack bytes",
-		    (unsigned long long)ret->lost, ret->id);
-		goto out;
-	}
-	if (compare(s, &ro, ret, w, e) == -1)
-		goto out;
-	note(s, ret, w);
-	rc = 0;
+	rc = kind->prove ? kind->prove(s, o, dir, w, ret, &proof, e) : by_files(s, &ro, w, ret, e);
+	if (rc == 0 || e->kind == ERR_CORRUPT)
+		note(s, ret, &proof, rc == 0 ? NULL : e, w);
 out:
 	clear(dir, w);
+	buf_done(&proof);
 	if (fd != -1)
 		close(fd);
 	free(dir);

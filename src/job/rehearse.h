@@ -8,6 +8,7 @@
  * compared with the snapshot grain by grain, removed again.
  */
 #define REHEARSE_LEVEL 3
+#define REHEARSE_RECORD 8192 /* bytes of its record */
 
 struct rehearse_options {
 	const char *what; /* source or snapshot, as pick_snapshot() takes it */
@@ -16,8 +17,8 @@ struct rehearse_options {
 
 /*
  * *ret tells of the restore; restore_report_done() it in any case. ERR_CORRUPT when what was read
- * back is not the snapshot. A success that needed no other tier is recorded on the one it came
- * from, when the session can sign. The scratch directory is removed in any case.
+ * back is not the snapshot. Either is recorded on the tier it came from, when no other one had to
+ * help and the session can sign. The scratch directory is removed in any case.
  */
 int rehearse_run(struct session *s, const struct rehearse_options *o, const struct watch *w,
     struct restore_report *ret, struct err *e);

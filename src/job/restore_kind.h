@@ -16,10 +16,10 @@ struct restore_kind {
 	    struct restore_report *ret, struct err *e);
 	/*
 	 * The proof of rehearse_run(), in a directory that is not there yet and is removed
-	 * afterwards. NULL: by restoring twice, as of all that is files.
+	 * afterwards, with lines for its record. NULL: by restoring twice, as of all that is files.
 	 */
 	int (*prove)(struct session *s, const struct rehearse_options *o, const char *dir,
-	    const struct watch *w, struct restore_report *ret, struct err *e);
+	    const struct watch *w, struct restore_report *ret, struct buf *proof, struct err *e);
 };
 
 /* The kind of what was named; where that is not to be known, the first one, which says so. */

@@ -98,7 +98,7 @@ def test_two_restores_do_not_meet_in_one_directory(site):
     site.write_config()
     site.backup()
     before = site.scan()
-    slow(site, "1m")
+    slow(site, "500k")
     child = site.start("restore", "vol.data", "--to", site.path("one"))
     wait_for(lambda: os.path.isdir(site.path("one", "d1")), "nothing was made")
     result = site.run("restore", "vol.data", "--to", site.path("one"), "--delta", status=BUSY)
@@ -114,7 +114,7 @@ def test_two_rehearsals_of_one_source_do_not_remove_each_other(site):
     slow(site, "4m")
     site.write_config()
     site.backup()
-    slow(site, "4m")
+    slow(site, "1m")
     child = site.start("verify", "--restore", "vol.data")
     wait_for(lambda: os.path.isdir(site.path("scratch", "restore-vol.data", "d1")),
              "nothing was made")

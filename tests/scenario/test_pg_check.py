@@ -104,3 +104,24 @@ def test_a_standby_gives_base_backups_and_no_wal(servers, database):
     eventually(lambda: database.server.sql("SELECT 1 FROM pg_stat_replication"))
     database.write_config(conninfo=standby.conninfo)
     assert verdicts(database, "it is a standby") == ["warn"]
+
+
+def test_check_sql_is_asked_of_the_server_that_lives(database):
+    server = database.server
+    server.sql("CREATE TABLE accounts (amount int)")
+    claim = "SELECT coalesce(sum(amount), 0) = 0 FROM accounts"
+    database.write_config(check_sql=claim)
+    assert verdicts(database, "check-sql is true") == ["ok"]
+    server.sql("INSERT INTO accounts VALUES (1)")
+    assert verdicts(database, "check-sql is false, expected true: " + claim) == ["warn"]
+    database.write_config(check_sql="SELECT n FROM nowhere")
+    assert verdicts(database, "nowhere") == ["warn"]
+    # It is asked, and may not write; nor does it hold up whoever checks.
+    database.write_config(check_sql="INSERT INTO accounts VALUES (5) RETURNING true")
+    assert verdicts(database, "read-only transaction") == ["warn"]
+    assert server.value("SELECT count(*) FROM accounts") == 1
+    database.write_config(check_sql="SELECT pg_sleep(60) IS NOT NULL")
+    assert verdicts(database, "longer than ten seconds") == ["unknown"]
+    server.sql("CREATE ROLE poor LOGIN REPLICATION IN ROLE pg_read_all_settings")
+    database.write_config(conninfo=server.conninfo.replace("user=postgres", "user=poor"), check_sql=claim)
+    assert verdicts(database, "may not ask check-sql") == ["unknown"]

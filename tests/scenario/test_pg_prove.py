@@ -59,7 +59,7 @@ def test_every_version_is_proved(servers, version):
         ledger.wait(60).stop()
         shipped(site)
         got = prove(site)
-        assert "recovered and asked: PostgreSQL %d" % version in got.out, got
+        assert "and recovered: PostgreSQL %d" % version in got.out and "check-sql true" in got.out, got
         assert left(site) == ([], [])
     finally:
         site.end_all()
@@ -87,11 +87,14 @@ def test_an_assertion_that_does_not_hold(site):
     got = prove(site, status=VERIFY)
     assert "check-sql is false, expected true: %s" % ASSERTION in got.err, got
     assert site.objects("local", "rec/verified/") == []
+    said = site.run("show", "pg.pay")
+    assert "found so by a restore" in said.out and "verify --restore" in said.out, said
     assert left(site) == ([], [])
 
 
 @pytest.mark.parametrize("sql,says", (("SELECT n FROM nowhere", "nowhere"), ("SELECT NULL::bool", "NULL"),
-                                      ("SELECT true FROM generate_series(1, 2)", "2 rows")))
+                                      ("SELECT true WHERE false", "no row"),
+                                      ("SELECT true, n <> 2 FROM generate_series(1, 2) n", "in row 2, column 2")))
 def test_an_assertion_that_cannot_be_asked_is_a_failure(site, sql, says):
     site.write_config(check_sql=sql)
     got = prove(site, status=VERIFY)
