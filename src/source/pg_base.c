@@ -424,6 +424,7 @@ pg_base_stream(struct pg_conn *c, struct writer *w, const struct pg_base_options
 	rc = run(&b, buf_str(&command), &why) == 0 ? 1 : b.late ? 0 : -1;
 	if (rc == -1)
 		*e = why;
+	pg_base_wire_done(&b.wire);
 	if (rc != 1)
 		pg_conn_cancel(c);
 	c->stop = before.stop;
@@ -433,7 +434,6 @@ pg_base_stream(struct pg_conn *c, struct writer *w, const struct pg_base_options
 	ret->entries = b.tar.entries;
 	ret->files = b.tar.files;
 	ret->bytes = b.tar.bytes;
-	pg_base_wire_done(&b.wire);
 	buf_done(&command);
 	free(b.came);
 	return rc;

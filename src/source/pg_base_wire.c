@@ -14,6 +14,7 @@
 
 #include "base/lsn.h"
 #include "base/mem.h"
+#include "source/pg_ahead.h"
 #include "source/pg_conn_parts.h"
 
 /* BASE_BACKUP's new stream and options in parentheses. */
@@ -131,6 +132,22 @@ read_places(struct pg_base_wire *x, struct err *e)
 	return rc;
 }
 
+static int
+begin_copy(struct pg_base_wire *x, struct err *e)
+{
+	if (pg_conn_expect(x->c, PGRES_COPY_OUT, NULL, e) == -1)
+		return -1;
+	x->copy = pg_ahead_start(x->c);
+	return 0;
+}
+
+static void
+end_copy(struct pg_base_wire *x)
+{
+	pg_ahead_free(x->copy);
+	x->copy = NULL;
+}
+
 int
 pg_base_wire_start(struct pg_base_wire *x, struct pg_conn *c, const char *command,
     struct err *e)
@@ -140,10 +157,7 @@ pg_base_wire_start(struct pg_base_wire *x, struct pg_conn *c, const char *comman
 	if (pg_conn_send(c, command, e) == -1 ||
 	    read_position(x, &x->start_lsn, &x->start_tli, e) == -1 || read_places(x, e) == -1)
 		return -1;
-	if (!x->framed)
-		return 0;
-	x->copying = true;
-	return pg_conn_expect(c, PGRES_COPY_OUT, NULL, e);
+	return x->framed ? begin_copy(x, e) : 0;
 }
 
 /* ---- parts ---- */
@@ -183,12 +197,12 @@ take_framed(struct pg_base_wire *x, struct pg_base_wire_msg *m, struct err *e)
 {
 	int r;
 
-	if (x->over)
+	if (!x->copy)
 		return 0;
 	let_go(x);
-	r = pg_conn_copy(x->c, &x->held, &x->held_len, e);
+	r = pg_ahead_copy(x->copy, &x->held, &x->held_len, e);
 	if (r == 0)
-		x->over = true;
+		end_copy(x);
 	if (r != 1)
 		return r;
 	return pg_base_wire_read(x->held, x->held_len, m, e) == -1 ? -1 : 1;
@@ -245,9 +259,8 @@ next_plain(struct pg_base_wire *x, struct err *e)
 {
 	if (x->part > x->places)
 		return 0;
-	if (pg_conn_expect(x->c, PGRES_COPY_OUT, NULL, e) == -1)
+	if (begin_copy(x, e) == -1)
 		return -1;
-	x->copying = true;
 	x->manifest = x->part == x->places;
 	x->oid = x->manifest ? 0 : x->place[x->part].oid;
 	x->part++;
@@ -261,14 +274,14 @@ pg_base_wire_chunk(struct pg_base_wire *x, const uint8_t **data, size_t *n, stru
 
 	if (x->framed)
 		return chunk_framed(x, data, n, e);
-	if (!x->copying)
+	if (!x->copy)
 		return 0;
 	do {
 		let_go(x);
-		r = pg_conn_copy(x->c, &x->held, &x->held_len, e);
+		r = pg_ahead_copy(x->copy, &x->held, &x->held_len, e);
 	} while (r == 1 && x->held_len == 0);
 	if (r == 0)
-		x->copying = false;
+		end_copy(x);
 	*data = (const uint8_t *)x->held;
 	*n = x->held_len;
 	return r;
@@ -296,7 +309,7 @@ pg_base_wire_end(struct pg_base_wire *x, struct err *e)
 	PGresult *r = NULL;
 	int rc = 1;
 
-	x->copying = false;
+	end_copy(x);
 	if (read_position(x, &x->stop_lsn, &x->stop_tli, e) == -1)
 		return -1;
 	for (;;) {
@@ -315,6 +328,7 @@ pg_base_wire_end(struct pg_base_wire *x, struct err *e)
 void
 pg_base_wire_done(struct pg_base_wire *x)
 {
+	end_copy(x);
 	let_go(x);
 	for (size_t i = 0; i < x->places; i++)
 		free(x->place[i].path);

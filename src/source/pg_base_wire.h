@@ -43,7 +43,8 @@ struct pg_base_wire {
 	uint32_t oid;
 
 	size_t part;	   /* parts begun */
-	bool copying, ahead, over;
+	bool ahead;	   /* the message that begins the next part has come */
+	struct pg_ahead *copy; /* NULL: no copy is under way */
 	char *held;	   /* libpq's; the last message, while it is in use */
 	size_t held_len;
 };
