@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -380,4 +381,11 @@ proc_detach(struct err *e)
 	if (cut_loose() == -1)
 		_exit(1);
 	return 1;
+}
+
+void
+proc_step_back(int nice)
+{
+	if (getpriority(PRIO_PROCESS, 0) < nice)
+		(void)setpriority(PRIO_PROCESS, 0, nice);
 }

@@ -29,6 +29,11 @@ int proc_run_until(const char *command, const struct proc_env *env, int timeout_
     bool (*stop)(void *arg), void *arg, struct err *e);
 
 /*
+ * Gives way to other programs of the host, as nice(1) does: this thread and all that it starts from
+ * now on. Never comes forward; what the system does not allow is left.
+ */
+void proc_step_back(int nice);
+/*
  * A process of its own session, with nothing open but /dev/null in the place of the three, and
  * nobody who has to wait for it: 1 in that process, 0 in the caller, -1.
  */

@@ -178,5 +178,6 @@ const struct command cmd_copy_copy = {
 	.options_size = sizeof(struct copy_opts),
 	.max_operands = -1,
 	.conf = CONF_LOAD,
+	.steps_back = true,
 	.run = copy_command,
 };

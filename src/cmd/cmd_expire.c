@@ -252,6 +252,7 @@ const struct command cmd_expire_expire = {
 	.options_size = sizeof(struct expire_opts),
 	.max_operands = -1,
 	.conf = CONF_LOAD,
+	.steps_back = true,
 	.run = expire_command,
 };
 
@@ -373,5 +374,6 @@ const struct command cmd_expire_gc = {
 	.options = gc_table,
 	.options_size = sizeof(struct gc_opts),
 	.conf = CONF_LOAD,
+	.steps_back = true,
 	.run = gc_command,
 };

@@ -239,6 +239,7 @@ const struct command cmd_snapshot_backup = {
 	.min_operands = 1,
 	.max_operands = -1,
 	.conf = CONF_LOAD,
+	.steps_back = true,
 	.run = backup_command,
 };
 

@@ -313,5 +313,6 @@ const struct command cmd_verify_verify = {
 	.options_size = sizeof(struct verify_opts),
 	.max_operands = -1,
 	.conf = CONF_LOAD,
+	.steps_back = true,
 	.run = verify_command,
 };

@@ -56,6 +56,7 @@ struct command {
 	size_t options_size;	   /* of the struct they fill (starts zeroed); 0: common_options */
 	int min_operands, max_operands; /* max -1: any number */
 	enum command_conf conf;
+	bool steps_back; /* nobody waits for it: the priority that `nice` in [ffdr] says */
 	/*
 	 * The exit code of every failure, lack of memory included, where the caller gives other
 	 * meanings to them; 0: what the error's kind says.

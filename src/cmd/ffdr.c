@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/proc.h"
 #include "cmd/command.h"
 #include "cmd/help.h"
 #include "cmd/options.h"
@@ -74,6 +75,8 @@ run_with_conf(const struct command *c, struct command_call *call, struct err *e)
 	if (c->conf == CONF_LOAD && conf_load(call->common->config, &conf, e) == -1)
 		goto out;
 	call->conf = conf;
+	if (c->steps_back)
+		proc_step_back((int)conf->nice);
 	rc = c->run(call, e);
 out:
 	conf_free(conf);

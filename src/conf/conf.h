@@ -82,6 +82,7 @@ struct conf {
 	/* [ffdr] */
 	const char *site, *state, *scratch, *credentials;
 	const char *run_as;
+	int64_t nice; /* of what steps back */
 	/* Where the programs of major version CONF_POSTGRES_FIRST + n are; NULL: to be found. */
 	const char *postgres_bin[CONF_POSTGRES_MAJORS];
 	/* [keys] */

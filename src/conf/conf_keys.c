@@ -67,6 +67,12 @@ const struct conf_key conf_keys_table[] = {
 	    .otherwise = "the directory 'credentials' beside the main file",
 	    .summary = "directory where credential:NAME is looked for",
 	    .note = "$CREDENTIALS_DIRECTORY, which systemd sets, is looked at first."),
+	KEY("ffdr", "nice", CONF_NUMBER, struct conf, nice, .value = "10", .least = "0", .most = "19",
+	    .summary = "how far backups step back behind other programs",
+	    .note = "The priority of backup, copy, verify, expire and gc, and of what they start: 0 is "
+		    "that of everybody, 19 takes what nobody wants. A database beside a backup keeps "
+		    "its processors, and a host with nothing else to do makes it as fast as ever. What "
+		    "somebody waits for (restore, export, all of wal) does not step back."),
 	KEY("ffdr", "run-as", CONF_WORD, struct conf, run_as, .value = "ffdr-verify",
 	    .summary = "the user who runs PostgreSQL in restore tests",
 	    .note = "Only where root runs ffdr: PostgreSQL refuses to be run by root. Every other user "

@@ -272,7 +272,7 @@ class Effect(Task):
         program.fresh()
         load = self.cluster.bench(20 * seconds, "-c", "4", "-j", "2")
         time.sleep(1)
-        alone = self.rate(lambda: time.sleep(seconds))
+        alone = self.per_second(lambda: time.sleep(seconds))
         sample = Sample()
         end = time.monotonic() + seconds
 
@@ -284,7 +284,7 @@ class Effect(Task):
                 if time.monotonic() > end:
                     return
                 program.fresh()
-        beside = self.rate(backups)
+        beside = self.per_second(backups)
         load.terminate()
         load.wait()
         self.cluster.checkpoint()
@@ -292,7 +292,7 @@ class Effect(Task):
         sample.extra = "%.0f/s alone, %.0f/s beside" % (alone, beside)
         return sample
 
-    def rate(self, during):
+    def per_second(self, during):
         before, begun = self.cluster.transactions(), time.monotonic()
         during()
         return (self.cluster.transactions() - before) / (time.monotonic() - begun)
