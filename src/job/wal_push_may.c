@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "job/wal_place.h"
+#include "job/wal_push_same.h"
 #include "job/wal_pusher.h"
 #include "repo/walread.h"
 #include "source/pg_history.h"
@@ -225,6 +226,23 @@ out:
 	return rc;
 }
 
+/* Of a standby: what it pushes must be in the log of the server that conninfo leads to. */
+static int
+check_replayed(const struct may *m, const struct wal_pusher_server *s, struct err *e)
+{
+	struct err why = { 0 };
+	int same = wal_push_same(m->o, m->f, &why);
+
+	if (same == 1)
+		return 0;
+	if (same == -1)
+		return cannot_tell(m, why.text);
+	err_set(e, ERR_STALE, "stale epoch: %s is not what the server behind conninfo wrote: this "
+	    "standby follows another one", m->f->name);
+	err_line(e, "checked", "conninfo leads to %s", s->place);
+	return err_line(e, "fix", "on a copy of a standby: archive_mode = off");
+}
+
 static int
 compare(struct may *m, struct wal_pusher_server *s, struct err *e)
 {
@@ -239,8 +257,8 @@ compare(struct may *m, struct wal_pusher_server *s, struct err *e)
 	}
 	if (tli < m->tli)
 		return check_older(m, e);
-	if (!m->pusher.lives || m->pusher.replays)
-		return 0;
+	if (m->pusher.replays)
+		return check_replayed(m, s, e);
 	is = wal_pusher_is(&m->pusher, s, m->f->path, e);
 	if (is == 1)
 		wal_pusher_keep(&m->pusher, m->o->state, &m->o->place, tli, m->o->conninfo,
@@ -291,7 +309,8 @@ wal_push_may(struct repo *repo, const struct wal_push_options *o, const struct w
 	rc = f->what.timeline > m.tli ? check_newer(&m, e) : check_same(&m, e);
 	if (rc == -1 || found == WAL_PUSHER_SAME || (found == WAL_PUSHER_UNSEEN && !again))
 		return rc;
-	if (f->what.timeline == m.tli && (!m.pusher.lives || m.pusher.replays))
+	if (f->what.timeline == m.tli &&
+	    (!m.pusher.lives || (m.pusher.replays && f->what.kind != PG_WALNAME_SEGMENT)))
 		return 0;
 	m.quiet = found == WAL_PUSHER_UNSEEN;
 	return ask(&m, e);

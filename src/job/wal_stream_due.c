@@ -37,9 +37,21 @@ log_path(const struct stream *s)
 
 /* ---- is one due? ---- */
 
-/* Where the newest base backup of our system on that tier begins, if later than *ret: 0, -1. */
+/* Where a base backup begins. Epochs follow each other, and positions count within one. */
+struct begin {
+	uint32_t epoch;
+	uint64_t lsn;
+};
+
+static bool
+is_later(const struct pg_facts *f, const struct begin *than)
+{
+	return f->epoch > than->epoch || (f->epoch == than->epoch && f->start > than->lsn);
+}
+
+/* That of the newest base backup of our system on that tier, if later than *ret: 0, -1. */
 static int
-newest_base(const struct stream *s, struct tier *t, uint64_t *ret, struct err *e)
+newest_base(const struct stream *s, struct tier *t, struct begin *ret, struct err *e)
 {
 	struct snapshot_list list = { 0 };
 	bool found = false;
@@ -52,8 +64,8 @@ newest_base(const struct stream *s, struct tier *t, uint64_t *ret, struct err *e
 		manifest_init(&m);
 		found = manifest_get(t->store, list.item[i - 1].name, s->repo->keys, &m, NULL) == 0 &&
 		    pg_facts_read(&m, &f, NULL) == 1 && f.sysid == s->place.sysid;
-		if (found && f.start > *ret)
-			*ret = f.start;
+		if (found && is_later(&f, ret))
+			*ret = (struct begin){ f.epoch, f.start };
 		manifest_done(&m);
 	}
 	snapshot_list_done(&list);
@@ -61,16 +73,18 @@ newest_base(const struct stream *s, struct tier *t, uint64_t *ret, struct err *e
 }
 
 static bool
-begins_behind(uint64_t base, const struct wal_gap *g)
+begins_behind(const struct begin *base, const struct wal_gap *g)
 {
-	return g->to == UINT64_MAX ? base > g->from : base >= g->to;
+	if (base->epoch != g->place.epoch)
+		return base->epoch > g->place.epoch;
+	return g->to == UINT64_MAX ? base->lsn > g->from : base->lsn >= g->to;
 }
 
 static int
 read_due(const struct stream *s, bool *ret, struct err *e)
 {
 	struct wal_gaps gaps = { 0 };
-	uint64_t base = 0;
+	struct begin base = { 0 };
 	int rc = wal_gap_load(s->repo, s->o->tier, s->o->tiers, s->o->source, &gaps, e);
 
 	for (size_t i = 0; rc == 0 && i < s->o->base_tiers; i++)
@@ -79,7 +93,7 @@ read_due(const struct stream *s, bool *ret, struct err *e)
 	*ret = false;
 	for (size_t i = 0; rc == 0 && i < gaps.count; i++)
 		*ret |= gaps.gap[i].place.sysid == s->place.sysid &&
-		    !begins_behind(base, &gaps.gap[i]);
+		    !begins_behind(&base, &gaps.gap[i]);
 	wal_gap_done(&gaps);
 	return rc;
 }

@@ -9,19 +9,16 @@
  * predecessors, transactions and checksums. Where nothing in common is left on the server, the epoch
  * begins without a past; but not because of one tier alone, while the others agree with the server.
  */
-#include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/lsn.h"
 #include "coord/active.h"
 #include "job/wal_stream_parts.h"
+#include "source/pg_fetch.h"
 
 #define EVIDENCE 8192 /* bytes that are the same by no accident */
-#define WAIT_MS 1000
-#define SILENT_MOST 30 /* waits without an answer */
 
 struct search {
 	struct stream *s;
@@ -35,54 +32,14 @@ struct search {
 
 /* ---- one segment ---- */
 
-static int
-collect(void *arg, uint64_t lsn, const uint8_t *data, size_t n, uint64_t server_end, struct err *e)
-{
-	struct search *k = arg;
-	const size_t room = k->want - k->theirs.len;
-
-	(void)lsn;
-	(void)server_end;
-	(void)e;
-	buf_add(&k->theirs, data, n < room ? n : room);
-	return 0;
-}
-
-static int
-wait_for(struct search *k, struct pg_stream *stream, struct err *e)
-{
-	struct pollfd p = { .fd = pg_stream_fd(stream), .events = POLLIN };
-	const int ms = pg_stream_wait_ms(stream);
-
-	if (k->s->watch->stop(k->s->watch->arg))
-		return err_set(e, ERR_CANCELLED, "stopped");
-	if (poll(&p, 1, ms < WAIT_MS ? ms : WAIT_MS) == -1 && errno != EINTR)
-		return err_sys(e, "waiting for WAL");
-	return 0;
-}
-
 /* The server's bytes from `start` on, as many as are wanted: 1, 0 it has not so many any more, -1. */
 static int
 ask_server(struct search *k, uint64_t start, struct err *e)
 {
-	const struct pg_stream_options so = { .from = start, .tli = k->tli, .wal = collect, .arg = k };
-	struct pg_stream *stream = NULL;
-	int more = 1, silent = 0;
+	const struct pg_fetch f = { .tli = k->tli, .start = start, .want = k->want,
+		.stop = k->s->watch->stop, .arg = k->s->watch->arg };
 
-	buf_reset(&k->theirs);
-	if (pg_stream_start(k->s->conn, &so, &stream, e) == -1)
-		return -1;
-	while (more == 1 && k->theirs.len < k->want && silent < SILENT_MOST) {
-		const size_t before = k->theirs.len;
-
-		more = wait_for(k, stream, e) == -1 ? -1 : pg_stream_step(stream, e);
-		silent = k->theirs.len > before ? 0 : silent + 1;
-	}
-	if (more == 1 && k->theirs.len < k->want)
-		more = err_set(
-		    e, ERR_REMOTE, "the server does not send its WAL of timeline %" PRIu32, k->tli);
-	pg_stream_free(stream);
-	return more == -1 ? -1 : k->theirs.len == k->want;
+	return pg_fetch(k->s->conn, &f, &k->theirs, e);
 }
 
 /*

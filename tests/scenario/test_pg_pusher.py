@@ -261,6 +261,34 @@ def test_a_standby_that_archives_is_no_stranger(servers, primary):
     primary.run("wal", "push", there)
 
 
+def test_the_standby_of_a_clone_is_refused(servers, primary):
+    """A pair was cloned as it lies on its disks; the copy's standby follows the copy, on the same timeline."""
+    server = primary.server
+    server.sql("CREATE TABLE whose (text text)")
+    primary.run("wal", "push", write_some(server))
+    copy = disk_copy(servers, server)
+    follower = disk_copy(servers, server, "follower")
+    for other in (copy, follower):
+        os.unlink(os.path.join(other.data, "postmaster.pid"))
+    open(os.path.join(follower.data, "standby.signal"), "w", encoding="utf-8").close()
+    copy.start()
+    follower.set(primary_conninfo=copy.conninfo).own().start()
+    copy.sql("INSERT INTO whose VALUES ('the copy')")
+    path = write_some(copy, 2)
+    there = os.path.join(follower.data, "pg_wal", os.path.basename(path))
+    eventually(lambda: follower.value("SELECT pg_last_wal_receive_lsn() > %s::pg_lsn", "0/%X" % (int(path[-8:], 16) * MIB + MIB)),
+               what="streaming")
+    before = primary.objects("regional", "wal/")
+    # The database has not written so far; then it has, and something else.
+    assert "follows another one" in primary.run("wal", "push", there, status=STALE).err
+    server.sql("INSERT INTO whose VALUES ('the database')")
+    while server.value("SELECT pg_walfile_name(pg_current_wal_lsn())") <= os.path.basename(path):
+        write_some(server)
+    assert "follows another one" in primary.run("wal", "push", there, status=STALE).err
+    assert primary.objects("regional", "wal/") == before
+    primary.run("wal", "push", os.path.join(server.data, "pg_wal", os.path.basename(path)))
+
+
 # ---- what is in the way ----
 
 def test_what_cannot_be_acknowledged_is_stored_nowhere(primary):
