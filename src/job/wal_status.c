@@ -161,12 +161,15 @@ is_open(const struct wal_status *s, const struct wal_gap *g)
 
 	if (g->place.sysid != s->look.place.sysid)
 		return false;
+	/* A base backup of a later epoch begins behind all that an earlier one lost. */
 	for (size_t i = 0; i < s->look.tiers; i++) {
 		const struct wal_look_tier *t = &s->look.tier[i];
 
 		if (lsn_set_has(&t->have, g->from, to))
 			return false;
-		needed |= t->based && to > t->newest.facts.start;
+		needed |= t->based && (t->newest.facts.epoch == g->place.epoch ?
+			to > t->newest.facts.start :
+			t->newest.facts.epoch < g->place.epoch);
 	}
 	return needed;
 }
@@ -311,11 +314,24 @@ judge_silence(struct wal_status *s, const struct wal_look_tier *t)
 			  units_duration((t->now_ns - t->beat.sample.time_ns) / CLOCK_MS, age));
 }
 
-/* One that nobody can fill, and that every recovery from the newest base backup begins behind, is past. */
+static bool
+is_written_down(const struct wal_status *s, const struct lsn_range *hole)
+{
+	for (size_t i = 0; i < s->gaps; i++)
+		if (s->gap[i].gap.place.sysid == s->look.place.sysid &&
+		    s->gap[i].gap.from < hole->to && s->gap[i].gap.to > hole->from)
+			return true;
+	return false;
+}
+
+/*
+ * One that nobody can fill, that was told when it came about, and that every recovery from the newest
+ * base backup begins behind, is past.
+ */
 static bool
 matters(const struct wal_status *s, const struct wal_look_tier *t, const struct lsn_range *hole)
 {
-	if (hole->to > t->newest.facts.start)
+	if (hole->to > t->newest.facts.start || !is_written_down(s, hole))
 		return true;
 	for (size_t i = 0; i < s->look.tiers; i++)
 		if (&s->look.tier[i] != t && lsn_set_has(&s->look.tier[i].have, hole->from, hole->to))

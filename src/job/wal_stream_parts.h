@@ -119,6 +119,14 @@ int wal_stream_other(struct stream *s, const struct pg_identity *id, const struc
 /* Has a tier refused a piece, because it has another one there? */
 void wal_stream_other_look(struct stream *s);
 
+/*
+ * wal_stream_hole.c: the first byte on the way to *newest, from `since` on, that neither the spool nor
+ * a tier has becomes *newest. `kept`: the server keeps it all from there on; else what is missing just
+ * before counts, too. -1 also when that cannot be known now (ERR_REMOTE).
+ */
+int wal_stream_hole(struct stream *s, struct walread *r, uint64_t since, bool kept,
+    struct wal_resume_at *newest, struct err *e);
+
 /* wal_stream_where.c */
 /*
  * That shipper is told what the spool has of that place, up to timeline `highest`. *last, *end: the

@@ -326,3 +326,102 @@ def test_a_full_spool_lets_the_slots_go_where_that_is_wanted(servers):
         site.wait_shipped(end)
     finally:
         site.end_all()
+
+
+def end_stream(site):
+    for child in site.services:
+        site.end(child, status=None)
+    site.services.clear()
+
+
+def test_a_base_backup_while_nobody_received_leaves_no_hole(database):
+    """It brings its own WAL; what lies before that is still kept by the slot."""
+    server = database.server
+    database.backup()
+    database.stream()
+    fill(server)
+    database.wait_shipped(server.lsn())
+    end_stream(database)
+    fill(server)
+    database.backup()
+    fill(server)
+    database.stream()
+    database.wait_shipped(server.lsn())
+    for tier in ("local", "regional"):
+        database.assert_no_hole(tier)
+    assert "goes on later" in database.stream_log()
+
+
+def test_nor_does_one_that_was_made_after_a_promotion(servers, database):
+    server = database.server
+    database.backup()
+    database.stream()
+    fill(server)
+    database.wait_shipped(server.lsn())
+    standby = servers.clone(server).start()
+    end_stream(database)
+    server.sql("SELECT pg_create_physical_replication_slot('unused')")
+    fill(server)
+    eventually(lambda: standby.value("SELECT pg_last_wal_receive_lsn()") is not None, what="streaming")
+    end = server.lsn()
+    eventually(lambda: lsn(standby.value("SELECT pg_last_wal_receive_lsn()::text")) >= end, what="streaming")
+    server.stop("immediate")
+    standby.set(wal_keep_size="512MB").promote()
+    database.write_config(conninfo=standby.conninfo)
+    fill(standby)
+    database.backup()
+    fill(standby)
+    database.stream()
+    database.wait_shipped(standby.lsn(), tli=2)
+    for tier in ("local", "regional"):
+        database.assert_no_hole(tier, 2)
+        fork = min(start for start, _ in database.pieces(tier, 2))
+        assert database.assert_no_hole(tier) >= fork
+
+
+@pytest.mark.parametrize("spool", ("left", "lost"))
+def test_nor_does_one_when_the_slots_are_new(database, spool):
+    """As on a server that has taken over: it has the log, and knows no slot of ours."""
+    server = database.server
+    server.set(wal_keep_size="512MB").restart()
+    database.backup()
+    database.stream()
+    fill(server)
+    database.wait_shipped(server.lsn())
+    end_stream(database)
+    for (slot,) in server.sql("SELECT slot_name FROM pg_replication_slots"):
+        server.sql("SELECT pg_drop_replication_slot(%s)", slot)
+    if spool == "lost":
+        shutil.rmtree(database.path("state", "spool"))
+    fill(server)
+    database.backup()
+    fill(server)
+    database.stream()
+    database.wait_shipped(server.lsn())
+    for tier in ("local", "regional"):
+        database.assert_no_hole(tier)
+
+
+def test_nor_does_the_first_one_of_an_epoch(servers, database):
+    """`restore --adopt`, the server, a base backup, and only then the receiver."""
+    database.backup()
+    database.stream()
+    fill(database.server)
+    database.wait_shipped(lsn(database.server.value("SELECT pg_switch_wal()")))
+    end_stream(database)
+    own(database.top)
+    restore(database, "--adopt")
+    own(database.top)
+    other = boot(servers, database)
+    database.write_config(conninfo=other.conninfo)
+    fill(other)
+    database.backup()
+    fill(other)
+    database.stream()
+    end = other.lsn()
+    for tier in ("local", "regional"):
+        eventually(lambda t=tier: database.frontier(t, 2, 2) >= end, what=lambda: "WAL of epoch 2\n" + database.stream_log()[-1500:])
+        database.assert_no_hole(tier, 2, 2)
+        assert min(start for start, _ in database.pieces(tier, 2, 2)) < lsn(other.value(
+            "SELECT checkpoint_lsn FROM pg_control_checkpoint()"))
+    database.run("verify", "pg.pay")
