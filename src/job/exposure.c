@@ -4,7 +4,8 @@
  * does not count for it.
  *
  * A tier that receives no WAL, and any tier of a volume, is as old as the newest complete snapshot
- * on it, counted from when that was begun.
+ * on it, counted from when that was begun. Of a database one that a restore would take; and when one
+ * was read from a standby, nobody knows how far behind that was.
  */
 #include "job/exposure.h"
 
@@ -14,8 +15,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "job/pg_facts.h"
 #include "job/wal_look.h"
+#include "job/wal_source.h"
 #include "repo/snapshot.h"
+#include "repo/wal_lineage.h"
 
 #define FRESH_TIMES 2
 
@@ -122,20 +126,60 @@ tell_wal(struct telling *t, const struct conf_source *source, struct err *e)
 
 /* ---- by snapshots ---- */
 
-/* When the newest complete one there was begun: 1, 0 there is none, -1. */
+/* Which snapshots of a database say how old it would be. */
+struct counting {
+	struct wal_source w;
+	struct wal_lineage lineage;
+	bool placed; /* it is known which history is the database's */
+};
+
+static void
+counting_begin(struct counting *c, struct session *s, const struct conf_source *source)
+{
+	*c = (struct counting){ 0 };
+	if (source->postgres && wal_source_open(s, source, &c->w, NULL) == 0 && *c->w.active.etag)
+		c->placed = wal_lineage_load(s->repo, c->w.tier, c->w.tiers, &c->w.place, &c->lineage,
+		    NULL) == 0;
+}
+
+static void
+counting_end(struct counting *c)
+{
+	wal_lineage_done(&c->lineage);
+	wal_source_done(&c->w);
+}
+
+/* Of the history that is the database's now, and not from a standby, which may have been behind. */
+static bool
+counts(const struct counting *c, const struct manifest *m)
+{
+	struct pg_facts f;
+
+	if (m->partial)
+		return false;
+	if (pg_facts_read(m, &f, NULL) != 1)
+		return true; /* no database */
+	return !f.standby && (!c->placed || (f.sysid == c->w.place.sysid &&
+	    wal_lineage_has(&c->lineage, f.epoch, f.stop_tli, f.stop)));
+}
+
+/* When the newest one there that counts was begun: 1, 0 there is none, -1. */
 static int
-newest_begun(struct telling *t, struct tier *tier, const char *source, int64_t *ret, struct err *e)
+newest_begun(struct telling *t, struct tier *tier, const struct conf_source *source, int64_t *ret,
+    struct err *e)
 {
 	struct snapshot_list list = { 0 };
-	int found = 0, rc = snapshot_list_known(tier->store, source, &list, e);
+	struct counting c;
+	int found = 0, rc = snapshot_list_known(tier->store, source->name, &list, e);
 
+	counting_begin(&c, t->s, source);
 	for (size_t i = list.count; rc == 0 && found == 0 && i > 0; i--) {
 		struct manifest m;
 
 		manifest_init(&m);
 		if (manifest_get(tier->store, list.item[i - 1].name, t->s->repo->keys, &m, e) ==
 			0 &&
-		    !m.partial) {
+		    counts(&c, &m)) {
 			*ret = m.started_ns;
 			found = 1;
 		} else if (e->kind == ERR_REMOTE) {
@@ -143,6 +187,7 @@ newest_begun(struct telling *t, struct tier *tier, const char *source, int64_t *
 		}
 		manifest_done(&m);
 	}
+	counting_end(&c);
 	snapshot_list_done(&list);
 	return rc == -1 ? -1 : found;
 }
@@ -160,12 +205,14 @@ tell_snapshot(struct telling *t, const struct conf_source *source, const struct 
 			tier && tier->why.kind != ERR_NONE ? tier->why.text : "it does not answer");
 		return;
 	}
-	got = newest_begun(t, tier, source->name, &begun, &l->why);
+	got = newest_begun(t, tier, source, &begun, &l->why);
 	if (got == 1 && store_clock(tier->store, &now, &l->why) == 0) {
 		exposure_judge_snapshot(begun, now, &l->is);
 		err_clear(&l->why);
 	} else if (got == 0) {
-		err_set(&l->why, ERR_NOTFOUND, "there is no complete snapshot");
+		err_set(&l->why, ERR_NOTFOUND, source->postgres ?
+			"there is no complete snapshot of what is the database now, from a primary" :
+			"there is no complete snapshot");
 	}
 }
 

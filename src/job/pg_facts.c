@@ -52,6 +52,18 @@ place(const struct manifest *m, const char *key, uint64_t *ret, struct err *e)
 	return rc == -1 ? err_set(e, ERR_CORRUPT, "'%s' does not say its %s", m->name, key) : 0;
 }
 
+static bool
+is_of_standby(const struct manifest *m)
+{
+	struct buf value;
+	bool is;
+
+	buf_init(&value, VALUE_MAX);
+	is = text_of(m, "from-standby", &value) == 1 && strcmp(buf_str(&value), "yes") == 0;
+	buf_done(&value);
+	return is;
+}
+
 int
 pg_facts_read(const struct manifest *m, struct pg_facts *ret, struct err *e)
 {
@@ -76,6 +88,7 @@ pg_facts_read(const struct manifest *m, struct pg_facts *ret, struct err *e)
 	ret->stop_ns = ret->ready_ns;
 	if (number(m, "stop-time", INT64_MAX / 1000, &stop_us, NULL) == 0 && stop_us > 0)
 		ret->stop_ns = (int64_t)stop_us * 1000;
+	ret->standby = is_of_standby(m);
 	ret->epoch = (uint32_t)epoch;
 	ret->start_tli = (uint32_t)start_tli;
 	ret->stop_tli = (uint32_t)stop_tli;

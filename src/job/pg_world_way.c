@@ -51,10 +51,7 @@ static bool
 in_lineage(
     const struct wal_lineage *l, const struct pg_world_base *a, const struct pg_target_base *b)
 {
-	for (size_t i = 0; i < l->levels; i++)
-		if (l->level[i].epoch == a->epoch)
-			return wal_lineage_bound(l, i, b->timeline) >= b->stop;
-	return false;
+	return wal_lineage_has(l, a->epoch, b->timeline, b->stop);
 }
 
 /* The newest base of that system (0: any), in that lineage (NULL: any). */

@@ -288,9 +288,15 @@ prove(struct prove *p, const struct rehearse_options *o, struct err *e)
 	if (prove_pg_pages(p, e) == -1)
 		return -1;
 	tell(p);
-	if (p->wrongs > 0)
+	if (p->wrongs > 0) {
 		*e = p->wrong;
-	return p->wrongs > 0 ? -1 : 0;
+		return -1;
+	}
+	if (p->unasked.kind == ERR_NONE)
+		return 0;
+	err_set(e, ERR_CONFIG, "check-sql of %s cannot be asked: %.*s", p->report->source,
+	    (int)strcspn(p->unasked.text, "\n"), p->unasked.text);
+	return err_line(e, "fix", "mend check-sql; `ffdr check` asks it of the server that lives");
 }
 
 int

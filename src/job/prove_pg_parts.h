@@ -36,6 +36,7 @@ struct prove {
 	struct buf asked;   /* what was looked at and found right, for people */
 	struct err wrong;
 	unsigned wrongs;
+	struct err unasked; /* kind set: check-sql is none that the server can answer */
 };
 
 /* The phase that ends now. */

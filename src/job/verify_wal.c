@@ -236,15 +236,6 @@ need_bases(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LA
 	return rc;
 }
 
-static bool
-in_lineage(const struct wal_lineage *l, const struct pg_facts *f)
-{
-	for (size_t i = 0; i < l->levels; i++)
-		if (l->level[i].epoch == f->epoch)
-			return wal_lineage_bound(l, i, f->stop_tli) >= f->stop;
-	return false;
-}
-
 /* From the oldest base backup on the active way on: on tiers that receive the WAL. */
 static int
 need_points(struct verify_wal *p, const struct conf_source *source, const struct bases *b, struct err *e)
@@ -261,7 +252,8 @@ need_points(struct verify_wal *p, const struct conf_source *source, const struct
 	}
 	rc = verify_wal_open(p, &ws.place, e);
 	for (size_t i = 0; rc == 0 && i < b->count; i++)
-		if (b->base[i].sysid == ws.place.sysid && in_lineage(&p->lineage, &b->base[i]) &&
+		if (b->base[i].sysid == ws.place.sysid && wal_lineage_has(&p->lineage, b->base[i].epoch, b->base[i].stop_tli,
+			b->base[i].stop) &&
 		    (!first || b->base[i].start < first->start))
 			first = &b->base[i];
 	if (rc == 0 && first)

@@ -351,8 +351,10 @@ find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history
 	t->stray = got == 1 && !t->beaten && t->beat.sample.flush_lsn > 0;
 	if (t->reach == 0)
 		return 0;
-	/* What was written before a base backup began is in it, with its WAL. */
-	offer(t, &(struct wal_sample){ .time_ns = t->newest.begun_ns, .flush_lsn = t->newest.facts.start });
+	/* What was written before a base backup began is in it, with its WAL; not what a standby lacked. */
+	if (!t->newest.facts.standby)
+		offer(t, &(struct wal_sample){ .time_ns = t->newest.begun_ns,
+			.flush_lsn = t->newest.facts.start });
 	if (t->beaten && t->beat.sample.flush_lsn <= t->reach &&
 	    pg_history_covers(h, t->beat.tli, t->beat.sample.flush_lsn)) {
 		offer(t, &t->beat.sample);

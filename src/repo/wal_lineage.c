@@ -258,3 +258,12 @@ wal_lineage_bound(const struct wal_lineage *l, size_t level, uint32_t tli)
 	}
 	return bound;
 }
+
+bool
+wal_lineage_has(const struct wal_lineage *l, uint32_t epoch, uint32_t tli, uint64_t to)
+{
+	for (size_t i = 0; i < l->levels; i++)
+		if (l->level[i].epoch == epoch)
+			return wal_lineage_bound(l, i, tli) >= to;
+	return false;
+}

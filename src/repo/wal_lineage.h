@@ -1,6 +1,8 @@
 #ifndef REPO_WAL_LINEAGE_H
 #define REPO_WAL_LINEAGE_H
 
+#include <stdbool.h>
+
 #include "repo/layout_wal.h"
 #include "repo/repo.h"
 
@@ -53,6 +55,8 @@ int wal_lineage_load(const struct repo *r, struct tier *const *tier, size_t tier
 void wal_lineage_done(struct wal_lineage *l);
 /* Up to where that timeline counts at that level: 0 not at all, UINT64_MAX all of it. */
 uint64_t wal_lineage_bound(const struct wal_lineage *l, size_t level, uint32_t tli);
+/* Does what that timeline of that epoch wrote up to there lie on the way? */
+bool wal_lineage_has(const struct wal_lineage *l, uint32_t epoch, uint32_t tli, uint64_t to);
 
 /* The text of `from`. */
 void wal_lineage_from_text(const struct wal_from *from, struct buf *out);

@@ -92,13 +92,19 @@ def test_an_assertion_that_does_not_hold(site):
     assert left(site) == ([], [])
 
 
-@pytest.mark.parametrize("sql,says", (("SELECT n FROM nowhere", "nowhere"), ("SELECT NULL::bool", "NULL"),
-                                      ("SELECT true WHERE false", "no row"),
+@pytest.mark.parametrize("sql,says", (("SELECT NULL::bool", "NULL"), ("SELECT true WHERE false", "no row"),
                                       ("SELECT true, n <> 2 FROM generate_series(1, 2) n", "in row 2, column 2")))
-def test_an_assertion_that_cannot_be_asked_is_a_failure(site, sql, says):
+def test_an_assertion_that_is_not_true_is_a_failure(site, sql, says):
     site.write_config(check_sql=sql)
     got = prove(site, status=VERIFY)
     assert "check-sql" in got.err and says in got.err, got
+
+
+def test_an_assertion_that_cannot_be_asked_is_no_verdict(site):
+    site.write_config(check_sql="SELECT n FROM nowhere")
+    got = prove(site, status=78)
+    assert "cannot be asked" in got.err and "nowhere" in got.err, got
+    assert site.objects("local", "rec/verified/") == [] and site.objects("local", "rec/broken/") == []
 
 
 def damage(site, table):
