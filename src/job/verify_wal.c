@@ -252,9 +252,10 @@ need_points(struct verify_wal *p, const struct conf_source *source, const struct
 	}
 	rc = verify_wal_open(p, &ws.place, e);
 	for (size_t i = 0; rc == 0 && i < b->count; i++)
-		if (b->base[i].sysid == ws.place.sysid && wal_lineage_has(&p->lineage, b->base[i].epoch, b->base[i].stop_tli,
-			b->base[i].stop) &&
-		    (!first || b->base[i].start < first->start))
+		if (b->base[i].sysid == ws.place.sysid &&
+		    (!first || b->base[i].start < first->start) &&
+		    wal_lineage_has(&p->lineage, b->base[i].epoch, b->base[i].stop_tli,
+			b->base[i].stop))
 			first = &b->base[i];
 	if (rc == 0 && first)
 		rc = walread_timelines(p->read, p->t, &tl, e);

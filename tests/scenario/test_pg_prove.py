@@ -187,8 +187,8 @@ def test_nothing_is_left_when_it_is_interrupted(site, how):
     eventually(lambda: left(site)[1], what="the server of the proof")
     time.sleep(1)
     child.send_signal(how)
-    child.communicate(timeout=30)
-    eventually(lambda: not left(site)[1], 20, what="the end of the server")
+    child.communicate(timeout=60)
+    eventually(lambda: not left(site)[1], what="the end of the server")
     if how == signal.SIGINT:
         assert left(site)[0] == []
     # The next one finds its way, whatever is there.
