@@ -222,19 +222,21 @@ take_fraction(const char **p, int64_t *ret)
 	return 0;
 }
 
-/* "Z", "+02:00" or nothing (UTC) at p, to the end; seconds east of UTC. */
+/* "Z", "+02:00", "+02" (as psql prints it) or nothing (UTC) at p, to the end; seconds east of UTC. */
 static int
 take_zone(const char *p, int64_t *ret)
 {
-	int h, m;
+	const size_t n = strlen(p);
+	int h, m = 0;
 
 	*ret = 0;
 	if (*p == '\0' || ((*p == 'Z' || *p == 'z') && p[1] == '\0'))
 		return 0;
-	if ((*p != '+' && *p != '-') || strlen(p) != strlen("+02:00") || p[3] != ':')
+	if ((*p != '+' && *p != '-') || (n != strlen("+02") && (n != strlen("+02:00") || p[3] != ':')))
 		return -1;
 	h = fixed_digits(p + 1, 2);
-	m = fixed_digits(p + 4, 2);
+	if (n > strlen("+02"))
+		m = fixed_digits(p + 4, 2);
 	if (h < 0 || h > 23 || m < 0 || m > 59)
 		return -1;
 	*ret = (h * 3600 + m * 60) * (*p == '-' ? -1 : 1);
