@@ -134,8 +134,7 @@ twins(struct checking *k, struct coord *coord, uint64_t sysid)
 		if (x == k->source || x->kind != CONF_KIND_POSTGRES ||
 		    active_get(coord, x->name, &a, NULL) != 1 || a.sysid != sysid)
 			continue;
-		fix = xasprintf("archive_command = 'ffdr wal push --source %s %%p' on this one, "
-				"and "
+		fix = xasprintf("archive_command = 'ffdr wal push --source %s %%p' on this one, and "
 				"--source %s on the other",
 		    k->source->bare, x->bare);
 		check_add(k->c, CHECK_WARN, k->what, fix,
@@ -460,13 +459,10 @@ claim(struct checking *k)
 		check_add(k->c, CHECK_OK, k->what, NULL, "check-sql is true");
 	else if (got == -1 && why.kind == ERR_PERMISSION)
 		check_add(k->c, CHECK_UNKNOWN, k->what, NULL,
-		    "this role may not ask check-sql; the "
-		    "proof by restore may: %s",
-		    why.text);
+		    "this role may not ask check-sql; the proof by restore may: %s", why.text);
 	else if (got == -1 && strcmp(pg_conn_sqlstate(k->sql), CLAIM_LATE) == 0)
 		check_add(k->c, CHECK_UNKNOWN, k->what, NULL,
-		    "check-sql takes longer than ten seconds; "
-		    "the proof by restore waits for it");
+		    "check-sql takes longer than ten seconds; the proof by restore waits for it");
 	else
 		check_add(k->c, CHECK_WARN, k->what, fix, "%s", why.text);
 }

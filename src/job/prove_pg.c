@@ -248,7 +248,7 @@ evidence(struct prove *p, struct buf *text)
 	for (size_t i = 0; i < p->phases; i++)
 		buf_addf(text, "%.*s-ms %" PRId64 "\n", (int)strcspn(p->phase[i].name, "_"),
 		    p->phase[i].name, p->phase[i].ms);
-	buf_adds(text, buf_str(p->checks));
+	buf_adds(text, buf_str(&p->checks));
 }
 
 static void
@@ -304,13 +304,11 @@ prove_pg_run(struct session *s, const struct rehearse_options *o, const char *di
     const struct watch *w, struct restore_report *ret, struct buf *proof, struct err *e)
 {
 	const int64_t begun = clock_boot_ns();
-	struct buf checks;
-	struct prove p = { .s = s, .w = w, .dir = dir, .report = ret, .checks = &checks,
-		.mark_ns = begun };
+	struct prove p = { .s = s, .w = w, .dir = dir, .report = ret, .mark_ns = begun };
 	int rc;
 
 	p.data = xasprintf("%s/data", dir);
-	buf_init(&checks, REHEARSE_RECORD);
+	buf_init(&p.checks, REHEARSE_RECORD);
 	buf_init(&p.asked, REHEARSE_RECORD);
 	rc = prove(&p, o, e);
 	evidence(&p, proof);
@@ -319,7 +317,7 @@ prove_pg_run(struct session *s, const struct rehearse_options *o, const char *di
 		    o->what);
 	pg_server_free(p.server);
 	ret->took_ns = clock_boot_ns() - begun;
-	buf_done(&checks);
+	buf_done(&p.checks);
 	buf_done(&p.asked);
 	free(p.data);
 	return rc;

@@ -30,7 +30,7 @@
 static void
 looked(struct prove *p, const char *what, const char *found)
 {
-	buf_addf(p->checks, "%s %s\n", what, found);
+	buf_addf(&p->checks, "%s %s\n", what, found);
 	buf_addf(&p->asked, "%s%s %s", p->asked.len > 0 ? ", " : "", what, found);
 }
 
@@ -38,7 +38,7 @@ static void
 leave_out(struct prove *p, const char *what, const char *why)
 {
 	restore_kind_tell(p->report, "not done", "%s: %s", what, why);
-	buf_addf(p->checks, "%s left out\n", what);
+	buf_addf(&p->checks, "%s left out\n", what);
 }
 
 /* ---- libraries ---- */

@@ -32,7 +32,7 @@ struct prove {
 	struct prove_phase phase[PROVE_PHASES];
 	size_t phases;
 	int64_t mark_ns; /* when the last phase ended */
-	struct buf *checks; /* lines for the evidence: what was looked at, and what not */
+	struct buf checks; /* lines for the evidence: what was looked at, and what not */
 	struct buf asked;   /* what was looked at and found right, for people */
 	struct err wrong;
 	unsigned wrongs;

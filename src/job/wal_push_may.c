@@ -231,7 +231,7 @@ static int
 check_replayed(const struct may *m, const struct wal_pusher_server *s, struct err *e)
 {
 	struct err why = { 0 };
-	int same = wal_push_same(m->o, m->f, &why);
+	int same = wal_push_same(m->o, m->f, &s->id, &why);
 
 	if (same == 1)
 		return 0;

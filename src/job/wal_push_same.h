@@ -2,11 +2,14 @@
 #define JOB_WAL_PUSH_SAME_H
 
 #include "job/wal_push_may.h"
+#include "source/pg_conn.h"
 
 /*
- * Is that segment, byte for byte, the one that the server behind conninfo has in its log? 1; 0 it is
- * not, or the server has not written so far; -1 that cannot be told, and why.
+ * Is that segment, byte for byte, the one that the server behind conninfo has in its log, where it was
+ * seen at `id`, on the same timeline? 1; 0 it is not, or the server has not written so far; -1 that
+ * cannot be told, and why.
  */
-int wal_push_same(const struct wal_push_options *o, const struct wal_push_file *f, struct err *e);
+int wal_push_same(const struct wal_push_options *o, const struct wal_push_file *f,
+    const struct pg_identity *id, struct err *e);
 
 #endif

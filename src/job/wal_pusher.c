@@ -190,12 +190,8 @@ static char *
 line_of(const struct wal_pusher *p, const struct wal_place *place, uint32_t tli,
     const char *conninfo)
 {
-	return xasprintf("%" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRId64 " %" PRId64 " %" PRId64 " '"
-												"%s"
-												"' "
-												"'%"
-												"s'"
-												" ",
+	return xasprintf("%" PRIu64 " %" PRIu32 " %" PRIu32 " %" PRId64 " %" PRId64 " %" PRId64
+			 " '%s' '%s' ",
 	    place->sysid, place->epoch, tli, p->server.pid, p->server.start_s, p->server.port,
 	    p->server.dir, conninfo);
 }

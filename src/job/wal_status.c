@@ -161,15 +161,13 @@ is_open(const struct wal_status *s, const struct wal_gap *g)
 
 	if (g->place.sysid != s->look.place.sysid)
 		return false;
-	/* A base backup of a later epoch begins behind all that an earlier one lost. */
 	for (size_t i = 0; i < s->look.tiers; i++) {
 		const struct wal_look_tier *t = &s->look.tier[i];
 
 		if (lsn_set_has(&t->have, g->from, to))
 			return false;
-		needed |= t->based && (t->newest.facts.epoch == g->place.epoch ?
-			to > t->newest.facts.start :
-			t->newest.facts.epoch < g->place.epoch);
+		needed |= t->based && !wal_gap_ends_before(
+		    g, t->newest.facts.epoch, t->newest.facts.start);
 	}
 	return needed;
 }

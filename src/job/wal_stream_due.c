@@ -72,14 +72,6 @@ newest_base(const struct stream *s, struct tier *t, struct begin *ret, struct er
 	return rc;
 }
 
-static bool
-begins_behind(const struct begin *base, const struct wal_gap *g)
-{
-	if (base->epoch != g->place.epoch)
-		return base->epoch > g->place.epoch;
-	return g->to == UINT64_MAX ? base->lsn > g->from : base->lsn >= g->to;
-}
-
 static int
 read_due(const struct stream *s, bool *ret, struct err *e)
 {
@@ -93,7 +85,7 @@ read_due(const struct stream *s, bool *ret, struct err *e)
 	*ret = false;
 	for (size_t i = 0; rc == 0 && i < gaps.count; i++)
 		*ret |= gaps.gap[i].place.sysid == s->place.sysid &&
-		    !begins_behind(&base, &gaps.gap[i]);
+		    !wal_gap_ends_before(&gaps.gap[i], base.epoch, base.lsn);
 	wal_gap_done(&gaps);
 	return rc;
 }

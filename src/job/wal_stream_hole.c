@@ -8,8 +8,11 @@
  * Holes from before that are none of ours: base backups that nobody received between, what has
  * expired, and gaps that were written down.
  */
+#include <inttypes.h>
+
 #include "base/lsn.h"
 #include "job/wal_stream_parts.h"
+#include "repo/wal_beat.h"
 #include "repo/wal_gap.h"
 
 /* What the spool and the tiers that answer have of that timeline. */
@@ -84,8 +87,12 @@ way_to(struct walread *r, uint32_t tli, struct pg_history *h, struct err *e)
 	return got == -1 ? -1 : 0;
 }
 
-int
-wal_stream_hole(struct stream *s, struct walread *r, uint64_t since, bool kept,
+/*
+ * The first byte on the way to *newest, from `since` on, that neither the spool nor a tier has becomes
+ * *newest. `kept`: the server keeps it all from there on; else what is missing just before counts, too.
+ */
+static int
+first_missing(struct stream *s, struct walread *r, uint64_t since, bool kept,
     struct wal_resume_at *newest, struct err *e)
 {
 	struct wal_gaps gaps = { 0 };
@@ -118,4 +125,66 @@ wal_stream_hole(struct stream *s, struct walread *r, uint64_t since, bool kept,
 	wal_gap_done(&gaps);
 	pg_history_done(&h);
 	return rc;
+}
+
+/* Up to where anybody received of this epoch, as the tiers remember it; 0: nobody did. */
+static uint64_t
+last_sample(const struct stream *s)
+{
+	uint64_t newest = 0;
+
+	for (size_t i = 0; i < s->o->tiers; i++) {
+		struct wal_beat b;
+
+		if (s->o->tier[i]->store &&
+		    wal_beat_get(s->repo, s->o->tier[i]->store, s->o->source, &b, NULL) == 1 &&
+		    b.place.sysid == s->place.sysid && b.place.epoch == s->place.epoch &&
+		    b.sample.flush_lsn > newest)
+			newest = b.sample.flush_lsn;
+	}
+	return newest;
+}
+
+/*
+ * From where on nothing may be missing: behind what our slot has confirmed the server still has it
+ * all. A slot that was made anew stands later; then it counts how far anybody was, or where the epoch
+ * began, but only when it is known what all tiers have.
+ */
+static uint64_t
+promised(const struct stream *s, const struct wal_resume_view *v, bool all)
+{
+	const uint64_t slot = v->slot ? v->slot : UINT64_MAX;
+	uint64_t at = 0;
+
+	if (!all)
+		return slot;
+	if (v->spool.tli)
+		at = v->spool.lsn;
+	if (at == 0)
+		at = last_sample(s);
+	if (at == 0 && s->from.parent)
+		at = s->from.fork;
+	return at != 0 && at < slot ? at : slot;
+}
+
+void
+wal_stream_hole(struct stream *s, const struct wal_resume_view *v, struct walread *r, bool all)
+{
+	const uint64_t since = promised(s, v, all);
+	struct wal_resume_at at = s->archived;
+	struct err why = { 0 };
+	char text[LSN_TEXT];
+
+	if (at.tli == 0 || since >= at.lsn)
+		return;
+	if (first_missing(s, r, since, since == v->slot, &at, &why) == -1) {
+		wal_stream_event(s, "warning", "whether the tiers have all WAL from %s on is not known: %s",
+		    lsn_text(since, text), why.text);
+		return;
+	}
+	if (at.tli == s->archived.tli && at.lsn == s->archived.lsn)
+		return;
+	wal_stream_event(s, "hole", "what the tiers have breaks off at %s of timeline %" PRIu32
+	    " and goes on later: receiving begins there", lsn_text(at.lsn, text), at.tli);
+	s->archived = at;
 }

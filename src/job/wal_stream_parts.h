@@ -120,12 +120,10 @@ int wal_stream_other(struct stream *s, const struct pg_identity *id, const struc
 void wal_stream_other_look(struct stream *s);
 
 /*
- * wal_stream_hole.c: the first byte on the way to *newest, from `since` on, that neither the spool nor
- * a tier has becomes *newest. `kept`: the server keeps it all from there on; else what is missing just
- * before counts, too. -1 also when that cannot be known now (ERR_REMOTE).
+ * wal_stream_hole.c: s->archived becomes the place where what spool and tiers have breaks off first,
+ * as far back as it may not; `all`: every tier has answered.
  */
-int wal_stream_hole(struct stream *s, struct walread *r, uint64_t since, bool kept,
-    struct wal_resume_at *newest, struct err *e);
+void wal_stream_hole(struct stream *s, const struct wal_resume_view *v, struct walread *r, bool all);
 
 /* wal_stream_where.c */
 /*

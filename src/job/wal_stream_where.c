@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/lsn.h"
 #include "job/wal_stream_parts.h"
-#include "repo/wal_beat.h"
 #include "repo/wal_gap.h"
 
 static bool
@@ -249,68 +248,6 @@ wal_stream_where_there(
 	return rc;
 }
 
-/* Up to where anybody received of this epoch, as the tiers remember it; 0: nobody did. */
-static uint64_t
-last_sample(const struct stream *s)
-{
-	uint64_t newest = 0;
-
-	for (size_t i = 0; i < s->o->tiers; i++) {
-		struct wal_beat b;
-
-		if (s->o->tier[i]->store &&
-		    wal_beat_get(s->repo, s->o->tier[i]->store, s->o->source, &b, NULL) == 1 &&
-		    b.place.sysid == s->place.sysid && b.place.epoch == s->place.epoch &&
-		    b.sample.flush_lsn > newest)
-			newest = b.sample.flush_lsn;
-	}
-	return newest;
-}
-
-/*
- * From where on nothing may be missing: behind what our slot has confirmed the server still has it
- * all. A slot that was made anew stands later; then it counts how far anybody was, or where the epoch
- * began, but only when it is known what all tiers have.
- */
-static uint64_t
-promised(const struct stream *s, const struct wal_resume_view *v, bool all)
-{
-	const uint64_t slot = v->slot ? v->slot : UINT64_MAX;
-	uint64_t at = 0;
-
-	if (!all)
-		return slot;
-	if (v->spool.tli)
-		at = v->spool.lsn;
-	if (at == 0)
-		at = last_sample(s);
-	if (at == 0 && s->from.parent)
-		at = s->from.fork;
-	return at != 0 && at < slot ? at : slot;
-}
-
-static void
-mind_holes(struct stream *s, const struct wal_resume_view *v, struct walread *r, bool all)
-{
-	const uint64_t since = promised(s, v, all);
-	struct wal_resume_at at = s->archived;
-	struct err why = { 0 };
-	char text[LSN_TEXT];
-
-	if (at.tli == 0 || since >= at.lsn)
-		return;
-	if (wal_stream_hole(s, r, since, since == v->slot, &at, &why) == -1) {
-		wal_stream_event(s, "warning", "whether the tiers have all WAL from %s on is not known: %s",
-		    lsn_text(since, text), why.text);
-		return;
-	}
-	if (at.tli == s->archived.tli && at.lsn == s->archived.lsn)
-		return;
-	wal_stream_event(s, "hole", "what the tiers have breaks off at %s of timeline %" PRIu32
-	    " and goes on later: receiving begins there", lsn_text(at.lsn, text), at.tli);
-	s->archived = at;
-}
-
 /*
  * One tier's answer will do, and the server's WAL waits for it; so nobody is waited for unless
  * nobody answers. What was learned once is kept: a connection that breaks asks nobody again.
@@ -330,7 +267,7 @@ ask_tiers(struct stream *s, const struct wal_resume_view *v, struct err *e)
 			answered = newest_on_tiers(s, r, &s->archived, e);
 	}
 	if (answered > 0)
-		mind_holes(s, v, r, (size_t)answered == s->o->tiers);
+		wal_stream_hole(s, v, r, (size_t)answered == s->o->tiers);
 	atomic_store(&s->hasty, false);
 	walread_free(r);
 	s->asked = answered > 0;

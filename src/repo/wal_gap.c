@@ -163,3 +163,11 @@ wal_gap_in(const struct wal_gaps *g, uint64_t sysid, uint32_t tli, uint64_t from
 	}
 	return NULL;
 }
+
+bool
+wal_gap_ends_before(const struct wal_gap *g, uint32_t epoch, uint64_t start)
+{
+	if (epoch != g->place.epoch)
+		return epoch > g->place.epoch;
+	return g->to == UINT64_MAX ? start > g->from : start >= g->to;
+}

@@ -1,6 +1,8 @@
 #ifndef REPO_WAL_GAP_H
 #define REPO_WAL_GAP_H
 
+#include <stdbool.h>
+
 #include "repo/layout_wal.h"
 #include "repo/repo.h"
 
@@ -41,5 +43,10 @@ void wal_gap_done(struct wal_gaps *g);
 /* The first one that has a byte of [from, to) of that timeline, in any epoch; or NULL. */
 const struct wal_gap *wal_gap_in(const struct wal_gaps *g, uint64_t sysid, uint32_t tli,
     uint64_t from, uint64_t to);
+/*
+ * Does a base backup that begins there begin behind the gap? All of a later epoch does: it grew out of
+ * a state that could be had.
+ */
+bool wal_gap_ends_before(const struct wal_gap *g, uint32_t epoch, uint64_t start);
 
 #endif

@@ -99,6 +99,8 @@ pg_dir_control(const char *dir, struct pg_control *ret, struct err *e)
 			break;
 		rc = pg_control_parse(bytes.data, bytes.len, ret, e);
 	}
+	if (rc == 0)
+		err_clear(e); /* of a try before */
 	buf_done(&bytes);
 	return rc;
 }

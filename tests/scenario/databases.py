@@ -74,6 +74,11 @@ class Database(Site):
             assert got == status, self.stream_log()
         return got
 
+    def end_streams(self):
+        """Asked to end, whatever they say."""
+        while self.services:
+            self.end(self.services.pop(), status=None)
+
     def end_all(self):
         for child in self.services:
             with contextlib.suppress(ProcessLookupError):

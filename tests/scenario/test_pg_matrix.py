@@ -119,9 +119,7 @@ def live(site, life, first):
 
 def adopted(servers, site, old, to):
     """The old server is lost to the others, yet lives and writes; what is restored is the database now."""
-    for child in site.services:
-        site.end(child, status=None)
-    site.services.clear()
+    site.end_streams()
     said = restore(site, "--adopt", to=to).out
     epoch, tli = map(int, re.search(r"epoch (\d+) of pg\.pay begins with this server, on timeline (\d+)", said).groups())
     readable(site)
