@@ -10,21 +10,24 @@
 
 #include "base/mem.h"
 #include "cmd/options.h"
+#include "conf/conf_keys.h"
 
-/* What completes a value, by the word that help calls it. */
+/* What completes a value, by the word that help calls it; the first that fits. */
 static const struct {
 	const char *value;
-	const char *words; /* a compgen argument */
+	const char *option; /* NULL: any */
+	const char *words;  /* a compgen argument */
 } kinds[] = {
-	{ "FILE", "-f" },
-	{ "DIR", "-d" },
-	{ "TIER", "-W \"$(_ffdr_names tier '')\"" },
-	{ "SOURCE", "-W \"$(_ffdr_gone)\"" }, /* only --retire has one */
-	{ "SNAPSHOT", "-W \"$(_ffdr_snapshots)\"" },
-	{ "LEVEL", "-W '0 1 2'" },
-	{ "all", "-W all" },
-	{ "PAGE", "-W 'ffdr.1 ffdr.conf.5'" },
-	{ "SHELL", "-W bash" },
+	{ "FILE", NULL, "-f" },
+	{ "DIR", NULL, "-d" },
+	{ "TIER", NULL, "-W \"$(_ffdr_names tier '')\"" },
+	{ "SOURCE", "retire", "-W \"$(_ffdr_gone)\"" },
+	{ "SOURCE", NULL, "-W \"$(_ffdr_names postgres pg.)\"" },
+	{ "SNAPSHOT", NULL, "-W \"$(_ffdr_snapshots)\"" },
+	{ "LEVEL", NULL, "-W '0 1 2'" },
+	{ "all", NULL, "-W all" },
+	{ "PAGE", NULL, "-W 'ffdr.1 ffdr.conf.5'" },
+	{ "SHELL", NULL, "-W bash" },
 };
 
 /* The same for operands, by what their words contain. */
@@ -33,7 +36,8 @@ static const struct {
 	const char *words;
 } operand_kinds[] = {
 	{ "SNAPSHOT", "$(_ffdr_snapshots)" },
-	{ "SOURCE...", "all $(_ffdr_names volume vol.)" },
+	{ "SOURCE...", "all $(_ffdr_sources)" },
+	{ "SOURCE", "$(_ffdr_names postgres pg.)" }, /* one alone: whose WAL */
 	{ "COMMAND", "$(_ffdr_commands \"$second\")" },
 };
 
@@ -57,14 +61,25 @@ static const char functions[] =
     "{\n"
     "\tcase $cur in\n"
     "\t*/*) echo \"${cur%%/*}/latest\"; _ffdr_catalog \"${cur%%/*}\" | sed \"s|^|${cur%%/*}/|\" ;;\n"
-    "\t*) _ffdr_names volume vol. ;;\n"
+    "\t*) _ffdr_sources ;;\n"
     "\tesac\n"
     "}\n\n"
     "# Sources that are configured no more.\n"
     "_ffdr_gone()\n"
     "{\n"
-    "\t_ffdr_catalog '' | grep -vxF -e \"$(_ffdr_names volume vol.)\"\n"
+    "\t_ffdr_catalog '' | grep -vxF -e \"$(_ffdr_sources)\"\n"
     "}\n\n";
+
+/* What is configured of every kind of source. */
+static void
+sources(FILE *out)
+{
+	fputs("_ffdr_sources()\n{\n", out);
+	for (const struct conf_section *s = conf_keys_sections; s->name; s++)
+		if (s->source)
+			fprintf(out, "\t_ffdr_names %s %s\n", s->name, s->source);
+	fputs("}\n\n", out);
+}
 
 /* Option names of a table, each with a blank in front. */
 static void
@@ -162,13 +177,15 @@ values(FILE *out, const char *command, const struct opt *table)
 {
 	for (; table && table->name; table++) {
 		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-			if (!table->value || strcmp(table->value, kinds[i].value) != 0)
+			if (!table->value || strcmp(table->value, kinds[i].value) != 0 ||
+			    (kinds[i].option && strcmp(table->name, kinds[i].option) != 0))
 				continue;
 			fputc('\t', out);
 			if (command)
 				fprintf(out, "'%s%s'", command, strchr(command, ' ') ? "" : " ");
 			fprintf(out, "*' --%s') mapfile -t COMPREPLY < <(compgen %s -- \"$cur\"); "
 				     "return ;;\n", table->name, kinds[i].words);
+			break;
 		}
 	}
 }
@@ -178,6 +195,7 @@ completion_bash(FILE *out)
 {
 	fputs("# Completion of ffdr for bash, written by: ffdr help --completion bash\n", out);
 	fputs(functions, out);
+	sources(out);
 	commands(out);
 	fputs("_ffdr()\n"
 	      "{\n"

@@ -15,14 +15,14 @@
 #define WORDS_MAX 64	  /* more keys than one section has; bounds a suggestion only */
 
 const struct conf_section conf_keys_sections[] = {
-	{ "ffdr", false, "this host" },
-	{ "keys", false, "what encrypts and signs the repository" },
-	{ "repository", false, "how backups are cut, packed and kept apart" },
-	{ "tier", true, "a place that holds a whole copy of the repository" },
-	{ "volume", true, "a directory tree to protect: the source vol.NAME" },
-	{ "postgres", true, "a PostgreSQL server to protect: the source pg.NAME" },
-	{ "coordination", false, "where hosts agree on who does what" },
-	{ NULL, false, NULL },
+	{ "ffdr", false, "this host", NULL },
+	{ "keys", false, "what encrypts and signs the repository", NULL },
+	{ "repository", false, "how backups are cut, packed and kept apart", NULL },
+	{ "tier", true, "a place that holds a whole copy of the repository", NULL },
+	{ "volume", true, "a directory tree to protect: the source vol.NAME", "vol." },
+	{ "postgres", true, "a PostgreSQL server to protect: the source pg.NAME", "pg." },
+	{ "coordination", false, "where hosts agree on who does what", NULL },
+	{ NULL, false, NULL, NULL },
 };
 
 #define BIN_FOUND "looked for where packages put it"

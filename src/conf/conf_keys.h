@@ -49,6 +49,7 @@ struct conf_section {
 	/* [tier NAME]: any number of them; their struct begins with the name */
 	bool named;
 	const char *summary;
+	const char *source; /* what its sources begin with: "vol."; NULL: it holds none */
 };
 
 /* Both ended by a NULL in the first member; keys of one section stand together. */

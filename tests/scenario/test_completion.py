@@ -21,6 +21,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def offers_fixture(bare):
     if not shutil.which("bash"):
         pytest.skip("bash is not installed")
+    bare.write_config("[postgres shop]\nconninfo = host=/run/shop\n")
 
     def offers(*words):
         path = os.path.dirname(program()) + ":" + os.environ["PATH"]
@@ -46,7 +47,12 @@ def offers_fixture(bare):
     (["show", ""], {"vol.data"}, set()),
     (["hold", ""], {"vol.data"}, set()),
     (["restore", "vol.data", "--tier", ""], {"local", "regional", "dr"}, {"vol.data"}),
-    (["expire", "--retire", ""], set(), {"vol.data"}),
+    (["expire", "--retire", ""], set(), {"vol.data", "pg.shop"}),
+    (["backup", "pg"], {"pg.shop"}, set()),
+    (["restore", ""], {"vol.data", "pg.shop"}, set()),
+    (["wal", "stream", ""], {"pg.shop"}, {"vol.data", "all"}),
+    (["wal", "get", "--source", ""], {"pg.shop"}, {"vol.data"}),
+    (["exposure", ""], {"pg.shop"}, {"vol.data"}),
 ])
 def test_what_may_follow(offers, words, there, not_there):
     found = offers(*words)
