@@ -364,6 +364,7 @@ restore_text(const struct restore_report *r, const struct restore_opts *o)
 	    units_count(r->unchanged, "file", n), units_size(r->written, size), r->removed,
 	    r->adjusts.count);
 	names_text("remove", &r->removes);
+	names_text("make", &r->makes);
 	names_text("change", &r->changes);
 	names_text("set", &r->adjusts);
 }
@@ -372,8 +373,7 @@ static json_t *
 restore_json(const struct restore_report *r, const struct restore_opts *o)
 {
 	json_t *all = json_pack("{s:s, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-				"s:I, s:I, s:f, "
-				"s:o, s:o, s:o}",
+				"s:I, s:I, s:f, s:o, s:o, s:o, s:o}",
 	    "snapshot", r->id, "source", r->source, "tier", r->tier, "to",
 	    words_json(r->to, strlen(r->to)), "dry_run", o->dry_run, "entries",
 	    (json_int_t)r->entries, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
@@ -381,8 +381,8 @@ restore_json(const struct restore_report *r, const struct restore_opts *o)
 	    (json_int_t)r->removed, "excluded", (json_int_t)r->excluded, "missing",
 	    (json_int_t)r->missing, "incomplete", (json_int_t)r->lost, "fallbacks",
 	    (json_int_t)r->fallbacks, "seconds", (double)r->took_ns / 1e9, "removes",
-	    names_json(&r->removes), "changes", names_json(&r->changes), "adjusts",
-	    names_json(&r->adjusts));
+	    names_json(&r->removes), "makes", names_json(&r->makes), "changes",
+	    names_json(&r->changes), "adjusts", names_json(&r->adjusts));
 
 	for (size_t i = 0; i < r->facts; i++) {
 		const struct restore_fact *f = &r->fact[i];
@@ -580,8 +580,8 @@ const struct command cmd_snapshot_export = {
 		"program that reads tar. Sockets are left out, as no archive holds them. Bytes "
 		"that no "
 		"tier has a good copy of are zeros: each such file is named, and the exit code is "
-		"4. GNU "
-		"tar warns of keywords that it does not know, and unpacks all the same.",
+		"4. bsdtar gives everything back; GNU tar warns of keywords that it does not know and "
+		"unpacks all the same, without extended attributes and capabilities.",
 	.examples = "ffdr export vol.uploads > uploads.tar\n"
 		    "ffdr export vol.uploads/latest | ssh other-host tar -x -C /srv/restore",
 	.options = export_table,

@@ -248,6 +248,23 @@ check_signer(struct check *c, const struct session *s)
 		    keys->signers);
 }
 
+/* A rotation may have replaced it on another host, or here with the configuration left as it was. */
+static void
+check_escrow_current(struct check *c, const struct session *s)
+{
+	struct kek_ready ready = { 0 };
+	struct err e = { 0 };
+
+	if (s->escrow_pem.len > 0 &&
+	    kek_prepare_escrow(buf_str(&s->escrow_pem), &ready, &e) == 0 &&
+	    repo_replaced(s->repo, ready.recipient) != 0)
+		check_add(c, CHECK_FAIL, "key escrow",
+		    "escrow = the public key that `ffdr key rotate --escrow` was given",
+		    "%s was replaced by a rotation: no key epoch is wrapped for it any more",
+		    s->conf->escrow);
+	kek_ready_done(&ready);
+}
+
 /* What is wrong with one object of the repository, and the way out. */
 static void
 flaw_line(struct check *c, const struct session *s, const char *what, const struct tier *t,
@@ -343,7 +360,8 @@ check_alone(struct check *c, struct session *s, struct tier *t)
 	epochs_line(c, s, what, a.opened, "were opened there by the kek", fix);
 	/* That key is in the safe: here only the signatures of its objects can be proved. */
 	if (s->escrow_pem.len > 0 &&
-	    kek_prepare_escrow(buf_str(&s->escrow_pem), &ready, &e) == 0)
+	    kek_prepare_escrow(buf_str(&s->escrow_pem), &ready, &e) == 0 &&
+	    repo_replaced(s->repo, ready.recipient) == 0)
 		epochs_line(c, s, what, repo_audit_recipient(&a, s->repo, ready.recipient),
 		    "are wrapped there for the key in the safe, by signature", fix);
 out:
@@ -402,6 +420,7 @@ check_repo(struct check *c, struct session *s)
 	if (repo_check_replaced(s->repo, &e) == -1)
 		check_error(c, CHECK_FAIL, "keys", &e);
 	check_signer(c, s);
+	check_escrow_current(c, s);
 	check_tiers_alone(c, s, open);
 out:
 	free(open);

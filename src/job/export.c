@@ -61,8 +61,10 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	int rc = -1;
 
 	memset(ret, 0, sizeof(*ret));
-	if (opened_new(s, &oo, &opened, e) == -1)
+	if (opened_new(s, &oo, &opened, e) == -1) {
+		lost_manifest(s, &opened, w, e);
 		goto out;
+	}
 	memcpy(ret->id, opened.part.id, sizeof(ret->id));
 	recall_warn(s, o->tier ? tier_find(&s->tiers, o->tier) : NULL, opened.part.source, w);
 	x.total = o->paths > 0 ? 0 : reader_manifest(opened.reader)->bytes;

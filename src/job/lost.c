@@ -1,7 +1,7 @@
 /*
- * A pack that is nowhere ends a restore, and the next question is what can still be had. That is
- * answered here and now, by names alone: a snapshot all of whose packs lie on some tier is worth
- * the next try. Looking costs a request a pack, so it ends at a number of them, and then the
+ * A pack or manifest that is nowhere ends a restore, and the next question is what can still be had.
+ * That is answered here and now, by names alone: a snapshot all of whose packs lie on some tier is
+ * worth the next try. Looking costs a request a pack, so it ends at a number of them, and then the
  * command is named.
  */
 #include "job/lost.h"
@@ -10,6 +10,7 @@
 
 #include "job/inventory.h"
 #include "repo/manifest.h"
+#include "repo/snapshot.h"
 
 #define LOST_REQUESTS 4096 /* a second or two on a disk, a minute on a store far away */
 
@@ -48,13 +49,13 @@ whole(struct session *s, const struct inventory_item *item, size_t *requests)
 
 /* 1 *ret is the place of the newest older one that is whole, 0 none is, -1 nobody knows. */
 static int
-newest_whole(struct session *s, const struct opened *o, const struct inventory *inv, size_t *ret)
+newest_whole(struct session *s, const char *than, const struct inventory *inv, size_t *ret)
 {
 	size_t requests = 0;
 	int rc = 0;
 
 	for (size_t i = inv->count; i > 0 && rc == 0; i--) {
-		if (strcmp(inv->item[i - 1].part.id, o->part.id) >= 0)
+		if (strcmp(inv->item[i - 1].part.id, than) >= 0)
 			continue;
 		*ret = i - 1;
 		rc = whole(s, &inv->item[i - 1], &requests);
@@ -62,29 +63,46 @@ newest_whole(struct session *s, const struct opened *o, const struct inventory *
 	return rc;
 }
 
-bool
-lost_explain(struct session *s, const struct opened *o, const struct watch *w, struct err *e)
+/* The line that names what can still be had of that source. */
+static void
+possible(struct session *s, const struct layout_snap *part, const struct watch *w, struct err *e)
 {
-	const char *const source[] = { o->part.source };
+	const char *const source[] = { part->source };
 	const struct inventory_options io = { .source = source, .sources = 1, .names_only = true };
 	struct inventory inv = { 0 };
-	uint8_t sha[LAYOUT_SHA];
 	size_t at = 0;
-	int found;
+	int found = inventory_read(s, &io, w, &inv, NULL) == -1 ? -1 :
+	    newest_whole(s, part->id, &inv, &at);
 
-	if (e->kind != ERR_CORRUPT || !o->reader || !packs_lost(reader_packs(o->reader), sha))
-		return false;
-	packs_nowhere(reader_packs(o->reader), sha, e);
-	err_in(e, "%s", o->part.id);
-	found = inventory_read(s, &io, w, &inv, NULL) == -1 ? -1 : newest_whole(s, o, &inv, &at);
 	if (found == 1)
 		err_line(e, "possible", "%s, the newest older one whose packs are all there",
 		    inv.item[at].part.id);
 	else if (found == 0)
 		err_line(e, "possible", "no older snapshot of %s has all of its packs on the tiers that "
-		    "answer", o->part.source);
+		    "answer", part->source);
+	inventory_done(&inv);
+}
+
+bool
+lost_explain(struct session *s, const struct opened *o, const struct watch *w, struct err *e)
+{
+	uint8_t sha[LAYOUT_SHA];
+
+	if (e->kind != ERR_CORRUPT || !o->reader || !packs_lost(reader_packs(o->reader), sha))
+		return false;
+	packs_nowhere(reader_packs(o->reader), sha, e);
+	err_in(e, "%s", o->part.id);
+	possible(s, &o->part, w, e);
 	err_line(e, "fix", "bring a tier back that has it; `ffdr verify --level 0 %s` says which "
 	    "snapshots are whole", o->part.source);
-	inventory_done(&inv);
 	return true;
+}
+
+int
+lost_manifest(struct session *s, const struct opened *o, const struct watch *w, struct err *e)
+{
+	if (o->part.id[0] == '\0' || (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND))
+		return -1;
+	possible(s, &o->part, w, e);
+	return snapshot_unreadable(o->part.id, e);
 }

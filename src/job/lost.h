@@ -10,5 +10,10 @@
  * as it is.
  */
 bool lost_explain(struct session *s, const struct opened *o, const struct watch *w, struct err *e);
+/*
+ * opened_new() failed with e. Where it was the manifest that no tier has whole, what can still be had
+ * is told, and what gives that snapshot up. -1.
+ */
+int lost_manifest(struct session *s, const struct opened *o, const struct watch *w, struct err *e);
 
 #endif

@@ -44,8 +44,11 @@ opened_new(struct session *s, const struct opened_options *o, struct opened *ret
 	}
 	if (o->tier && session_tier(s, o->tier, &po.tier, e) == -1)
 		return -1;
-	if (pick_snapshot(s, &po, name, &ret->first, e) == -1)
+	if (pick_snapshot(s, &po, name, &ret->first, e) == -1) {
+		if (name[0] != '\0')
+			layout_snap_parse(name, &ret->part);
 		return -1;
+	}
 	if (layout_snap_parse(name, &ret->part) == -1)
 		return err_set(e, ERR_BUG, "'%s' is no name of a snapshot", name);
 	return reader_open(s->repo, ret->first, name, &ret->reader, e);

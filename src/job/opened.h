@@ -25,7 +25,7 @@ struct opened {
 	char **path; /* relative, clean; "." is everything */
 	size_t paths;
 };
-/* opened_done() in any case. */
+/* opened_done() in any case. After -1 `part` is of what was meant and cannot be read, or all zeros. */
 int opened_new(struct session *s, const struct opened_options *o, struct opened *ret,
     struct err *e);
 void opened_done(struct opened *o);

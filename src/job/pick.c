@@ -344,7 +344,7 @@ newest_until(struct session *s, const struct pick_options *o, char name[LAYOUT_N
 		return -1;
 	while (is == 0 && (it = latest(&inv, o->at_ns, it)) != NULL) {
 		is = complete(s, it, ret, e);
-		if (is == 1)
+		if (is != 0)
 			snprintf(name, LAYOUT_NAME, "%s", it->name);
 	}
 	if (is == 1) {
@@ -365,6 +365,7 @@ pick_snapshot(struct session *s, const struct pick_options *o, char name[LAYOUT_
     struct tier **ret_tier, struct err *e)
 {
 	*ret_tier = NULL;
+	name[0] = '\0';
 	if (o->text[0] == '\0') {
 		err_set(e, ERR_USAGE, "no snapshot is named: the word is empty");
 		return err_line(e, "fix", "SOURCE or SNAPSHOT as `ffdr list` shows them, or latest");

@@ -27,6 +27,7 @@ struct pick_options {
 /*
  * *ret_tier: the nearest tier that lists it. ERR_NOTFOUND, ERR_USAGE with the candidates when it is
  * not unique among all that any tier has. ERR_NOTFOUND also when nothing is as old as at_ns.
+ * After -1 `name` is that of the snapshot that was meant and cannot be read, or "".
  */
 int pick_snapshot(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
     struct tier **ret_tier, struct err *e);

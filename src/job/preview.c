@@ -118,6 +118,8 @@ struct side_by_side {
 	const char *space;
 	/* Nothing below is counted: the restore leaves it, or it goes with that directory. */
 	char *settled;
+	bool to_be_named; /* what would be made */
+	char *made;	  /* the last such directory: nothing below is named */
 };
 
 static void
@@ -270,6 +272,21 @@ unread(struct side_by_side *s, const struct entry *en, const struct walk_entry *
 	return true;
 }
 
+/* Nothing stands there yet. */
+static void
+make(struct side_by_side *s, const struct entry *en)
+{
+	const char *dir = s->made;
+
+	if (!s->to_be_named || (dir && preview_wants(&dir, 1, en->path, en->pathlen)))
+		return;
+	add_name(&s->p->makes, s->space, en->path, en->pathlen);
+	if (en->type != ENTRY_DIR)
+		return;
+	free(s->made);
+	s->made = xstrndup(en->path, en->pathlen);
+}
+
 static void
 count(struct side_by_side *s, const struct entry *en, const struct walk_entry *there)
 {
@@ -281,6 +298,8 @@ count(struct side_by_side *s, const struct entry *en, const struct walk_entry *t
 		return;
 	if (there)
 		replaced(s, en, there);
+	else
+		make(s, en);
 	if (en->type != ENTRY_FILE) {
 		adjust(s, en, there);
 		return;
@@ -304,7 +323,7 @@ preview_run(struct reader *r, const struct preview_options *o, const struct watc
 		.root = o->target, .exclude = o->exclude, .own = o->own, .one_file_system = true };
 	const struct walk_entry *there = NULL;
 	const struct entry *en = NULL;
-	struct side_by_side s = { .p = ret, .space = o->space };
+	struct side_by_side s = { .p = ret, .space = o->space, .to_be_named = o->target };
 	struct entry copy;
 	struct walk *walk = NULL;
 	int have, are, order, rc = -1;
@@ -341,5 +360,6 @@ out:
 	walk_free(walk);
 	attr_free(s.attr);
 	free(s.settled);
+	free(s.made);
 	return rc;
 }

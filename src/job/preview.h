@@ -35,6 +35,8 @@ struct preview {
 	uint64_t write;			/* bytes of the other files */
 	/* What the snapshot does not have; a directory stands for all that is in it. */
 	struct preview_names removes;
+	/* What is not there, in a target that is; a directory as above. */
+	struct preview_names makes;
 	/* Files that are there and look different, or where the snapshot has something else. */
 	struct preview_names changes;
 	/* What is there and right, but for its mode, owner or extended attributes. */

@@ -154,6 +154,7 @@ restore_report_done(struct restore_report *r)
 	free(r->to);
 	r->to = NULL;
 	preview_names_done(&r->removes);
+	preview_names_done(&r->makes);
 	preview_names_done(&r->changes);
 	preview_names_done(&r->adjusts);
 	while (r->lines > 0)

@@ -71,7 +71,8 @@ struct restore_report {
 	uint64_t unchanged; /* in a dry run: files that look right */
 	uint64_t removed;   /* entries */
 	uint64_t excluded;  /* entries left there because the source excludes them */
-	struct preview_names removes, changes, adjusts; /* in a dry run with delta: which */
+	/* in a dry run with delta: which */
+	struct preview_names removes, makes, changes, adjusts;
 	uint64_t missing;   /* files that could not be read when the snapshot was made */
 	uint64_t lost;	    /* files that lack bytes, because no tier has them; each was told */
 	/* objects that the first tier did not have whole; told as one warning */

@@ -41,6 +41,7 @@ restore_pg_preview(struct restore_pg *r, struct err *e)
 		    &p, e);
 	free(skip);
 	r->report->removes = p.removes;
+	r->report->makes = p.makes;
 	r->report->changes = p.changes;
 	r->report->adjusts = p.adjusts;
 	r->report->entries = p.entries;

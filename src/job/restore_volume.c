@@ -100,6 +100,7 @@ preview(struct restore *r, struct err *e)
 	int rc = preview_run(r->opened.reader, &po, r->run.watch, &p, e);
 
 	r->report->removes = p.removes;
+	r->report->makes = p.makes;
 	r->report->changes = p.changes;
 	r->report->adjusts = p.adjusts;
 	if (rc == -1) {
@@ -179,7 +180,7 @@ restore(struct restore *r, struct err *e)
 		return err_in(e, "--at");
 	if (opened_new(r->run.session, &oo, &r->opened, e) == -1) {
 		recall_warn(r->run.session, tier_named(r), NULL, r->run.watch);
-		return -1;
+		return lost_manifest(r->run.session, &r->opened, r->run.watch, e);
 	}
 	memcpy(r->report->id, r->opened.part.id, sizeof(r->report->id));
 	memcpy(r->report->source, r->opened.part.source, sizeof(r->report->source));

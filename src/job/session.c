@@ -227,6 +227,17 @@ out:
 	return rc;
 }
 
+/* Has this host seen one? If not, `init` may be what comes next. */
+static bool
+knows_repository(const struct conf *c)
+{
+	char *pin = session_pin(c);
+	bool there = access(pin, F_OK) == 0;
+
+	free(pin);
+	return there;
+}
+
 int
 session_escrow(struct session *s, struct err *e)
 {
@@ -236,8 +247,9 @@ session_escrow(struct session *s, struct err *e)
 		return 0;
 	if (secret_get_public(ref, s->conf->credentials, &s->escrow_pem, e) == -1) {
 		err_in(e, "[keys] escrow = %s", ref);
-		return err_line(e, "fix", "from the private half: openssl pkey -in PRIVATE.pem -pubout "
-		    "-out PUBLIC.pem; or an empty `escrow =`, for none");
+		return err_line(e, "fix", "%sfrom the private half: openssl pkey -in PRIVATE.pem "
+		    "-pubout -out PUBLIC.pem; or an empty `escrow =`, for none",
+		    knows_repository(s->conf) ? "" : "`ffdr init` makes it for a new repository; else ");
 	}
 	return 0;
 }
@@ -248,17 +260,14 @@ session_escrow(struct session *s, struct err *e)
 static int
 no_signer(const struct conf *c, struct err *e)
 {
-	char *pin = session_pin(c);
-
 	if (e->kind == ERR_CONFIG && !strstr(e->text, "\n  fix ")) {
 		err_line(e, "fix", "bring the private signing key from the safe, or from a host that "
 		    "has it");
-		if (access(pin, F_OK) == -1)
+		if (!knows_repository(c))
 			err_line(e, "or", "`ffdr init` makes it, where there is no repository yet");
 		err_line(e, "or", "where it is lost, the repository can be read and not be written: keep "
 		    "it for restores, and `ffdr init` a new one on other directories");
 	}
-	free(pin);
 	return -1;
 }
 
@@ -473,6 +482,18 @@ how_away(const struct tier *t)
 	return t->why.kind == ERR_REFUSED ? "cannot be used" : "cannot be reached";
 }
 
+static void
+tell_tiers(const struct session *s, struct err *e)
+{
+	struct buf known;
+
+	buf_init(&known, 1u << 16);
+	for (size_t i = 0; i < s->tiers.count; i++)
+		buf_addf(&known, "%s%s", i > 0 ? ", " : "", s->tiers.tier[i].name);
+	err_line(e, "possible", "%s", buf_str(&known));
+	buf_done(&known);
+}
+
 int
 session_tier(struct session *s, const char *name, struct tier **ret, struct err *e)
 {
@@ -495,6 +516,8 @@ session_tier(struct session *s, const char *name, struct tier **ret, struct err 
 		err_set(e, ERR_USAGE, "there is no tier '%s', did you mean '%s'?", name, near);
 	else
 		err_set(e, ERR_USAGE, "there is no tier '%s' in the configuration", name);
+	if (!near)
+		tell_tiers(s, e);
 	free(names);
 	return -1;
 }

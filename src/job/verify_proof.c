@@ -41,8 +41,11 @@ verify_proof_find(struct verify_proof *p, const char *object, enum verify_remedy
 	if (p->o->repair && remedy == REMEDY_COPY && (why->kind == ERR_CORRUPT ||
 	    why->kind == ERR_NOTFOUND || why->kind == ERR_IO || why->kind == ERR_KEY))
 		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
+	if (f->repair.kind != ERR_NONE && strncmp(object, "snap/", strlen("snap/")) == 0)
+		err_line(&f->why, "fix", "bring back a tier that has it whole, or `ffdr expire "
+		    "--discard %s` gives it up", object + strlen("snap/"));
 	verify_report_tell(p->report, f, p->w, "'%s' on '%s'%s%s%s: %s", object, p->t->name,
-	    p->id[0] ? " (" : "", p->id, p->id[0] ? ")" : "", without_name(why->text, object));
+	    p->id[0] ? " (" : "", p->id, p->id[0] ? ")" : "", without_name(f->why.text, object));
 	return f->repaired;
 }
 

@@ -203,6 +203,7 @@ second_choice(struct fetch *f, const struct frames_task *t, struct batch *frame)
 	struct buf bytes;
 	unsigned choice;
 
+	packs_in_place(packs, t->stretch->pack->sha, 0, &first);
 	buf_init(&bytes, OBJECT_RAW_MAX * 2);
 	for (choice = 1; frame->done == 0 && frame->err.kind == ERR_CORRUPT; choice++) {
 		struct err why = {0};
@@ -422,7 +423,7 @@ find_index(struct fetch *f, struct source_pack *p, const struct plan_row *w, siz
 			return 0;
 		}
 		if (got == 1) {
-			err_in(&why, "%s", name);
+			packs_in_place(packs, p->sha, choice, &why);
 			object_free(p->object);
 		}
 		if (first.kind == ERR_NONE ||

@@ -138,9 +138,8 @@ choose(const struct packs *p, const uint8_t *sha, unsigned choice, char name[ASI
 	return t;
 }
 
-/* For errors of a copy: where it lies. Returns -1. */
-static int
-in_place(const struct packs *p, const uint8_t *sha, unsigned choice, struct err *e)
+int
+packs_in_place(const struct packs *p, const uint8_t *sha, unsigned choice, struct err *e)
 {
 	char name[ASIDE_NAME];
 	const struct tier *t = choose(p, sha, choice, name);
@@ -253,7 +252,7 @@ read_index(struct packs *p, const uint8_t *sha, unsigned choice, void *arg, stru
 	if (object_open(&h, p->scratch.data, p->scratch.len, p->repo->keys, ret, e) == 0)
 		return 1;
 bad:
-	return in_place(p, sha, choice, e);
+	return packs_in_place(p, sha, choice, e);
 }
 
 int
@@ -339,7 +338,7 @@ read_frame(struct packs *p, const uint8_t *sha, unsigned choice, void *arg, stru
 	if (object_frame(w->object, w->frame, p->scratch.data, w->raw, e) == 0 &&
 	    object_check_ids(w->object, w->frame, w->raw, p->repo->keys, e) == 0)
 		return 1;
-	return in_place(p, sha, choice, e);
+	return packs_in_place(p, sha, choice, e);
 }
 
 static struct open_frame *

@@ -43,6 +43,8 @@ int packs_frame(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint16_t frame,
  */
 int packs_bytes(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint64_t off, size_t len,
     unsigned choice, struct buf *out, struct err *e);
+/* For the error of a copy: which tier's it is, and under which name it lies there. -1. */
+int packs_in_place(const struct packs *p, const uint8_t *sha, unsigned choice, struct err *e);
 /*
  * How often a tier's copy was missing or bad and another one served; asides: of these, by one that
  * had been set aside as bad; text: the last such (may be "").

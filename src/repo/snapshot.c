@@ -232,14 +232,14 @@ pick_latest(struct repo *r, const struct snapshot_list *l, const struct wish *w,
 				next = &l->item[i];
 		if (next == NULL)
 			break;
+		memcpy(name, next->name, LAYOUT_NAME);
 		if (is_partial(r, next->name, &is_part, e) == -1)
 			return -1;
-		if (!is_part) {
-			memcpy(name, next->name, LAYOUT_NAME);
+		if (!is_part)
 			return 1;
-		}
 		best = next;
 	}
+	name[0] = '\0';
 	err_set(e, ERR_NOTFOUND, "no complete snapshot of %s yet", best->part.source);
 	return err_line(e, "checked", "%s is partial: a run that was not finished", best->part.id);
 }
@@ -252,6 +252,7 @@ snapshot_resolve(struct repo *r, const struct snapshot_list *l, const char *text
 	bool several = false, is_part = false;
 	struct wish w;
 
+	name[0] = '\0';
 	read_wish(text, l, &w);
 	for (size_t i = 0; i < l->count; i++) {
 		const struct snapshot *s = &l->item[i];
@@ -272,15 +273,16 @@ snapshot_resolve(struct repo *r, const struct snapshot_list *l, const char *text
 		return ambiguous(l, &w, text, e);
 	if (w.latest && !partial)
 		return pick_latest(r, l, &w, name, e);
+	memcpy(name, newest->name, LAYOUT_NAME);
 	if (!partial && is_partial(r, newest->name, &is_part, e) == -1)
 		return -1;
 	if (is_part) {
+		name[0] = '\0';
 		err_set(e, ERR_REFUSED, "%s is partial: its run was not finished, so it is no "
 		    "state that ever was", newest->part.id);
 		return err_line(e, "fix", "'%s/latest' is the newest complete one",
 		    newest->part.source);
 	}
-	memcpy(name, newest->name, LAYOUT_NAME);
 	return 1;
 }
 

@@ -34,7 +34,8 @@ const struct snapshot *snapshot_newest(const struct snapshot_list *l, const char
  * candidates when it is not unique. Partial snapshots are skipped for latest (their manifests are
  * opened, from any tier), refused when named, unless `partial`. The list is in byte order of names;
  * a name must be asked for among all the snapshots there are, not tier by tier: what is unique on
- * one tier may be the wrong one of several.
+ * one tier may be the wrong one of several. After -1 `name` is that of the snapshot whose manifest
+ * cannot be read, or "".
  */
 int snapshot_resolve(struct repo *r, const struct snapshot_list *l, const char *text, bool partial,
     char name[LAYOUT_NAME], struct err *e);

@@ -3,6 +3,8 @@ and what the source excludes."""
 
 import contextlib
 import os
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -101,6 +103,23 @@ def test_what_the_source_excludes_survives_a_restore_in_place(site):
     for name in ("cache/c", "d/x.tmp", "top/only", "d/file"):
         assert read(os.path.join(site.source, name)) == name
     assert not os.path.exists(os.path.join(site.source, "d", "extra"))
+
+
+def test_a_dry_run_names_what_would_be_made_a_directory_with_all_below(site):
+    for name in ("a", "d/one", "d/e/two", "kept/three", "kept/four"):
+        write(os.path.join(site.source, name), name)
+    site.init().backup()
+    shutil.rmtree(os.path.join(site.source, "d"))
+    os.unlink(os.path.join(site.source, "kept", "four"))
+
+    def makes():
+        return site.json("restore", "vol.data", "--to", site.source, "--delta", "--dry-run")["makes"]
+
+    assert makes() == ["d", "kept/four"]
+    assert re.search(r"make +kept/four\n", site.run(
+        "restore", "vol.data", "--to", site.source, "--delta", "--dry-run").out)
+    site.run("restore", "vol.data", "--to", site.source, "--delta")
+    assert makes() == []
 
 
 def test_a_dry_run_tells_of_modes_owners_and_attributes(site):

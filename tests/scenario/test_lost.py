@@ -39,6 +39,36 @@ def test_when_no_snapshot_is_left_that_is_said(site):
     assert site.run("export", "vol.data", status=VERIFY).err.count("is on none of") >= 1
 
 
+def test_a_manifest_that_no_tier_has_whole_leaves_the_older_one_and_a_way_to_give_it_up(site):
+    first = site.backup()
+    before = site.scan()
+    change(site, 1)
+    second = site.backup()
+    with open(site.tier("local", "snap", second), "r+b") as f:
+        f.seek(100)
+        f.write(b"X")
+    for command in ["restore", "vol.data", "--to", site.path("out")], ["export", "vol.data"]:
+        result = site.run(*command, status=VERIFY)
+        assert re.search(r"possible +%s" % re.escape(first), result.err), result
+        assert "ffdr expire --discard %s" % second in result.err, result
+    told = site.run("verify", "--repair", status=VERIFY).err
+    assert "ffdr expire --discard %s" % second in told, told
+    site.run("expire", "--discard", second, "--why", "the disk lied")
+    site.run("restore", "vol.data", "--to", site.path("out2"))
+    site.assert_restores(before, first)
+
+
+def test_what_another_tier_served_instead_is_named_with_its_tier_and_pack(site):
+    site.backup()
+    site.run("copy")
+    name = max(site.objects("local", "pack/"), key=lambda n: os.path.getsize(site.tier("local", n)))
+    with open(site.tier("local", name), "r+b") as f:
+        f.seek(os.path.getsize(f.name) // 2)
+        f.write(b"\0" * 64)
+    told = site.run("restore", "vol.data", "--to", site.path("out"), status=DEGRADED).err
+    assert "last      tier 'local': %s: " % name in told, told
+
+
 def test_a_tier_that_does_not_answer_is_named_beside_those_that_have_no_pack(site):
     site.backup()
     for name in site.objects("local", "pack/"):

@@ -63,6 +63,8 @@ def test_a_new_escrow_pair_opens_all_and_the_old_one_nothing(site):
     assert site.path("etc", "escrow-2-private.pem") in done.text and "escrow = " in done.text
     # The configuration still names the old pair.
     assert "[keys] escrow must name the new one" in site.run("backup", "vol.data", status=DEGRADED).err
+    told = site.run("check", status=None).text
+    assert "escrow.pem was replaced by a rotation" in told and "ffdr init" not in told, told
     keys(site, escrow="escrow-2.pem")
     set_back(site, "local", image)
     site.run("backup", "vol.data", status=DONE)
