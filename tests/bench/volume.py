@@ -290,6 +290,28 @@ def report(programs, figures, out):
         out("* %s: **%.2f times** as fast as the better peer" % (title, ratio))
 
 
+def sample(tree, most=256 << 20):
+    """Files from all over the tree, as many bytes as the program of limits keeps, in the tree's mixture."""
+    paths = sorted(os.path.join(d, f) for d, _, names in os.walk(tree) for f in names)
+    paths = [p for p in paths if os.path.isfile(p) and not os.path.islink(p)]
+    step = max(1, sum(map(os.path.getsize, paths)) // most)
+    random.Random(1).shuffle(paths)
+    return paths[::step], sum(map(os.path.getsize, paths))
+
+
+def report_limits(program, tree, figures, ours, out):
+    paths, size = sample(tree)
+    got = subprocess.run([program] + paths, capture_output=True, text=True, check=True).stdout.split("\n")
+    lines = dict(line.split(" ", 1) for line in got if line)
+    out("")
+    out("The machine, one core, a part of that tree: %s." % ", ".join("%s %s" % line for line in lines.items()))
+    for task, word in (("first", "backup"), ("restore", "restore")):
+        bound = float(lines[word].split()[0]) * size / 1e9 / os.cpu_count()
+        took = figures[ours, task].median()[0]
+        out("* %s: the work alone, on all %d processors, would take %.2f s: %.0f %% of what ffdr took" % (
+            dict(TASKS)[task], os.cpu_count(), bound, 100 * bound / took))
+
+
 def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser()
@@ -328,11 +350,7 @@ def main():
         out("")
         report(programs, figures, out)
         if o.limits:
-            sample = max((os.path.join(d, f) for d, _, names in os.walk(tree) for f in names if f.startswith("half")),
-                         key=os.path.getsize)
-            got = subprocess.run([o.limits.name, sample], capture_output=True, text=True).stdout
-            out("")
-            out("The machine, one core, half compressible bytes: " + ", ".join(got.strip().split("\n")) + ".")
+            report_limits(o.limits.name, tree, figures, programs[0], out)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     if o.markdown:
