@@ -108,6 +108,7 @@ restore_kind_tree(const struct restore_options *o, struct run *run, const char *
 		.no_sync = o->no_sync,
 		.workers = run_workers(run),
 		.warn = run_warn,
+		.note = run_note,
 		.stop = run_stop,
 		.progress = progress,
 		.arg = run,

@@ -30,6 +30,14 @@ run_warn(void *run, const char *text)
 	r->watch->event(r->watch->arg, "warning", text);
 }
 
+void
+run_note(void *run, const char *text)
+{
+	const struct run *r = run;
+
+	r->watch->event(r->watch->arg, "note", text);
+}
+
 bool
 run_stop(void *run)
 {

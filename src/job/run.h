@@ -20,8 +20,9 @@ void run_begin(struct run *r, struct session *s, const struct watch *w);
 /* Releases it; returns how long it took, in ns. */
 int64_t run_end(struct run *r);
 
-/* A "warning" to the watch. */
+/* A "warning" to the watch, and a "note". */
 void run_warn(void *run, const char *text);
+void run_note(void *run, const char *text);
 bool run_stop(void *run);
 /* How many threads this run may use. */
 unsigned run_workers(const struct run *r);

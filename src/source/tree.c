@@ -12,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "source/tree_parts.h"
 
 /* ---- what the passes ask ---- */
@@ -237,6 +239,29 @@ leave_all_incomplete(struct tree *t, struct err *e)
 	return 0;
 }
 
+/*
+ * Hours before the last byte: is there room for them? Holes and zeros are in no plan, so what is
+ * wanted is what is written; but a file system that compresses may take less. So nothing is refused.
+ */
+static void
+judge_room(struct tree *t)
+{
+	const uint64_t need = fetch_wanted(t->fetch);
+	char want[UNITS_TEXT], have[UNITS_TEXT], *text;
+	struct statvfs fs;
+	uint64_t room;
+
+	if (t->delta != NULL || fstatvfs(t->root, &fs) == -1 || fs.f_blocks == 0)
+		return;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (need <= room)
+		return;
+	text = xasprintf("%s will be written, and %s is free there: it will not fit, unless that file "
+	    "system compresses", units_size(need, want), units_size(room, have));
+	t->o->note(t->o->arg, text);
+	free(text);
+}
+
 static int
 fill(struct tree *t, struct err *e)
 {
@@ -245,6 +270,7 @@ fill(struct tree *t, struct err *e)
 	};
 
 	t->report->fetched = fetch_wanted(t->fetch);
+	judge_room(t);
 	if (names_seal(t->names, e) == -1 || fetch_run(t->fetch, &target, e) == -1 ||
 	    leave_all_incomplete(t, e) == -1)
 		return -1;

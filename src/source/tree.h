@@ -34,6 +34,8 @@ struct tree_options {
 
 	/* All are set. */
 	void (*warn)(void *arg, const char *text);
+	/* What is worth knowing before it goes on, and may turn out well. */
+	void (*note)(void *arg, const char *text);
 	bool (*stop)(void *arg);
 	void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of contents */
 	void *arg;

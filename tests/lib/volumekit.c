@@ -146,6 +146,7 @@ volumekit_restore_with(const struct tree_options *o)
 	all.no_sync = true;
 	all.workers = run++ % 3;
 	all.warn = volumekit_warn;
+	all.note = volumekit_warn;
 	all.stop = volumekit_stop;
 	all.progress = tree_progress;
 	if (reader_open(K.repo, &K.tier, K.last, &r, &K.e) == -1)

@@ -235,9 +235,31 @@ def test_disk_full_while_restoring(site):
     try:
         result = site.run("restore", "vol.data", "--to", target, status=LATER)
         assert "space" in result.err.lower(), result
+        # Said before the first byte, so that nobody waits for the end of it.
+        note, failure = result.err.index("will not fit"), result.err.lower().index("no space")
+        assert note < failure, result
     finally:
         subprocess.run(["umount", target], check=True)
     site.assert_restores(site.scan())
+
+
+def test_holes_need_no_room(bare):
+    """A file of a GB that is all hole fits in a MiB, and nobody is told that it might not."""
+    if not trees.ROOT:
+        pytest.skip("mounting a small file system needs root")
+    with open(os.path.join(bare.source, "sparse"), "wb") as f:
+        f.truncate(1 << 30)
+    bare.init().backup()
+    target = bare.path("small")
+    os.makedirs(target)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", target], check=False,
+                      capture_output=True).returncode != 0:
+        pytest.skip("no tmpfs can be mounted here")
+    try:
+        assert "will not fit" not in bare.run("restore", "vol.data", "--to", target).text
+        assert os.path.getsize(os.path.join(target, "sparse")) == 1 << 30
+    finally:
+        subprocess.run(["umount", target], check=True)
 
 
 def test_a_restore_for_practice(odd):
