@@ -36,13 +36,11 @@ void lazy_load(const char *soname, const char *const *name, void **symbol, size_
 	static pthread_once_t lazy_once = PTHREAD_ONCE_INIT;                                       \
 	_Static_assert(sizeof(lazy_table.functions) == sizeof(lazy_table.symbol),                  \
 	    "a place for each function");                                                          \
-                                                                                                   \
 	static void lazy_come(void)                                                                \
 	{                                                                                          \
 		lazy_load(soname, lazy_name, lazy_table.symbol, ARRAY_LEN(lazy_name));             \
 		set_up;                                                                            \
 	}                                                                                          \
-                                                                                                   \
 	const struct library *library(void)                                                        \
 	{                                                                                          \
 		pthread_once(&lazy_once, lazy_come);                                               \
