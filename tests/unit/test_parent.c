@@ -88,6 +88,40 @@ files_taken_over_unread_are_read_again_at_the_horizon(void **state)
 }
 
 static void
+files_of_one_grain_are_stored_again_at_the_horizon(void **state)
+{
+	unsigned renewed = 0;
+
+	(void)state;
+	for (char c = 'b'; c < 'h'; c++)
+		fileset_add(&L.repo.set, (char[]){c, '\0'}, 5000);
+	lineage_next(0);
+	for (unsigned day = 0; day < 70; day += 7) {
+		lineage_next(7 * DAY);
+		assert_true(oldest() < HORIZON);
+		renewed += L.newest.stored_new > 0;
+	}
+	assert_int_equal(renewed, 2);
+}
+
+static void
+lines_that_never_change_are_stored_again_at_the_horizon(void **state)
+{
+	unsigned renewed = 0;
+
+	(void)state;
+	fileset_add_many(&L.repo.set, "z", 20000, 100000); /* nothing but lines */
+	lineage_next(0);
+	assert_true(L.newest.chunks > 1);
+	for (unsigned day = 0; day < 35; day += 7) {
+		lineage_next(7 * DAY);
+		assert_true(oldest() < HORIZON);
+		renewed += L.newest.stored_new > 0;
+	}
+	assert_int_equal(renewed, 1);
+}
+
+static void
 runs_that_read_everything_renew_between_half_and_nine_tenths(void **state)
 {
 	unsigned days_with = 0;
@@ -275,6 +309,8 @@ main(void)
 	    T(a_pack_is_fresh_until_half_to_nine_tenths_of_it_by_its_name),
 	    T(a_quarter_is_worth_keeping_and_less_is_not),
 	    T(files_taken_over_unread_are_read_again_at_the_horizon),
+	    T(files_of_one_grain_are_stored_again_at_the_horizon),
+	    T(lines_that_never_change_are_stored_again_at_the_horizon),
 	    T(runs_that_read_everything_renew_between_half_and_nine_tenths),
 	    T(a_chain_of_patches_ends_when_a_link_is_too_old),
 	    T(a_pack_wanted_by_less_than_a_quarter_is_given_up),
