@@ -326,6 +326,30 @@ a_delete_is_durable_when_it_answers(void **state)
 	assert_int_equal(iorecord_event(iorecord_count() - 1)->call, IO_FSYNC);
 }
 
+static void
+what_is_no_object_is_moved_away_durably(void **state)
+{
+	char *path = scratch_path(dir, "pack/00/a");
+	size_t syncs;
+
+	(void)state;
+	assert_int_equal(put("pack/00/b"), 1);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	syncs = calls(IO_FSYNC, "pack/00");
+	assert_int_equal(store_del(store, "pack/00/a", &e), 1);
+	assert_int_equal(calls(IO_RENAME, "pack/00/a"), 1);
+	assert_int_equal(calls(IO_FSYNC, "pack/00"), syncs + 1);
+	for (size_t i = 0, moved = 0; i < iorecord_count(); i++) {
+		const struct io_event *ev = iorecord_event(i);
+
+		moved |= ev->call == IO_RENAME;
+		if (moved && ev->call == IO_FSYNC && strcmp(ev->path, "bad/pack/00") == 0)
+			break;
+		assert_true(i + 1 < iorecord_count());
+	}
+	free(path);
+}
+
 static size_t
 left_in_tmp(void)
 {
@@ -549,6 +573,7 @@ main(void)
 		TEST(a_name_that_is_taken_is_made_durable_before_it_is_relied_on),
 		TEST(directories_that_a_dead_process_made_are_synced_by_the_next),
 		TEST(a_delete_is_durable_when_it_answers),
+		TEST(what_is_no_object_is_moved_away_durably),
 		TEST(a_failed_sync_is_final_and_its_file_is_gone),
 		TEST(a_full_disk_says_how_much_is_free_and_leaves_nothing),
 		TEST(a_read_only_disk_is_a_matter_of_permission_and_says_so),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "repo/publish.h"
 #include "repo/snapshot.h"
 #include "tests/lib/chance.h"
 #include "tests/lib/faultstore.h"
@@ -232,6 +233,29 @@ a_manifest_that_cannot_be_withdrawn_is_named(void **state)
 }
 
 static void
+a_name_that_is_taken_stays_what_it_is(void **state)
+{
+	struct store *s = t.kit.tier[0].store;
+	struct manifest again = { .next_pack = 0 };
+	struct buf before, after;
+
+	(void)state;
+	buf_init(&before, STORE_OBJECT_MAX);
+	buf_init(&after, STORE_OBJECT_MAX);
+	assert_int_equal(store_get(s, first.name, &before, &e), 0);
+	assert_int_equal(manifest_get(s, first.name, t.kit.repo->keys, &again, &e), 0);
+	again.sequence++;
+	assert_int_equal(publish_manifest(s, &again, t.kit.repo->keys, &e), -1);
+	assert_int_equal(e.kind, ERR_EXISTS);
+	assert_int_equal(store_get(s, first.name, &after, &e), 0);
+	assert_int_equal(after.len, before.len);
+	assert_memory_equal(after.data, before.data, before.len);
+	manifest_done(&again);
+	buf_done(&before);
+	buf_done(&after);
+}
+
+static void
 many_packs_are_looked_for_by_one_listing(void **state)
 {
 	(void)state;
@@ -261,6 +285,7 @@ main(void)
 	    T(bytes_that_come_back_wrong_fail_the_run),
 	    T(a_pack_that_is_gone_right_after_the_commit_withdraws_it),
 	    T(a_manifest_that_cannot_be_withdrawn_is_named),
+	    T(a_name_that_is_taken_stays_what_it_is),
 	    T(many_packs_are_looked_for_by_one_listing),
 	};
 

@@ -353,6 +353,46 @@ a_bit_lost_anywhere_after_the_hash_is_no_stored_pack(void **state)
 			}
 }
 
+/* Gives the bytes of another pack, which is as long, where the second one is read back. */
+struct swap {
+	uint8_t *other;
+	size_t len;
+	bool done;
+};
+
+static void
+swap_pack(void *arg, const char *op, const char *name)
+{
+	struct swap *s = arg;
+	uint8_t *bytes;
+	size_t n;
+
+	if (strcmp(op, "get") != 0 || s->done)
+		return;
+	bytes = memstore_bytes(mem, name, &n);
+	assert_int_equal(n, s->len);
+	memcpy(bytes, s->other, n);
+	s->done = true;
+}
+
+static void
+another_pack_of_the_same_contents_is_not_what_was_stored(void **state)
+{
+	struct swap s = { .other = NULL };
+	char name[LAYOUT_NAME];
+
+	(void)state;
+	assert_int_equal(three_frames(), 0);
+	s.other = xmemdup(memstore_bytes(mem, layout_pack(done[0].sha, name), &s.len), done[0].size);
+	memstore_hook(mem, swap_pack, &s);
+	assert_int_equal(three_frames(), -1);
+	memstore_hook(mem, NULL, NULL);
+	assert_true(s.done);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	assert_int_equal(stored, 0);
+	free(s.other);
+}
+
 static void
 a_grain_that_changes_between_hash_and_placing_is_not_stored(void **state)
 {
@@ -425,6 +465,7 @@ main(void)
 	    T(a_failure_is_told_by_what_follows_and_by_the_flush),
 	    T(a_pack_that_comes_back_changed_is_not_stored),
 	    T(a_bit_lost_anywhere_after_the_hash_is_no_stored_pack),
+	    T(another_pack_of_the_same_contents_is_not_what_was_stored),
 	    T(a_grain_that_changes_between_hash_and_placing_is_not_stored),
 	    T(a_packer_given_up_in_the_middle_lets_go_of_everything),
 	    T(without_a_key_to_seal_with_there_is_an_error),
