@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "repo/hostclock.h"
 #include "repo/prune.h"
 #include "repo/record.h"
 #include "tests/lib/memstore.h"
@@ -319,6 +320,73 @@ half_of_what_there_was_a_day_ago_goes_however_many_runs(void **state)
 	free(lately);
 }
 
+/* Removing takes long: an hour and a little for each. */
+static void
+dawdle(void *arg, const char *op, const char *name)
+{
+	(void)arg;
+	(void)name;
+	if (strcmp(op, "del") == 0)
+		vclock_pass(HOUR + CLOCK_S);
+}
+
+static void
+a_plan_older_than_an_hour_is_not_carried_out_any_further(void **state)
+{
+	const struct prune_options o = { .keep_ns = 4 * DAY + 12 * HOUR };
+
+	(void)state;
+	memstore_hook(k.tier[0].store, dawdle, NULL);
+	assert_int_equal(prune(&o), -1);
+	memstore_hook(k.tier[0].store, NULL, NULL);
+	assert_non_null(strstr(e.text, "over an hour"));
+	assert_int_equal(rep.gone, 1);
+	assert_int_equal(left(), SNAPS - 1);
+}
+
+static int64_t ahead_ns;
+
+static int64_t
+real_ahead(void *arg)
+{
+	(void)arg;
+	return INT64_C(1700000000) * CLOCK_S + 30 * DAY + ahead_ns;
+}
+
+static int64_t
+boot_stands(void *arg)
+{
+	(void)arg;
+	return DAY;
+}
+
+/* The clock is set by a year when the first one goes; a run may last for hours. */
+static void
+set_clock(void *arg, const char *op, const char *name)
+{
+	(void)arg;
+	(void)name;
+	if (strcmp(op, "del") == 0)
+		ahead_ns = 365 * DAY;
+}
+
+static void
+a_clock_that_was_set_since_the_run_began_stops_what_comes_next(void **state)
+{
+	const struct prune_options o = { .keep_ns = 4 * DAY + 12 * HOUR };
+	const struct clock_source source = { .real_ns = real_ahead, .boot_ns = boot_stands };
+
+	(void)state;
+	k.repo->clock_path = scratch_path(scratch_dir(), "clock");
+	clock_install(&source);
+	assert_int_equal(hostclock_remember(k.repo->clock_path, 0, &e), 0);
+	memstore_hook(k.tier[0].store, set_clock, NULL);
+	assert_int_equal(prune(&o), 0);
+	memstore_hook(k.tier[0].store, NULL, NULL);
+	assert_int_equal(rep.gone, 2);
+	repokit_refused(prune(&o), &e, ERR_REFUSED, "was set");
+}
+
 static void
 clocks_that_differ_refuse(void **state)
 {
@@ -338,6 +406,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(manifests_go_and_packs_stay),
 		CASE(a_hold_that_is_made_meanwhile_is_kept),
+		CASE(a_plan_older_than_an_hour_is_not_carried_out_any_further),
+		CASE(a_clock_that_was_set_since_the_run_began_stops_what_comes_next),
 		CASE(a_dry_run_tells_each_reason_and_removes_nothing),
 		CASE(records_on_the_tier_hold_and_verify),
 		CASE(one_found_broken_since_is_not_the_last_verified),
