@@ -143,7 +143,7 @@ volumekit_restore_with(const struct tree_options *o)
 	int rc;
 
 	all.source = VOLUMEKIT_SOURCE;
-	all.no_sync = true;
+	all.no_sync = !K.sync;
 	all.workers = run++ % 3;
 	all.warn = volumekit_warn;
 	all.note = volumekit_warn;

@@ -26,6 +26,7 @@ struct volumekit {
 	struct tree_report made;
 	char warned[4000]; /* all warnings, one a line */
 	int stop_after;	   /* questions until the answer is stop; 0: never */
+	bool sync;	   /* restores are made durable, which costs time */
 	struct err e;
 };
 extern struct volumekit volumekit;

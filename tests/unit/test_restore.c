@@ -2,6 +2,7 @@
  * before. */
 #include "tests/lib/vector.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,96 @@ a_delta_goes_through_no_link_and_leaves_what_is_outside(void **state)
 	free(outside);
 }
 
+static void
+a_delta_takes_nothing_for_the_same_that_only_looks_alike(void **state)
+{
+	char *outside = scratch_path(K.top, "outside");
+	const bool root = geteuid() == 0;
+
+	(void)state;
+	assert_int_equal(volumekit_sh("ln -s to-one %s/link", K.volume), 0);
+	volumekit_put(K.volume, "file", "inside");
+	if (root) /* who else makes devices? */
+		assert_int_equal(volumekit_sh("mknod %s/node c 1 3", K.volume), 0);
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ 0 }), 1);
+	assert_int_equal(mkdir(outside, 0700), 0);
+	volumekit_put(outside, "f", "precious");
+	assert_int_equal(mkdir(K.target, 0700), 0);
+	assert_int_equal(volumekit_sh("ln -s to-two %s/link", K.target), 0);
+	if (root)
+		assert_int_equal(volumekit_sh("mknod %s/node c 1 5", K.target), 0);
+	/* A further name of what is outside: to write to it would write there. */
+	assert_int_equal(volumekit_sh("ln %s/f %s/file", outside, K.target), 0);
+	volumekit_restore(true);
+	volumekit_same(K.volume, K.target);
+	assert_int_equal(volumekit_sh("grep -qx precious %s/f", outside), 0);
+	free(outside);
+}
+
+/* rwx for a stranger, by the raw form that Linux keeps. */
+static void
+what_the_target_hands_down_does_not_come_into_the_tree(void **state)
+{
+	static const uint8_t acl[] = { 2, 0, 0, 0,
+		1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 0x67, 0x12, 0, 0,
+		4, 0, 5, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255, 255, 255, 255,
+		32, 0, 0, 0, 255, 255, 255, 255 };
+
+	(void)state;
+	assert_int_equal(volumekit_sh("mkdir %s/d", K.volume), 0);
+	volumekit_put(K.volume, "d/f", "mine");
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ 0 }), 1);
+	assert_int_equal(mkdir(K.target, 0700), 0);
+	if (setxattr(K.target, "system.posix_acl_default", acl, sizeof(acl), 0) == -1) {
+		print_message("the file system keeps no ACLs\n");
+		skip();
+	}
+	volumekit_restore(false);
+	volumekit_same(K.volume, K.target);
+}
+
+/* ---- durable ---- */
+
+static unsigned syncs;
+static int sync_error;
+static bool all_was_there; /* when it was synced */
+
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
+
+int
+__wrap_syncfs(int fd)
+{
+	char *path = scratch_path(K.target, "d");
+	struct stat st;
+
+	syncs++;
+	all_was_there = stat(path, &st) == 0 && st.st_mtim.tv_sec == 1000 && volumekit_has(path, "f");
+	free(path);
+	errno = sync_error;
+	return sync_error ? -1 : __real_syncfs(fd);
+}
+
+static void
+nothing_is_called_restored_before_all_of_it_is_synced(void **state)
+{
+	(void)state;
+	assert_int_equal(volumekit_sh("mkdir %s/d", K.volume), 0);
+	volumekit_put(K.volume, "d/f", "mine");
+	assert_int_equal(volumekit_sh("touch -d @1000 %s/d", K.volume), 0);
+	assert_int_equal(volumekit_backup(&(struct volumekit_how){ 0 }), 1);
+	K.sync = true;
+	syncs = 0;
+	sync_error = EIO;
+	assert_int_equal(volumekit_restore_with(&(struct tree_options){ 0 }), -1);
+	assert_int_equal(K.e.kind, ERR_IO);
+	assert_int_equal(syncs, 1);
+	assert_true(all_was_there);
+	sync_error = 0;
+	assert_int_equal(volumekit_restore_with(&(struct tree_options){ .delta = true }), 0);
+	assert_int_equal(syncs, 2);
+}
+
 int
 main(void)
 {
@@ -249,6 +340,9 @@ main(void)
 		TEST(the_target_is_marked_and_the_mark_is_not_captured),
 		TEST(paths_restore_a_part_with_its_hard_links),
 		TEST(a_delta_goes_through_no_link_and_leaves_what_is_outside),
+		TEST(a_delta_takes_nothing_for_the_same_that_only_looks_alike),
+		TEST(what_the_target_hands_down_does_not_come_into_the_tree),
+		TEST(nothing_is_called_restored_before_all_of_it_is_synced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,11 @@ a_place_is_never_reached_through_a_link_or_outside(void **state)
 	assert_int_equal(place_go(&p, "link", 4), -1);
 	assert_true(place_go(&p, "d", 1) != -1);
 	assert_int_equal(faccessat(p.fd, "e", F_OK, 0), 0);
+	/* A name that only begins like the one where we stand is not below it. */
+	assert_int_equal(mkdirat(root, "dxe", 0700), 0);
+	assert_int_equal(mkdirat(root, "dxe/here", 0700), 0);
+	assert_true(place_go(&p, "dxe", 3) != -1);
+	assert_int_equal(faccessat(p.fd, "here", F_OK, 0), 0);
 	place_done(&p);
 	close(root);
 }
