@@ -1,9 +1,12 @@
 /* Restoring: from plans of any length, and from tiers of which one is damaged. */
 #include "tests/lib/testrepo.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "filter/zip.h"
 #include "repo/fetch.h"
 #include "repo/packs.h"
 #include "repo/reader.h"
@@ -104,6 +107,79 @@ several_workers_restore_the_same(void **state)
 		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, workers, 0, &e), 0);
 		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, workers, 400, &e), 0);
 	}
+}
+
+/*
+ * Who holds the data key and writes to the tier, but cannot sign: the pack is sealed anew with its
+ * index, and other bytes in its frames. Packs of maps are left as they are.
+ */
+static void
+forge(size_t tier, const struct manifest_pack *mp)
+{
+	struct store *s = testrepo_mem(&t, tier);
+	uint8_t sha[LAYOUT_SHA], *raw = xmalloc(OBJECT_RAW_MAX);
+	struct buf bytes, packed;
+	struct object_header h;
+	struct object_builder b;
+	struct object *o = NULL;
+	char name[LAYOUT_NAME];
+
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	buf_init(&packed, STORE_OBJECT_MAX);
+	assert_int_equal(store_get(s, layout_pack(mp->sha, name), &bytes, &e), 0);
+	assert_int_equal(object_header_parse(bytes.data, bytes.len, &h, &e), 0);
+	assert_int_equal(object_open(&h, bytes.data + h.index_off, object_index_len(&h),
+			     t.kit.repo->keys, &o, &e), 0);
+	object_build(&b, OBJECT_PACK, STORE_OBJECT_MAX);
+	for (size_t i = 0; i < o->index.frames; i++) {
+		const struct object_frame *f = &o->index.frame[i];
+
+		assert_int_equal(object_frame(o, i, bytes.data + f->off, raw, &e), 0);
+		raw[f->rawlen / 2] ^= f->kind == FRAME_DATA;
+		buf_reset(&packed);
+		zip_pack(raw, f->rawlen, 1, &packed);
+		object_add(&b, f->kind, packed.data, packed.len, f->rawlen,
+		    &o->index.grain[f->first_grain], f->grains);
+	}
+	assert_int_equal(object_seal(&b, t.kit.repo->keys, NULL, sha, &e), 0);
+	memstore_drop(s, name);
+	assert_int_equal(store_put(s, name, b.bytes.data, b.bytes.len, STORE_NEW, &e), 1);
+	object_build_done(&b);
+	object_free(o);
+	buf_done(&bytes);
+	buf_done(&packed);
+	free(raw);
+}
+
+static void
+what_was_sealed_by_who_cannot_sign_is_not_restored(void **state)
+{
+	const struct entry *en;
+	const uint8_t *bytes;
+	struct reader *r = NULL;
+	size_t n;
+
+	(void)state;
+	fileset_add(&t.set, "tiny", 1000);
+	vclock_pass(CLOCK_S);
+	manifest_done(&m);
+	testrepo_snapshot(&t, 0, &m);
+	assert_int_equal(store_list(t.kit.tier[0].store, "pack/", NULL, copy_one, NULL, &e), 0);
+	for (size_t i = 0; i < m.packs; i++) {
+		forge(0, &m.pack[i]);
+		forge(1, &m.pack[i]);
+	}
+	err_clear(&e);
+	assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	/* Nor given to an export. */
+	err_clear(&e);
+	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
+	assert_int_equal(reader_find(r, "tiny", 4, &en, &e), 1);
+	assert_true(en->single);
+	assert_int_equal(reader_grain(r, en->ref, en->id, &bytes, &n, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	reader_free(r);
 }
 
 enum damage { FLIP, HEAD, TAIL, CUT, EMPTY, GONE, SWAP, DAMAGES };
@@ -449,6 +525,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(a_spilled_plan_restores_the_same),
+	    T(what_was_sealed_by_who_cannot_sign_is_not_restored),
 	    T_FILES(several_workers_restore_the_same),
 	    T(neighbours_come_in_one_piece_that_begins_on_a_page),
 	    T(what_opens_nowhere_is_all_that_is_lacking),
