@@ -42,6 +42,16 @@ def test_what_is_set_aside_later_may_be_the_better_one(copied):
     trees.assert_same(trees.scan(copied.path("r1")), trees.scan(copied.path("r2")))
 
 
+def test_a_manifest_is_mended_from_a_tier_that_has_it_good(copied):
+    copied.run("copy", "--to", "dr", copied.first)
+    paths = [copied.tier(t, "snap", copied.first) for t in ("local", "regional", "dr")]
+    flip(paths[0], 300)
+    flip(paths[1], 400)
+    copied.run("verify", "--repair", "--tier", "local", copied.first, status=None)
+    with open(paths[0], "rb") as f, open(paths[2], "rb") as g:
+        assert f.read() == g.read()
+
+
 @pytest.mark.usefixtures("fault_points")
 @pytest.mark.parametrize("stop", ["store.put.linked:1", "store.del:1", "store.put.before:2",
                                   "store.put.written:2"])

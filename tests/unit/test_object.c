@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "filter/key.h"
 #include "filter/zip.h"
 #include "tests/lib/repokit.h"
+#include "tests/lib/vclock.h"
 #include "tests/lib/vector.h"
 
 #define LIMIT (64u << 20)
@@ -134,6 +136,59 @@ the_same_contents_are_sealed_under_another_key_each_time(void **state)
 	assert_memory_not_equal(b[0].bytes.data + 80, b[1].bytes.data + 80, 20);
 	object_build_done(&b[0]);
 	object_build_done(&b[1]);
+}
+
+/* ---- salts ---- */
+
+static bool stuck; /* random bytes are what they were before, as on a machine set back */
+
+void __real_key_random(void *out, size_t n);
+void __wrap_key_random(void *out, size_t n);
+
+void
+__wrap_key_random(void *out, size_t n)
+{
+	if (stuck)
+		memset(out, 7, n);
+	else
+		__real_key_random(out, n);
+}
+
+static void
+salt_of(const char *text, uint8_t salt[32])
+{
+	struct object_builder b;
+	struct err e = { 0 };
+	uint8_t sha[32];
+
+	object_build(&b, OBJECT_PACK, LIMIT);
+	object_add_raw(&b, keys, FRAME_DATA, text, strlen(text));
+	assert_int_equal(object_seal(&b, keys, NULL, sha, &e), 0);
+	memcpy(salt, b.bytes.data + 48, 32);
+	object_build_done(&b);
+}
+
+static void
+a_machine_set_back_does_not_repeat_a_salt_for_other_bytes(void **state)
+{
+	uint8_t a[32], b[32];
+
+	(void)state;
+	vclock_install(INT64_C(1700000000) * CLOCK_S); /* stands */
+	stuck = true;
+	salt_of("one", a);
+	salt_of("one", b);
+	assert_memory_equal(a, b, 32); /* nothing else makes them differ */
+	salt_of("two", b);
+	assert_memory_not_equal(a, b, 32);
+	vclock_pass(1);
+	salt_of("one", b);
+	assert_memory_not_equal(a, b, 32);
+	salt_of("one", a);
+	stuck = false;
+	salt_of("one", b);
+	assert_memory_not_equal(a, b, 32);
+	vclock_remove();
 }
 
 static void
@@ -353,6 +408,7 @@ main(void)
 		T(a_pack_gives_back_what_was_put_into_it_and_is_named_by_its_hash),
 		T(no_plain_byte_of_the_contents_stands_in_the_object),
 		T(the_same_contents_are_sealed_under_another_key_each_time),
+		T(a_machine_set_back_does_not_repeat_a_salt_for_other_bytes),
 		T(a_record_comes_back_under_its_own_name_with_all_of_its_text),
 		T(an_empty_text_is_a_text),
 		T(a_manifest_under_pend_bears_its_snap_name),

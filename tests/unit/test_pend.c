@@ -303,6 +303,41 @@ a_pend_object_that_died_is_no_hold_though_another_was_put_since(void **state)
 	assert_true(rep.waited);
 }
 
+/* Somebody removes the pend/ object right after the last pack was sent; once. */
+struct remover {
+	char pend[LAYOUT_NAME];
+	bool removed, unheld; /* the manifest was put without one */
+};
+
+static void
+remove_pend(void *arg, const char *op, const char *name)
+{
+	struct remover *r = arg;
+
+	if (strcmp(op, "put") == 0 && strncmp(name, "pend/", 5) == 0)
+		snprintf(r->pend, sizeof(r->pend), "%s", name);
+	if (strcmp(op, "put") == 0 && strncmp(name, "pack/", 5) == 0 && !r->removed) {
+		memstore_drop(k.tier[1].store, r->pend);
+		r->removed = true;
+	}
+	if (strcmp(op, "put") == 0 && strncmp(name, "snap/", 5) == 0)
+		r->unheld = memstore_bytes(k.tier[1].store, r->pend, NULL) == NULL;
+}
+
+static void
+without_its_pend_object_no_manifest_is_put(void **state)
+{
+	struct remover r = { .pend = "" };
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1 } }, snap);
+	memstore_hook(k.tier[1].store, remove_pend, &r);
+	copy_well();
+	memstore_hook(k.tier[1].store, NULL, NULL);
+	assert_true(r.removed);
+	assert_false(r.unheld);
+}
+
 static void
 a_list_of_the_condemned_that_cannot_be_read_makes_all_doubtful(void **state)
 {
@@ -548,6 +583,7 @@ main(void)
 		CASE(a_copy_of_many_days_renews_its_pend_object),
 		CASE(a_copy_whose_pend_object_died_begins_again),
 		CASE(a_pend_object_that_died_is_no_hold_though_another_was_put_since),
+		CASE(without_its_pend_object_no_manifest_is_put),
 		CASE(a_list_of_the_condemned_that_cannot_be_read_makes_all_doubtful),
 		CASE(what_a_newer_snapshot_there_names_by_now_is_not_waited_for),
 		CASE(a_damaged_pack_is_not_sent_but_taken_from_another_tier),

@@ -8,6 +8,7 @@
 #include "repo/hostclock.h"
 #include "repo/prune.h"
 #include "repo/record.h"
+#include "repo/wall.h"
 #include "tests/lib/memstore.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/vclock.h"
@@ -388,6 +389,19 @@ a_clock_that_was_set_since_the_run_began_stops_what_comes_next(void **state)
 }
 
 static void
+who_only_looks_leaves_no_memory_of_the_clock(void **state)
+{
+	char *path = scratch_path(scratch_dir(), "clock");
+
+	(void)state;
+	k.repo->clock_path = path;
+	assert_int_equal(wall_begin(k.repo, &(struct wall_options){ .look_only = true }, &e), 0);
+	assert_false(hostclock_remembered(path));
+	assert_int_equal(wall_begin(k.repo, &(struct wall_options){ .look_only = false }, &e), 0);
+	assert_true(hostclock_remembered(path));
+}
+
+static void
 clocks_that_differ_refuse(void **state)
 {
 	const struct prune_options o = { .keep_ns = 0 };
@@ -408,6 +422,7 @@ main(void)
 		CASE(a_hold_that_is_made_meanwhile_is_kept),
 		CASE(a_plan_older_than_an_hour_is_not_carried_out_any_further),
 		CASE(a_clock_that_was_set_since_the_run_began_stops_what_comes_next),
+		CASE(who_only_looks_leaves_no_memory_of_the_clock),
 		CASE(a_dry_run_tells_each_reason_and_removes_nothing),
 		CASE(records_on_the_tier_hold_and_verify),
 		CASE(one_found_broken_since_is_not_the_last_verified),
