@@ -1,6 +1,7 @@
 """What must never be seen is not seen: not in arguments, not in output, not in the stores."""
 
 import os
+import resource
 import stat
 
 import trees
@@ -61,6 +62,17 @@ def test_made_files_are_nobody_elses(site):
     for at, _, files in os.walk(site.path("state")):
         for name in files:
             assert stat.S_IMODE(os.stat(os.path.join(at, name)).st_mode) & 0o007 == 0, name
+
+
+def test_no_core_is_dumped_and_nothing_made_for_others(site):
+    site.write_config(volume="before = (ulimit -c; umask) > %s" % site.path("seen"))
+    limits = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    if os.geteuid() != 0:
+        limits = (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2
+    site.run("backup", "vol.data",
+             preexec_fn=lambda: (resource.setrlimit(resource.RLIMIT_CORE, limits), os.umask(0)))
+    with open(site.path("seen"), encoding="ascii") as f:
+        assert f.read().split() == ["0", "0077"]
 
 
 def test_a_passphrase_from_the_environment_stays_there(site, tmp_path):

@@ -134,6 +134,27 @@ the_table_explains_itself_and_its_defaults_are_valid(void **state)
 	}
 }
 
+static void
+what_is_no_reference_to_a_secret_is_not_shown(void **state)
+{
+	const struct conf c = { .kek = (char *)"hunter2", .signing = (char *)"hunter2" };
+	unsigned secrets = 0;
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1000);
+	for (const struct conf_key *k = conf_keys_table; k->section; k++) {
+		if (strcmp(k->section, "keys") != 0 || !k->secret)
+			continue;
+		conf_value_print(k, &c, &out);
+		secrets++;
+	}
+	assert_true(secrets >= 2);
+	assert_non_null(strstr(buf_str(&out), "(hidden)"));
+	assert_null(strstr(buf_str(&out), "hunter2"));
+	buf_done(&out);
+}
+
 int
 main(void)
 {
@@ -141,6 +162,7 @@ main(void)
 #define T(f) cmocka_unit_test_teardown(f, confkit_end)
 		T(what_is_shown_can_be_read_again),
 		T(the_json_form_holds_every_key),
+		T(what_is_no_reference_to_a_secret_is_not_shown),
 		T(the_table_explains_itself_and_its_defaults_are_valid),
 #undef T
 	};
