@@ -255,6 +255,46 @@ a_key_object_is_refused_under_another_name_or_repository(void **state)
 	keyring_free(k);
 }
 
+/* Signed by one of ours, who was wrong or set back: what comes out is held to what is known. */
+static void
+a_key_object_whose_keys_are_others_is_refused(void **state)
+{
+	struct keyring *k = repokit_keyring(), *o = other_host(k);
+	struct keyring_epoch lie = *keyring_current(k);
+	struct kek kek = random_kek();
+	char name[LAYOUT_NAME];
+	struct err e = { 0 };
+	struct buf text;
+	uint8_t id[KEY_LEN];
+
+	(void)state;
+	lie.epoch[0] ^= 1;
+	buf_init(&text, KEYRING_TEXT_MAX);
+	assert_int_equal(keyring_object(k, &lie, &kek, NULL, name, &text, &e), 0);
+	assert_int_equal(keyring_take(o, &kek, name, &text, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	assert_non_null(strstr(e.text, "not the one of its epoch"));
+	assert_int_equal(o->epochs, 0);
+	buf_done(&text);
+
+	write_object(k, &kek, NULL, name, &text);
+	assert_int_equal(keyring_take(o, &kek, name, &text, &e), 1);
+	buf_done(&text);
+	key_random(id, sizeof(id));
+	digest_idkey_init(&k->id, id);
+	keyring_add_epoch(k, clock_real_ns());
+	keyring_set_everywhere(k, k->epoch[k->epochs - 1].epoch);
+	write_object(k, &kek, NULL, name, &text);
+	assert_int_equal(keyring_take(o, &kek, name, &text, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	assert_non_null(strstr(e.text, "id key differs"));
+	assert_int_equal(o->epochs, 1);
+	buf_done(&text);
+	kek_done(&kek);
+	keyring_free(o);
+	keyring_free(k);
+}
+
 static void
 a_newer_version_of_a_key_object_is_not_guessed_at(void **state)
 {
@@ -345,6 +385,7 @@ main(void)
 		cmocka_unit_test(a_changed_key_object_is_refused_whatever_was_changed),
 		cmocka_unit_test(a_key_object_of_a_stranger_is_not_unwrapped),
 		cmocka_unit_test(a_key_object_is_refused_under_another_name_or_repository),
+		cmocka_unit_test(a_key_object_whose_keys_are_others_is_refused),
 		cmocka_unit_test(a_newer_version_of_a_key_object_is_not_guessed_at),
 		cmocka_unit_test(the_newest_epoch_that_is_everywhere_seals),
 		cmocka_unit_test(a_key_file_is_32_bytes_or_64_digits),
