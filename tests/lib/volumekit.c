@@ -110,6 +110,7 @@ volumekit_backup(const struct volumekit_how *how)
 	};
 	const struct volume_options vo = {
 		.source = VOLUMEKIT_SOURCE, .path = K.volume, .by_stat = how->by_stat,
+		.clock_skew_ns = how->skew_ns,
 		.exclude = how->exclude, .excludes = how->excludes,
 		.before = how->before, .after = how->after, .warn = volumekit_warn,
 		.stop = how->stop ? how->stop : volumekit_stop, .progress = progress,

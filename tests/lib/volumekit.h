@@ -37,6 +37,7 @@ int volumekit_end(void **state);
 
 struct volumekit_how {
 	bool by_stat, no_parent;
+	int64_t skew_ns; /* by which the tier's clock is another than the host's */
 	const char *const *exclude;
 	size_t excludes;
 	const char *before, *after;

@@ -1,6 +1,7 @@
 /* Restoring: from plans of any length, and from tiers of which one is damaged. */
 #include "tests/lib/testrepo.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "filter/zip.h"
 #include "repo/fetch.h"
 #include "repo/packs.h"
+#include "repo/plan.h"
 #include "repo/reader.h"
 #include "store/copy.h"
 #include "tests/lib/chance.h"
@@ -97,6 +99,42 @@ a_spilled_plan_restores_the_same(void **state)
 	/* What fetch handed out is compared with the files each time. */
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(testrepo_fetch(&t, 0, m.name, &t.set, 0, bound[i], &e), 0);
+}
+
+static size_t
+open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	size_t n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* However many files there are: beyond its bound the plan is on the disk. */
+static void
+a_plan_leaves_memory_at_its_bound(void **state)
+{
+	static const uint8_t ids[1][GRAIN_ID_LEN];
+	const struct reader_run run = {.count = 1, .ids = ids};
+	const size_t most = FETCH_PLAN_MAX / sizeof(struct plan_row);
+	const size_t before = open_files();
+	struct reader *r = NULL;
+	struct fetch *f;
+
+	(void)state;
+	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
+	f = fetch_new(r, scratch_dir(), 0);
+	for (size_t i = 0; i < most / 2; i++)
+		assert_int_equal(fetch_add(f, i, &run, 1, &e), 0);
+	assert_int_equal(open_files(), before);
+	for (size_t i = 0; i < most; i++)
+		assert_int_equal(fetch_add(f, i, &run, 1, &e), 0);
+	assert_true(open_files() > before);
+	fetch_free(f);
+	reader_free(r);
 }
 
 static void
@@ -525,6 +563,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    T(a_spilled_plan_restores_the_same),
+	    T(a_plan_leaves_memory_at_its_bound),
 	    T(what_was_sealed_by_who_cannot_sign_is_not_restored),
 	    T_FILES(several_workers_restore_the_same),
 	    T(neighbours_come_in_one_piece_that_begins_on_a_page),
