@@ -264,6 +264,70 @@ what_was_replaced_stays_so(void **state)
 	repokit_done(&k);
 }
 
+/* What the text says and who signs it: 0 when it follows `before`, with what it came to in *ret. */
+static int
+follows(const struct identity *text, const struct sign_key *by, const struct sign_key *also,
+    const struct identity *before, struct identity *ret, struct err *e)
+{
+	struct buf bytes;
+	int rc;
+
+	buf_init(&bytes, IDENTITY_TEXT_MAX);
+	assert_int_equal(identity_encode(text, by, also, &bytes, e), 0);
+	assert_int_equal(identity_parse(&bytes, ret, e), 0);
+	rc = identity_check(ret, before, e);
+	buf_done(&bytes);
+	return rc;
+}
+
+static void
+the_next_object_follows_in_hash_signers_and_signatures(void **state)
+{
+	struct sign_key *key[3];
+	struct identity text[3] = { { .number = 0 }, { .number = 1 }, { .number = 2 } };
+	struct identity it[3], wrong;
+	struct err e = { 0 };
+	struct buf pem;
+
+	(void)state;
+	buf_init(&pem, 4096);
+	for (size_t i = 0; i < 3; i++) {
+		buf_reset(&pem);
+		key[i] = sign_key_make(&pem);
+	}
+	identity_add_signer(&text[0], sign_key_public(key[0]), 0);
+	assert_int_equal(follows(&text[0], key[0], NULL, NULL, &it[0], &e), 0);
+	for (size_t i = 1; i < 3; i++)
+		text[i].has_previous = true;
+	memcpy(text[1].previous, it[0].sha, DIGEST_LEN);
+	for (size_t i = 0; i < 2; i++)
+		identity_add_signer(&text[1], sign_key_public(key[i]), 0);
+	assert_int_equal(follows(&text[1], key[0], key[1], &it[0], &it[1], &e), 0);
+	/* Whoever is new brings himself in. */
+	assert_int_equal(follows(&text[1], key[1], NULL, &it[0], &wrong, &e), -1);
+	assert_non_null(strstr(e.text, "not signed by a signer of the one before"));
+	identity_done(&wrong);
+	/* It comes behind another one. */
+	text[1].previous[5] ^= 1;
+	assert_int_equal(follows(&text[1], key[0], key[1], &it[0], &wrong, &e), -1);
+	assert_non_null(strstr(e.text, "does not follow repo/0"));
+	identity_done(&wrong);
+	/* As many signers as before, one of them another. */
+	memcpy(text[2].previous, it[1].sha, DIGEST_LEN);
+	identity_add_signer(&text[2], sign_key_public(key[0]), 0);
+	identity_add_signer(&text[2], sign_key_public(key[2]), 0);
+	assert_int_equal(follows(&text[2], key[0], key[2], &it[1], &wrong, &e), -1);
+	assert_non_null(strstr(e.text, "does not keep the signers of repo/1"));
+	identity_done(&wrong);
+	for (size_t i = 0; i < 3; i++) {
+		sign_key_free(key[i]);
+		identity_done(&text[i]);
+		if (i < 2)
+			identity_done(&it[i]);
+	}
+	buf_done(&pem);
+}
+
 int
 main(void)
 {
@@ -278,6 +342,7 @@ main(void)
 		T(every_changed_byte_of_the_repository_object_is_noticed),
 		T(listing_a_strangers_key_does_not_make_a_forgery_believed),
 		T(what_was_replaced_stays_so),
+		T(the_next_object_follows_in_hash_signers_and_signatures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
