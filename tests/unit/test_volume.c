@@ -262,6 +262,51 @@ a_file_that_changes_while_it_is_read_is_noted_and_read_again(void **state)
 	free(path);
 }
 
+/* In the middle of the file: it grows (rewrite), or only its ctime tells of something. */
+static bool
+touching_stop(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	if (meddle.looks++ != 1)
+		return false;
+	fd = open(meddle.path, O_WRONLY | O_APPEND);
+	if (meddle.rewrite)
+		assert_int_equal(write(fd, "more", 4), 4);
+	else
+		assert_int_equal(fchmod(fd, 0640), 0);
+	close(fd);
+	return false;
+}
+
+static void
+of_a_file_that_grows_while_it_is_read_the_first_size_is_kept(void **state)
+{
+	const struct volumekit_how how = { .stop = touching_stop };
+	char *path = scratch_path(K.volume, "z-long");
+	struct stat st;
+
+	(void)state;
+	meddle.path = path;
+	assert_int_equal(volumekit_sh("head -c 40000000 /dev/zero | tr '\\0' x >%s", path), 0);
+	for (int grows = 0; grows < 2; grows++) {
+		meddle.rewrite = grows == 1;
+		meddle.looks = 0;
+		K.warned[0] = '\0';
+		assert_int_equal(volumekit_backup(&how), 1);
+		assert_int_equal(K.seen.changed, 1);
+		assert_non_null(strstr(K.warned, grows ? "it grew" : "its time changed"));
+	}
+	free(path);
+	meddle.path = NULL;
+	volumekit_restore(false);
+	path = scratch_path(K.target, "z-long");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 40000000);
+	free(path);
+}
+
 static void
 what_cannot_be_read_is_listed_without_contents_and_the_run_degraded(void **state)
 {
@@ -530,6 +575,7 @@ main(void)
 		TEST(attributes_that_could_not_be_read_stay_in_a_restore_in_place),
 		TEST(a_file_that_vanishes_is_left_out_with_a_warning),
 		TEST(a_file_that_changes_while_it_is_read_is_noted_and_read_again),
+		TEST(of_a_file_that_grows_while_it_is_read_the_first_size_is_kept),
 		TEST(what_cannot_be_read_is_listed_without_contents_and_the_run_degraded),
 		cmocka_unit_test_setup_teardown(
 		    of_a_file_whose_line_would_not_fit_the_beginning_is_had,
