@@ -75,6 +75,15 @@ def test_no_core_is_dumped_and_nothing_made_for_others(site):
         assert f.read().split() == ["0", "0077"]
 
 
+def test_another_process_of_the_same_user_cannot_look_into_it(plain_user):
+    """Its memory holds keys, and its environment may."""
+    plain_user.write_config(volume="before = cat /proc/$PPID/environ > %s 2>&1; true" % plain_user.path("seen"))
+    plain_user.run("backup", "vol.data", env={"A_SECRET": "hunter2"})
+    with open(plain_user.path("seen"), encoding="utf-8", errors="replace") as f:
+        seen = f.read()
+    assert "ermission denied" in seen and "hunter2" not in seen, seen
+
+
 def test_a_passphrase_from_the_environment_stays_there(site, tmp_path):
     from conftest import Site
     os.makedirs(tmp_path / "p")
