@@ -452,6 +452,21 @@ units_time(int64_t ns, char *out)
 }
 
 const char *
+units_time_exact(int64_t ns, char *out)
+{
+	const int64_t rest = ns % NS_S, us = (rest < 0 ? rest + NS_S : rest) / 1000;
+	struct tm tm;
+	size_t n;
+
+	if (us == 0)
+		return units_time(ns, out);
+	to_utc(ns, &tm);
+	n = strftime(out, UNITS_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(out + n, UNITS_TEXT - n, ".%06dZ", (int)us);
+	return out;
+}
+
+const char *
 units_time_compact(int64_t ns, char *out)
 {
 	struct tm tm;

@@ -37,6 +37,8 @@ const char *units_size_key(uint64_t bytes, char *out);	 /* "32m": reads back exa
 const char *units_duration(int64_t ms, char *out);	 /* "6.9 s", "4m 31s", "3d 2h" */
 const char *units_duration_key(int64_t ms, char *out);	 /* "30d": reads back exactly */
 const char *units_time(int64_t ns, char *out);		 /* "2026-11-21T02:00:00Z" */
+/* With microseconds, where it has any: "2026-11-21T02:00:00.250000Z". */
+const char *units_time_exact(int64_t ns, char *out);
 const char *units_time_compact(int64_t ns, char *out);	 /* "20261121T020000Z", as in names */
 /* The 16 characters at s, what follows is not looked at; 0 or -1. */
 int units_parse_time_compact(const char *s, int64_t *ret_ns);

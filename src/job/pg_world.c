@@ -68,6 +68,7 @@ add_base(struct pg_world *w, const struct pg_facts *f, const struct inventory_it
 {
 	struct pg_world_base a = {
 		.on = on, .sysid = f->sysid, .segment_size = f->segment_size, .epoch = f->epoch,
+		.standby = f->standby,
 	};
 
 	memcpy(a.name, item->name, sizeof(a.name));
@@ -326,7 +327,8 @@ load_wal(struct pg_world *w, struct err *e)
 		return -1;
 	take_beats(w);
 	for (size_t i = 0; i < w->bases; i++)
-		if (w->base[i].stop <= w->frontier && w->base[i].stop_ns > w->frontier_ns)
+		if (!w->about[i].standby && w->base[i].stop <= w->frontier &&
+		    w->base[i].stop_ns > w->frontier_ns)
 			w->frontier_ns = w->base[i].stop_ns;
 	find_gaps(w);
 	warn_of_gaps(w);

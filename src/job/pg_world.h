@@ -18,6 +18,7 @@ struct pg_world_base {
 	struct tier *on;	/* the nearest that lists it */
 	uint64_t sysid, segment_size;
 	uint32_t epoch;
+	bool standby; /* read from one: its clock says nothing of the WAL */
 };
 
 /* A timeline that there is WAL or a history of. */

@@ -16,6 +16,7 @@
 
 #define SLACK_NS (60 * CLOCK_S) /* by how much commit times may go back in the order of the log */
 #define HALVE_FROM 8		/* segments; fewer are read in order */
+#define QUIET_MOST 16		/* segments before a hole that are asked for a commit */
 #define RECORD_MOST (UINT64_C(1) << 30) /* bytes: no server writes a longer record */
 
 struct scan {
@@ -151,15 +152,33 @@ first_commit(struct scan *s, const struct pg_walrecord *r, const struct pg_commi
 	return 1;
 }
 
+/* A server that rests writes segments without a commit. */
+static int64_t
+newest_before(struct pg_world *w, uint64_t lsn)
+{
+	const uint64_t size = w->segment_size;
+	uint64_t from = lsn_segment(lsn - 1, size) + size;
+
+	for (unsigned i = 0; i < QUIET_MOST && from >= size; i++) {
+		struct scan s = { .w = w, .each = count };
+
+		from -= size;
+		if (!lsn_set_has(&w->have, from, lsn) || run(&s, from, lsn, NULL) == -1)
+			break;
+		if (s.tally.last_ns)
+			return s.tally.last_ns;
+		lsn = from;
+	}
+	return 0;
+}
+
 void
 pg_world_times(struct pg_world *w, struct pg_target_gap *gap)
 {
-	struct scan before = { .w = w, .each = count }, after = { .w = w, .each = first_commit };
-	uint64_t from = lsn_segment(gap->from - 1, w->segment_size);
+	struct scan after = { .w = w, .each = first_commit };
 	uint64_t to = lsn_segment(gap->to + w->segment_size - 1, w->segment_size);
 
-	if (lsn_set_has(&w->have, from, gap->from) && run(&before, from, gap->from, NULL) == 0)
-		gap->from_ns = before.tally.last_ns;
+	gap->from_ns = newest_before(w, gap->from);
 	if (lsn_set_has(&w->have, to, to + 1)) {
 		uint64_t end = lsn_set_end(&w->have, to);
 
@@ -279,6 +298,12 @@ look_back(struct pg_world *w, const struct pg_target *t, struct pg_target_hit *r
 	return rc;
 }
 
+static int
+look_up(void *arg, const struct pg_target *t, struct pg_target_hit *ret, struct err *e)
+{
+	return t->kind == PG_TARGET_TIME ? look_for_time(arg, t, ret, e) : look_back(arg, t, ret, e);
+}
+
 /* ---- where a recovery ends ---- */
 
 /* What is replayed last: hit, found or not; the server stops there only when `met`. */
@@ -294,17 +319,28 @@ replays(struct scan *s, const struct pg_walrecord *r, const struct pg_commit *c)
 	return met;
 }
 
+/*
+ * The record before it may begin in an older segment, and be very long. A place where a hole begins
+ * is read up to.
+ */
 static int
 last_replayed(struct pg_world *w, const struct pg_target_plan *plan, struct scan *s, struct err *e)
 {
 	const struct pg_target at = { .lsn = plan->lsn, .exclusive = plan->exclusive };
-	uint64_t from = lsn_segment(at.lsn, w->segment_size);
+	const uint64_t size = w->segment_size, last = plan->until > at.lsn ? at.lsn : at.lsn - 1;
+	const uint64_t newest = lsn_segment(last, size);
+	uint64_t from = newest, back = size;
+	int rc = 0;
 
-	*s = (struct scan){ .w = w, .each = replays, .want = &at };
-	/* The record before it may begin in an older segment. */
-	if (from >= w->segment_size && lsn_set_has(&w->have, from - w->segment_size, from))
-		from -= w->segment_size;
-	return run(s, from, lsn_set_end(&w->have, at.lsn), e);
+	do {
+		*s = (struct scan){ .w = w, .each = replays, .want = &at };
+		while (from >= size && newest - from < back &&
+		    lsn_set_has(&w->have, from - size, from))
+			from -= size;
+		rc = run(s, from, lsn_set_end(&w->have, last), e);
+		back *= 2;
+	} while (rc == 0 && !s->hit.found && newest - from >= back / 2 && back <= 4 * RECORD_MOST);
+	return rc;
 }
 
 /*
@@ -332,7 +368,7 @@ int
 pg_world_choose(
     struct pg_world *w, const struct pg_target *want, struct pg_target_plan *ret, struct err *e)
 {
-	struct pg_target_world world = {
+	const struct pg_target_world world = {
 		.source = w->source,
 		.tiers = buf_str(&w->tier_names),
 		.history = &w->history,
@@ -343,15 +379,11 @@ pg_world_choose(
 		.bases = w->bases,
 		.gap = w->gap,
 		.gaps = w->gaps,
+		.look = look_up,
+		.look_arg = w,
 	};
-	int rc = 0;
+	int rc = pg_target_choose(want, &world, ret, e);
 
-	if (w->bases > 0 && want->kind == PG_TARGET_TIME && want->time_ns <= w->frontier_ns)
-		rc = look_for_time(w, want, &world.hit, e);
-	if (w->bases > 0 && (want->kind == PG_TARGET_XID || want->kind == PG_TARGET_NAME))
-		rc = look_back(w, want, &world.hit, e);
-	if (rc == 0)
-		rc = pg_target_choose(want, &world, ret, e);
 	if (rc == 0 && want->kind == PG_TARGET_LSN)
 		rc = settle(w, ret, e);
 	return rc;

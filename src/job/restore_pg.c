@@ -355,7 +355,7 @@ tell_bound(struct restore_pg *r)
 		restore_pg_tell_standby(r);
 	else if (r->plan.bound == PG_TARGET_TIME)
 		restore_kind_tell(r->report, "recovers", "to %s%s on timeline %" PRIu32, edge,
-		    units_time(r->plan.time_ns, a), d->timeline);
+		    units_time_exact(r->plan.time_ns, a), d->timeline);
 	else if (r->plan.bound == PG_TARGET_IMMEDIATE)
 		restore_kind_tell(r->report, "recovers",
 		    "to the end of the base backup, %s on timeline %" PRIu32,

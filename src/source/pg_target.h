@@ -10,7 +10,7 @@
 
 /*
  * From what somebody wants to the base backup to start from and the one bound that recovery gets.
- * Pure: what was looked up is passed in.
+ * Pure, but for what the caller looks up in the log.
  */
 enum pg_target_kind {
 	PG_TARGET_LATEST,
@@ -42,7 +42,7 @@ struct pg_target_base {
 struct pg_target_gap {
 	uint32_t timeline;
 	uint64_t from, to;
-	int64_t from_ns; /* the newest time known to lie before it; 0 when unknown */
+	int64_t from_ns; /* the newest commit known to lie before it; 0 when unknown */
 	int64_t to_ns;	 /* the oldest known to lie behind it; 0 when unknown */
 };
 
@@ -67,7 +67,12 @@ struct pg_target_world {
 	size_t bases;
 	const struct pg_target_gap *gap;
 	size_t gaps;
-	struct pg_target_hit hit;
+	/*
+	 * Asks the log for a time that is not later than frontier_ns, an xid or a name. What a
+	 * refusal names as possible is tried first, so this is called several times then.
+	 */
+	int (*look)(void *arg, const struct pg_target *t, struct pg_target_hit *ret, struct err *e);
+	void *look_arg;
 };
 
 /* How recovery is told. PG_TARGET_XID and PG_TARGET_NAME have become an LSN. */
@@ -84,11 +89,13 @@ struct pg_target_plan {
 /*
  * 0 and *ret; -1 with ERR_REFUSED when it cannot be (earlier than the first base's end, beyond the
  * frontier, across a gap, off the timeline), ERR_NOTFOUND for a base, xid or name that is not
- * there. The text has the lines `checked`, `possible` and, where there is one, `fix`. Rules:
+ * there. The text has the lines `checked`, `possible` and, where there is one, `fix`: both ends of
+ * every range that is named, and every fix, would be accepted as they are written. Rules:
  *   latest     the start of the last complete record, inclusive: its end would make the server fail
  *   time       as it is while a later commit or abort is known; after the last one, but not after
  *              the frontier's clock, it is `latest`
- *   LSN        behind the start of the last record, but not the frontier, it is `latest`
+ *   LSN        behind the start of the last record, but not the frontier, it is `latest`; where a
+ *              gap begins, all before it (plan->until is that place then)
  *   xid, name  the LSN of their record: a name may have been used twice
  */
 int pg_target_choose(const struct pg_target *want, const struct pg_target_world *world,
@@ -100,10 +107,11 @@ int pg_target_choose(const struct pg_target *want, const struct pg_target_world 
  */
 struct pg_target_range {
 	uint64_t from, to;
-	int64_t from_ns, to_ns; /* to_ns 0: unknown */
+	int64_t from_ns, to_ns; /* to_ns 0: unknown; there may be no such time between the two */
 };
-size_t pg_target_ranges(const struct pg_target_world *world, struct pg_target_range *ret,
-    size_t room);
+/* only: the id of the one base that counts; NULL: all do. */
+size_t pg_target_ranges(const struct pg_target_world *world, const char *only,
+    struct pg_target_range *ret, size_t room);
 
 /* Lines for postgresql.conf; the values are not quoted yet. */
 #define PG_TARGET_SETTINGS 4

@@ -257,9 +257,63 @@ def test_a_hole_is_not_crossed(servers, site):
     assert text in got.err or text.replace("/00", "/").replace("/0", "/") in got.err, got
     got = restore(site, "--at", moments[-1], status=REFUSED)
     assert "possible" in got.err and "fix       --at '" in got.err, got
+    assert "fix       --at '" in restore(site, status=REFUSED).err
     # What lies before it can be had.
     restore(site, "--at", "%X/%X" % (gone >> 32, (gone & 0xFFFFFFFF) - 0x100))
     assert boot(servers, site).value("SELECT count(*) FROM ffdr_ledger") > 0
+
+
+def named(said):
+    """What a refusal names: the ends of its ranges, and its fix with whether it is for any base backup."""
+    line = re.search(r"\n  possible  (.*)", said)
+    ends = [end for pair in re.findall(r"(\S+) \.\. ([^\s,]+)", line.group(1)) for end in pair] if line else []
+    fix = re.search(r"\n  fix       (`restore )?.*--at '([^']+)'", said)
+    return ends, fix and (fix.group(2), bool(fix.group(1)))
+
+
+def test_what_a_refusal_names_as_possible_can_be_had(servers, site):
+    """Two holes, one of them shorter than a second behind a base backup: every range and every fix is typed."""
+    first = site.backup()
+    site.server.sql("CREATE TABLE t AS SELECT 1 n")
+    site.server.sql("SELECT pg_switch_wal()")
+    shipped(site)
+    _, moments = filled(site)
+    holes = [lose(site, which=2)]
+    second = site.backup()
+    site.server.sql("INSERT INTO t VALUES (2)")
+    inside = now()
+    shipped(site)
+    site.server.sql("INSERT INTO t VALUES (3)")
+    site.server.sql("SELECT pg_switch_wal()")
+    site.server.sql("INSERT INTO t VALUES (4)")
+    last = now()
+    shipped(site)
+    site.end_all()
+    shutil.rmtree(site.path("state", "spool"))
+    holes.append(lose(site, which=1))
+    wanted = [("pg.pay", "--at", at) for at in moments + [inside, last, "2001-01-01", "2091-01-01", "0/100", "FF/0", "xid:99999999", "name:nope"]]
+    wanted += [("pg.pay", "--at", "%X/%X" % (at >> 32, at & 0xFFFFFFFF)) for hole in holes for at in (hole[0] + 1, hole[1] - 1, hole[1])]
+    wanted += [(what, "--at", at) for what in (first, second) for at in ("latest", "2001-01-01", moments[-1])] + [("pg.pay",)]
+    refused = typed = 0
+    for what, *more in wanted:
+        got = site.run("restore", what, "--to", site.path("x"), "--dry-run", *more, status=None)
+        if got.status == 0:
+            continue
+        refused += 1
+        ends, fix = named(got.err)
+        assert ends and fix, got
+        for end in ends:
+            site.run("restore", what, "--to", site.path("x"), "--dry-run", "--at", end)
+            typed += 1
+        site.run("restore", "pg.pay" if fix[1] else what, "--to", site.path("x"), "--dry-run", "--at", fix[0])
+        assert lsn(ends[0]) <= lsn(ends[1]) if "/" in ends[0] else ends[0] <= ends[1] or "." in ends[0] + ends[1], got
+    assert refused > 10 and typed > 20
+    # And a server goes there: the end of a range is all before the hole, by LSN as by time.
+    said = restore(site, "--at", "FF/0", status=REFUSED).err
+    readable(site)
+    for n, end in enumerate(named(said)[0][1::2][:2]):
+        restore(site, "--at", end, to="end%d" % n)
+        assert boot(servers, site, "end%d" % n).value("SELECT min(n) FROM t") == 1
 
 
 # ---- never short ----

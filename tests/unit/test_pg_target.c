@@ -24,8 +24,34 @@ struct setting {
 	struct pg_history_step step[2];
 	struct pg_target_base base[4];
 	struct pg_target_gap gap[3];
+	struct commit {
+		uint64_t lsn; /* 0x30 long */
+		int64_t ns;
+	} *commit, five[5];
+	size_t commits;
+	struct pg_target_hit hit; /* of an xid or a name */
 	struct pg_target_world w;
 };
+
+static int
+look(void *arg, const struct pg_target *t, struct pg_target_hit *ret, struct err *e)
+{
+	const struct setting *s = arg;
+
+	(void)e;
+	*ret = t->kind == PG_TARGET_TIME ? (struct pg_target_hit){ .found = false } : s->hit;
+	for (size_t i = 0; t->kind == PG_TARGET_TIME && !ret->found && i < s->commits; i++)
+		if (t->exclusive ? s->commit[i].ns >= t->time_ns : s->commit[i].ns > t->time_ns)
+			*ret = (struct pg_target_hit){ true, s->commit[i].lsn,
+				s->commit[i].lsn + 0x30 };
+	return 0;
+}
+
+static void
+add_commit(struct setting *s, uint64_t lsn, int64_t ns)
+{
+	s->five[s->commits++] = (struct commit){ lsn, ns };
+}
 
 static void
 set_up(struct setting *s)
@@ -43,7 +69,9 @@ set_up(struct setting *s)
 	s->history = (struct pg_history){ 3, s->step, 2 };
 	s->w = (struct pg_target_world){ .source = "pg.payments", .tiers = "local, regional",
 		.history = &s->history, .frontier = 0x9000, .frontier_ns = T0 + 13 * HOUR,
-		.last = 0x8fd0, .base = s->base, .bases = 4, .gap = s->gap };
+		.last = 0x8fd0, .base = s->base, .bases = 4, .gap = s->gap, .look = look,
+		.look_arg = s };
+	s->commit = s->five;
 }
 
 static void
@@ -117,7 +145,7 @@ a_time_stays_a_time_while_something_later_is_known(void **state)
 
 	(void)state;
 	set_up(&s);
-	s.w.hit = (struct pg_target_hit){ true, 0x6000, 0x6030 };
+	add_commit(&s, 0x6000, T0 + 11 * HOUR);
 	assert_int_equal(choose(&s, &t, &p), 'b');
 	assert_int_equal(p.bound, PG_TARGET_TIME);
 	assert_true(p.time_ns == t.time_ns && p.until == 0x6030);
@@ -163,11 +191,12 @@ a_time_before_the_first_bases_end_is_refused(void **state)
 
 	(void)state;
 	set_up(&s);
-	s.w.hit = (struct pg_target_hit){ true, 0x1200, 0x1230 };
+	add_commit(&s, 0x1200, T0 + 3 * HOUR);
 	refuses(&s, &t, ERR_REFUSED, "lies before the end of every base backup that is there");
 	refuses(&s, &t, ERR_REFUSED, "pg.payments/a ended at 2026-11-20T02:00:00Z, 0/1100, on timeline 1");
 	refuses(&s, &t, ERR_REFUSED,
-	    "possible  2026-11-20T02:00:00Z .. 2026-11-20T13:00:00Z");
+	    "possible  2026-11-20T02:00:00Z .. 2026-11-20T13:00:00Z\n"
+	    "  fix       --at '2026-11-20T02:00:00Z' is the oldest there is");
 }
 
 /* The server would not fail: it would stop at the first later commit behind the base's end. */
@@ -181,7 +210,7 @@ what_the_log_says_goes_before_the_clocks(void **state)
 	(void)state;
 	set_up(&s);
 	/* a commit later than the time lies before the newest base's end: clocks went back */
-	s.w.hit = (struct pg_target_hit){ true, 0x70c0, 0x70f0 };
+	add_commit(&s, 0x70c0, T0 + 12 * HOUR + 45 * 60 * S);
 	assert_int_equal(choose(&s, &t, &p), 'b');
 }
 
@@ -236,7 +265,7 @@ a_transaction_or_a_point_becomes_the_lsn_of_its_record(void **state)
 	set_up(&s);
 	refuses(&s, &xid, ERR_NOTFOUND, "transaction 731 is not in the WAL of pg.payments");
 	refuses(&s, &name, ERR_NOTFOUND, "restore point 'before the fall' is not");
-	s.w.hit = (struct pg_target_hit){ true, 0x4200, 0x4230 };
+	s.hit = (struct pg_target_hit){ true, 0x4200, 0x4230 };
 	assert_int_equal(choose(&s, &xid, &p), 'b');
 	assert_true(p.bound == PG_TARGET_LSN && p.lsn == 0x4200 && p.exclusive && p.until == 0x4230);
 	assert_int_equal(choose(&s, &name, &p), 'b');
@@ -274,24 +303,39 @@ across_a_hole_nothing_is_restored(void **state)
 	(void)state;
 	set_up(&s);
 	add_gap(&s, 3, 0x5800, 0x6000, T0 + 7 * HOUR);
-	s.w.hit = (struct pg_target_hit){ true, 0x6800, 0x6830 };
+	add_commit(&s, 0x1200, T0 + 3 * HOUR);
+	add_commit(&s, 0x57c0, T0 + 7 * HOUR);
+	add_commit(&s, 0x6800, T0 + 9 * HOUR);
 	refuses(&s, &t, ERR_REFUSED,
 	    "restore refused: 2026-11-20T08:00:00Z lies in a hole of the WAL of pg.payments\n"
 	    "  checked   timeline 3: 0/5800 .. 0/6000 is on none of local, regional\n"
-	    "  possible  2026-11-20T02:00:00Z .. 2026-11-20T07:00:00Z, "
+	    "  possible  2026-11-20T02:00:00Z .. 2026-11-20T06:59:59Z, "
 	    "2026-11-20T12:00:00Z .. 2026-11-20T13:00:00Z\n"
-	    "  fix       --at '2026-11-20T07:00:00Z' loses 1h");
+	    "  fix       --at '2026-11-20T06:59:59Z' loses 1h");
 	s.gap[0].to_ns = T0 + 7 * HOUR + HOUR / 2;
 	refuses(&s, &t, ERR_REFUSED, "8:00:00Z lies behind a hole");
 	t = (struct pg_target){ .kind = PG_TARGET_LSN, .lsn = 0x5900 };
 	refuses(&s, &t, ERR_REFUSED, "0/5900 lies in a hole");
-	refuses(&s, &t, ERR_REFUSED, "possible  0/1100 .. 0/5800, 0/7100 .. 0/9000");
+	refuses(&s, &t, ERR_REFUSED, "possible  0/1100 .. 0/5800, 0/7100 .. 0/9000\n"
+	    "  fix       --at '0/5800' loses what came after it");
+	/* where the hole begins: all before it, and not a byte of the hole */
+	t.lsn = 0x5800;
+	assert_int_equal(choose(&s, &t, &p), 'b');
+	assert_int_equal(p.until, 0x5800);
 	t.lsn = 0x57ff;
 	assert_int_equal(choose(&s, &t, &p), 'b');
 	t.lsn = 0x7100;
 	assert_int_equal(choose(&s, &t, &p), 'c');
 	t.base = "pg.payments/a"; /* asked for by name, it does not jump it either */
 	refuses(&s, &t, ERR_REFUSED, "behind a hole");
+	refuses(&s, &t, ERR_REFUSED, "possible  0/1100 .. 0/5800\n"
+	    "  fix       `restore pg.payments --at '0/7100'` takes pg.payments/c");
+	t = (struct pg_target){ .kind = PG_TARGET_LATEST, .base = "pg.payments/a" };
+	refuses(&s, &t, ERR_REFUSED, "fix       `restore pg.payments --at 'latest'` takes pg.payments/c");
+	/* nothing leads behind it: what lies before it is the newest that can be had */
+	s.base[0].timeline = 9;
+	t.base = NULL;
+	refuses(&s, &t, ERR_REFUSED, "fix       --at '2026-11-20T06:59:59Z' loses what came after it");
 }
 
 static void
@@ -329,11 +373,13 @@ many_stretches_are_counted_and_the_first_are_shown(void **state)
 	struct pg_target_gap gap[40];
 	struct pg_target_base base[40];
 	struct pg_target_range range[8];
+	struct commit commit[40];
 	struct setting s;
 
 	(void)state;
 	set_up(&s);
 	for (uint32_t i = 0; i < 40; i++) {
+		commit[i] = (struct commit){ 0x5040 + i * 0x100, T0 + i * HOUR / 10 + S };
 		base[i] = (struct pg_target_base){ "b", 0x5000 + i * 0x100, 0x5010 + i * 0x100, 3,
 			T0 + i * HOUR / 10 + 1 };
 		gap[39 - i] = (struct pg_target_gap){ 3, 0x5080 + i * 0x100, 0x5090 + i * 0x100,
@@ -343,11 +389,14 @@ many_stretches_are_counted_and_the_first_are_shown(void **state)
 	s.w.bases = 40;
 	s.w.gap = gap;
 	s.w.gaps = 40;
-	assert_int_equal(pg_target_ranges(&s.w, range, 8), 40);
+	s.commit = commit;
+	s.commits = 40;
+	assert_int_equal(pg_target_ranges(&s.w, NULL, range, 8), 40);
 	for (uint32_t i = 0; i < 8; i++)
 		assert_true(range[i].from == base[i].stop && range[i].to == 0x5080 + i * 0x100);
-	/* inwards to whole seconds, so that what is shown can be asked for */
-	refuses(&s, &t, ERR_REFUSED, "possible  2026-11-20T00:00:01Z .. 2026-11-20T00:00:01Z, ");
+	/* no whole second lies in them */
+	refuses(&s, &t, ERR_REFUSED,
+	    "possible  2026-11-20T00:00:00.000001Z .. 2026-11-20T00:00:00.999999Z, ");
 	refuses(&s, &t, ERR_REFUSED, " and 36 later");
 }
 

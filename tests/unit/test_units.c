@@ -197,6 +197,10 @@ times_are_written_downwards(void **state)
 	(void)state;
 	assert_string_equal(units_time(1795226400 * NS + 999999999, text), "2026-11-21T02:00:00Z");
 	assert_string_equal(units_time(-1, text), "1969-12-31T23:59:59Z");
+	assert_string_equal(units_time_exact(-1, text), "1969-12-31T23:59:59.999999Z");
+	assert_string_equal(units_time_exact(1795226400 * NS + 999, text), "2026-11-21T02:00:00Z");
+	assert_string_equal(units_time_exact(1795226400 * NS + 250001999, text),
+	    "2026-11-21T02:00:00.250001Z");
 	assert_string_equal(units_time(0, text), "1970-01-01T00:00:00Z");
 	assert_string_equal(units_time(INT64_MAX, text), "2262-04-11T23:47:16Z");
 	assert_string_equal(units_time(INT64_MIN, text), "1677-09-21T00:12:43Z");
