@@ -11,14 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "coord/active.h"
-#include "coord/lease.h"
+#include "job/check_pg_receiver.h"
 #include "job/claim.h"
 #include "job/wal_archiver.h"
 #include "job/wal_place.h"
@@ -467,75 +466,6 @@ claim(struct checking *k)
 		check_add(k->c, CHECK_WARN, k->what, fix, "%s", why.text);
 }
 
-static uint64_t
-held_in_spool(struct session *s, const char *path)
-{
-	const struct spool_dir d = { path, s->repo ? s->repo->keys : NULL };
-	struct spool_dir_files f = { 0 };
-	uint64_t held = 0;
-
-	if (spool_dir_list(&d, &f, NULL) == 0)
-		held = f.held;
-	spool_dir_done(&f);
-	return held;
-}
-
-static void
-spool(struct checking *k)
-{
-	char *path = xasprintf("%s/spool/%s", k->s->conf->state, k->source->name), most[UNITS_TEXT],
-	     room[UNITS_TEXT];
-	const bool there = access(path, F_OK) == 0;
-	uint64_t left, held = there ? held_in_spool(k->s, path) : 0;
-	struct statvfs fs;
-
-	if (!k->streams || statvfs(there ? path : k->s->conf->state, &fs) == -1) {
-		free(path);
-		return; /* a state directory that is not there has a line of its own */
-	}
-	left = (uint64_t)fs.f_bavail * fs.f_frsize + held;
-	units_size(k->p->backlog, most);
-	units_size(left, room);
-	if (there && access(path, W_OK | X_OK) == -1)
-		check_add(k->c, CHECK_FAIL, k->what,
-			  "as root: give it to the user who runs ffdr wal stream",
-			  "the spool '%s': %m", path);
-	else if (left < k->p->backlog)
-		check_add(k->c, CHECK_WARN, k->what,
-			  "a larger disk below state, or a smaller backlog",
-			  "the spool may hold backlog = %s, its "
-			  "file system has room for %s",
-			  most, room);
-	else
-		check_add(k->c, CHECK_OK, k->what, NULL,
-			  "there is room for a backlog of %s in the spool", most);
-	free(path);
-}
-
-static void
-shipper(struct checking *k)
-{
-	const struct lease_times times = { k->s->conf->coord_ttl, k->s->conf->coord_skew };
-	char *name = xasprintf("lease/wal/%s", k->source->name),
-	     *fix = xasprintf("systemctl enable --now ffdr-wal@%s", k->source->bare);
-	struct coord *coord = NULL;
-	struct lease_text text;
-	struct err e = { 0 };
-	int got = -1;
-
-	if (coord_open(k->s->conf->coord_place, &coord, &e) == 0)
-		got = lease_look(coord, name, &times, &text, &e);
-	if (got == -1)
-		check_error(k->c, CHECK_FAIL, k->what, &e);
-	else if (k->streams && got == 0)
-		check_add(k->c, CHECK_WARN, k->what, fix, "nobody receives its WAL now");
-	else if (k->streams)
-		check_add(k->c, CHECK_OK, k->what, NULL, "'%s' ships its WAL", text.host);
-	coord_close(coord);
-	free(fix);
-	free(name);
-}
-
 /* ---- all of it ---- */
 
 static bool
@@ -563,14 +493,13 @@ check_pg(struct check *c, struct session *s, const struct conf_source *source)
 		    source->postgres->wal && strcmp(source->postgres->wal_from, "stream") == 0,
 		.local = reads_local(source->postgres),
 	};
+	const bool connected = connection(&k);
 
-	if (connection(&k))
-		for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-			rows[i](&k);
-	if (source->postgres->wal) {
-		shipper(&k);
-		spool(&k);
-	}
+	for (size_t i = 0; connected && i < ARRAY_LEN(rows); i++)
+		rows[i](&k);
+	if (source->postgres->wal)
+		check_pg_receiver(
+		    c, s, source, connected && !k.id.standby ? k.sql : NULL, k.streams);
 	pg_conn_free(k.stream);
 	pg_conn_free(k.sql);
 }

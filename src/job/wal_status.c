@@ -264,6 +264,22 @@ judge_archiver(struct wal_status *s)
 			  a.file, units_duration(a.ago_ms, ago), a.file);
 }
 
+/* Who ships has no slot there at all: a lease says who, and not from which server. */
+static void
+judge_shipper(struct wal_status *s)
+{
+	const struct wal_look *l = &s->look;
+
+	if (!s->streams || s->leased != 1 || s->slots == 0 || s->slots_why.kind != ERR_NONE ||
+	    l->server.standby)
+		return;
+	for (size_t i = 0; i < s->slots; i++)
+		if (s->slot[i].there && is_shippers(s, &s->slot[i]))
+			return;
+	alarm_add(s, "'%s' ships, but has no slot on the server that conninfo leads to: it receives from "
+	    "another one, or not at all", s->lease.host);
+}
+
 static void
 judge_slot(struct wal_status *s, const struct wal_status_slot *slot)
 {
@@ -280,8 +296,8 @@ judge_slot(struct wal_status *s, const struct wal_status_slot *slot)
 		alarm_add(s, "slot %s is %s: the server may have removed WAL that is not here",
 			  slot->name, pg_slot_wal_word(slot->slot.wal));
 	if (slot->slot.full && !slot->slot.active && is_shippers(s, slot))
-		alarm_add(s, "slot %s is idle, although '%s' ships: it receives nothing", slot->name,
-			  s->lease.host);
+		alarm_add(s, "slot %s is idle, although '%s' ships: it receives from another server, or "
+			  "not at all", slot->name, s->lease.host);
 	else if (slot->role == WAL_STATUS_OTHER && slot->slot.full && !slot->slot.active)
 		alarm_add(s,
 			  "slot %s is of a host that does not receive: it keeps %s on the server. "
@@ -380,6 +396,7 @@ judge(struct wal_status *s)
 	judge_archiver(s);
 	for (size_t i = 0; i < s->slots; i++)
 		judge_slot(s, &s->slot[i]);
+	judge_shipper(s);
 	for (size_t i = 0; i < s->look.tiers; i++)
 		judge_tier(s, i);
 	for (size_t i = 0; i < s->gaps; i++)

@@ -83,6 +83,7 @@ turn(struct stream *s)
 		wal_stream_other_look(s);
 	}
 	wal_stream_keep_up(s);
+	wal_stream_conf_look(s);
 	wal_stream_due_step(s);
 	return ms;
 }
@@ -93,7 +94,7 @@ rest(struct stream *s, int64_t ns)
 	const int64_t end = clock_boot_ns() + ns;
 	int64_t left;
 
-	while (!stopped(s) && (left = end - clock_boot_ns()) > 0) {
+	while (!stopped(s) && !s->turned && (left = end - clock_boot_ns()) > 0) {
 		int ms = turn(s);
 
 		clock_sleep_ns(ms * CLOCK_MS < left ? ms * CLOCK_MS : left);
@@ -115,7 +116,7 @@ disconnect(struct stream *s)
 static int
 connect_both(struct stream *s, struct pg_identity *id, struct err *e)
 {
-	struct pg_conn_options o = { .conninfo = s->o->conninfo, .stop = stopped, .arg = s };
+	struct pg_conn_options o = { .conninfo = s->conninfo, .stop = stopped, .arg = s };
 
 	if (pg_conn_open(&o, &s->sql, e) == -1 || pg_conn_identify(s->sql, id, e) == -1)
 		return -1;
@@ -235,7 +236,7 @@ receive(struct stream *s, struct err *e)
 {
 	int more = 1;
 
-	while (more == 1 && !stopped(s) && !too_full(s) && !s->moved) {
+	while (more == 1 && !stopped(s) && !too_full(s) && !s->moved && !s->turned) {
 		struct pollfd p = { .fd = wal_receive_fd(s->receive), .events = POLLIN };
 		int ms = turn(s), wait = wal_receive_wait_ms(s->receive);
 
@@ -340,6 +341,8 @@ round_once(struct stream *s, struct err *e)
 	struct pg_slot slot = { 0 };
 	struct wal_resume_at at;
 
+	wal_stream_conf_read(s);
+	s->turned = false;
 	if (connect_both(s, &id, e) == -1 || wal_stream_epoch(s, &id, e) == -1 ||
 	    make_slots(s, &slot, e) == -1)
 		return -1;
@@ -376,7 +379,7 @@ settle_other(struct stream *s, struct err *e)
 static void
 let_slots_go(struct stream *s)
 {
-	struct pg_conn_options o = { .conninfo = s->o->conninfo, .stop = stopped, .arg = s };
+	struct pg_conn_options o = { .conninfo = s->conninfo, .stop = stopped, .arg = s };
 	struct pg_conn *c = NULL;
 	struct err why = { 0 };
 
@@ -465,6 +468,7 @@ close_all(struct stream *s)
 	limit_patience(s, false);
 	spool_close(s->spool);
 	buf_done(&s->known);
+	free(s->conninfo);
 	if (s->leased && lease_release(&s->lease, &why) == -1)
 		wal_stream_event(s, "warning",
 		    "the lease is not given back, others wait until it ends: %s", why.text);
@@ -479,6 +483,7 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 	int rc = 0;
 
 	*ret = (struct wal_stream_report){ 0 };
+	s.conninfo = xstrdup(o->conninfo);
 	limit_patience(&s, true);
 	rc = wal_stream_epoch_alone(&s, e);
 	while (rc == 0 && !stopped(&s)) {

@@ -16,7 +16,7 @@
  */
 struct wal_stream_options {
 	const char *source; /* "pg.payments" */
-	const char *conninfo;
+	const char *conninfo; /* at first: see config */
 	const char *slot;
 	const char *hold_slot; /* keeps on the server what is only on hosts of ours; NULL: none */
 	const char *site, *host;
@@ -28,7 +28,11 @@ struct wal_stream_options {
 	 * else the server keeps the WAL.
 	 */
 	bool drop_slot;
-	const char *config; /* the file that a base backup is to be made with */
+	/*
+	 * The configuration: conninfo is read from it again before every connection and every few
+	 * seconds, and a base backup is made with it. NULL: neither.
+	 */
+	const char *config;
 	struct tier *const *base_tier; /* where base backups are */
 	size_t base_tiers;
 	struct tier *const *tier; /* that receive WAL */

@@ -58,6 +58,11 @@ struct stream {
 	struct stream_elder *elder; /* epochs before this one that the spool still has something of */
 	size_t elders;
 
+	char *conninfo; /* as the configuration has it now */
+	int64_t conf_boot_ns; /* read again then */
+	bool conf_unread;     /* told once */
+	bool turned;	      /* it leads elsewhere: this connection is not the one any more */
+
 	/* of one connection */
 	struct pg_conn *conn, *sql;
 	struct wal_receive *receive;
@@ -92,6 +97,10 @@ bool wal_stream_enough(void *arg);
 /* wal_stream_keep.c: lease, spool, slots. Now and then by itself; call it often. */
 bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
 void wal_stream_keep_up(struct stream *s);
+
+/* wal_stream_conf.c: s->conninfo becomes what the configuration says, and s->turned when it is another. */
+void wal_stream_conf_read(struct stream *s);
+void wal_stream_conf_look(struct stream *s); /* now and then by itself; call it often */
 
 /* wal_stream_epoch.c */
 /* Who answers must be the active server: what it says of itself, and which epoch is its. */

@@ -758,6 +758,22 @@ def test_an_adopted_server_is_the_database_now(servers, site):
     assert 55555 in ids(third) and 66666 not in ids(third)
 
 
+def test_the_receiver_follows_to_an_adopted_server_by_itself(servers, site):
+    site.backup()
+    ledger = worked(site, 5)
+    shipped(site)
+    said = restore(site, "--adopt")
+    epoch = int(re.search(r"epoch (\d+) of pg\.pay begins with this server", said.out).group(1))
+    readable(site)
+    site.server.kill()
+    other = boot(servers, site)
+    site.write_config(conninfo=other.conninfo)
+    other.sql("INSERT INTO ffdr_ledger VALUES (55555, 0, 'new')")
+    end = lsn(other.value("SELECT pg_switch_wal()"))
+    eventually(lambda: site.frontier("regional", 2, epoch) >= end, what=site.stream_log)
+    assert ledger.lost(other) == [] and site.services[0].poll() is None
+
+
 @pytest.mark.parametrize("version", (14, 15, 18))
 def test_a_standby_of_the_restored_server_starts_and_streams(servers, version):
     """It is a copy of the directory, settings and all: nothing of the recovery may be in it."""

@@ -417,3 +417,63 @@ def test_nor_does_the_first_one_of_an_epoch(servers, database):
         database.assert_no_hole(tier, 2, 2)
         assert min(start for start, _ in database.pieces(tier, 2, 2)) <= fork
     database.run("verify", "pg.pay")
+
+
+# ---- conninfo is changed while it runs ----
+
+def follower(servers, database):
+    """A standby that streams; a copy as pg_basebackup makes it, without slots."""
+    other = servers.clone(database.server)
+    shutil.rmtree(os.path.join(other.data, "pg_replslot"))
+    os.mkdir(os.path.join(other.data, "pg_replslot"), 0o700)
+    other.own().start()
+    eventually(lambda: other.sql("SELECT status FROM pg_stat_wal_receiver") == [("streaming",)], what="the standby")
+    return other
+
+
+def test_it_follows_conninfo_without_being_started_again(servers, database):
+    database.stream()
+    eventually(lambda: database.objects("regional", "beat/pg.pay"), what="the first sample")
+    database.backup()
+    other = follower(servers, database)
+    database.wait_shipped(database.server.lsn())
+    other.promote()
+    # Whoever asks with the new conninfo is told where the receiver is not; the old primary still runs.
+    with open(database.config, encoding="utf-8") as f:
+        old = f.read()
+    new = old.replace(database.server.conninfo, other.conninfo)
+    assert new != old
+    with open(database.path("etc", "new.ini"), "w", encoding="utf-8") as f:
+        f.write(new)
+    got = database.run("check", "--config", database.path("etc", "new.ini"), status=None)
+    assert "ships its WAL, but does not receive from the server at" in got.out + got.err and got.status == 78, got
+    got = database.run("wal", "status", "--config", database.path("etc", "new.ini"), status=DEGRADED)
+    assert "has no slot on the server that conninfo leads to" in got.out and "all is well" not in got.out, got
+    assert "does not receive" not in database.run("check", status=None).out
+    # A file that is being written changes nothing, and is told once.
+    for text in ("[ffdr\n", old[:old.index("[postgres pay]")]):
+        with open(database.config, "w", encoding="utf-8") as f:
+            f.write(text)
+        eventually(lambda: "cannot be read again" in database.stream_log(), what="word of the file")
+        time.sleep(6)
+    assert database.stream_log().count("cannot be read again") == 1, database.stream_log()
+    with open(database.config, "w", encoding="utf-8") as f:
+        f.write(new)
+    other.sql("CREATE TABLE t AS SELECT 1 n")
+    eventually(lambda: database.frontier("regional", 2) >= other.lsn(), what=database.stream_log)
+    assert database.stream_log().count("conninfo") == 1, database.stream_log()
+    eventually(lambda: "does not receive" not in database.run("check", status=None).out, what="the slot")
+
+
+def test_it_leaves_a_server_that_is_gone_for_the_one_conninfo_names_now(servers, database):
+    """The pause after many failures does not have to end first."""
+    database.stream()
+    eventually(lambda: database.objects("regional", "beat/pg.pay"), what="the first sample")
+    other = follower(servers, database)
+    database.server.kill()
+    other.promote()
+    time.sleep(16)
+    database.write_config(conninfo=other.conninfo)
+    began = time.monotonic()
+    eventually(lambda: other.sql("SELECT 1 FROM pg_stat_replication"), what=database.stream_log)
+    assert time.monotonic() - began < 9, database.stream_log()
