@@ -358,7 +358,9 @@ find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history
 	if (t->beaten && t->beat.sample.flush_lsn <= t->reach &&
 	    pg_history_covers(h, t->beat.tli, t->beat.sample.flush_lsn)) {
 		offer(t, &t->beat.sample);
-		return 0;
+		/* Where nobody streams any more it is the last word of who did. */
+		if (strcmp(k->l->w.source->postgres->wal_from, "stream") == 0)
+			return 0;
 	}
 	layout_wal_of_timeline(&k->l->place, t->tli, prefix);
 	layout_wal_piece(&k->l->place, t->tli, t->newest.facts.start, 0, after);

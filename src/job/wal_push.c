@@ -26,6 +26,7 @@
 #include "filter/pool.h"
 #include "job/wal_owed.h"
 #include "job/wal_push_may.h"
+#include "job/wal_push_sample.h"
 #include "job/wal_pusher.h"
 #include "repo/piece.h"
 #include "repo/wal_lineage.h"
@@ -135,6 +136,10 @@ seal_piece(struct job *j, size_t i, const struct layout_wal *at, const uint8_t *
 {
 	struct piece p = { .at = *at, .segment_size = j->head.seg_size };
 
+	if (at->kind == LAYOUT_WAL_PIECE)
+		p.sampled = wal_push_sample(
+		    &(struct wal_push_sample_of){ bytes, n, at->start, j->head.sysid, j->head.seg_size },
+		    j->o->tier, j->o->tiers, &p.sample);
 	snprintf(p.host, sizeof(p.host), "%s", j->o->host);
 	buf_init(&j->sealed[i], STORE_OBJECT_MAX);
 	return piece_seal(j->keys, &p, bytes, n, &j->sealed[i], j->object[i], e);

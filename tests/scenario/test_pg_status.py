@@ -156,6 +156,39 @@ def test_the_loss_is_at_most_what_exposure_claims(streaming):
     assert report["seconds"] < 60
 
 
+def test_a_source_that_only_pushes_is_as_old_as_its_last_commit_there(database):
+    database.write_config(wal_from="push")
+    database.backup()
+    database.run("copy", status=None)
+    server = database.server
+    server.sql("CREATE TABLE t (n int)")
+
+    def archive():
+        last = server.value("SELECT pg_walfile_name(pg_switch_wal())")
+        for name in sorted(n for n in os.listdir(os.path.join(server.data, "pg_wal")) if len(n) == 24 and n <= last):
+            database.run("wal", "push", os.path.join(server.data, "pg_wal", name))
+
+    time.sleep(4)
+    server.sql("INSERT INTO t VALUES (1)")
+    committed = time.time()
+    archive()
+    # Not lost yet, and what would be is younger than the commit that is there.
+    server.sql("INSERT INTO t VALUES (2)")
+    time.sleep(2)
+    report = line(database.json("exposure", "pay", status=None), "regional")
+    after = time.time()
+    assert report["bytes"] > 0, report
+    assert 2 <= report["seconds"] <= after - committed + 1.5, (report, after - committed)
+    # A segment without a commit tells nothing: the bound is the commit before it.
+    server.sql("CHECKPOINT")
+    archive()
+    server.sql("INSERT INTO t VALUES (3)")
+    server.kill()
+    second = line(database.json("exposure", "pay", status=None), "regional")
+    assert second["seconds"] <= time.time() - committed + 1.5, second
+    assert second["seconds"] >= 2, second
+
+
 def test_without_a_base_backup_exposure_is_unknown(database):
     database.stream()
     eventually(lambda: database.objects("regional", "beat/pg.pay"), what="the first sample")
