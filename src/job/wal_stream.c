@@ -28,6 +28,12 @@
 
 #define PAUSE_FIRST_NS (CLOCK_S / 2)
 #define PAUSE_MOST_NS (30 * CLOCK_S)
+/*
+ * While the server answers, a commit may hang that waits for us as its synchronous standby: so many
+ * tries follow soon, which is longer than it takes the server to notice that a connection is dead.
+ */
+#define PAUSE_ANSWERED_NS CLOCK_S
+#define TRIES_ANSWERED 90
 #define LAST_SHIP_NS (20 * CLOCK_S) /* for what is still to be shipped when we are asked to stop   \
 				     */
 /* Part of `backlog` that must be free again before receiving goes on. */
@@ -118,8 +124,10 @@ connect_both(struct stream *s, struct pg_identity *id, struct err *e)
 {
 	struct pg_conn_options o = { .conninfo = s->conninfo, .stop = stopped, .arg = s };
 
+	s->answered = false;
 	if (pg_conn_open(&o, &s->sql, e) == -1 || pg_conn_identify(s->sql, id, e) == -1)
 		return -1;
+	s->answered = true;
 	if (id->standby)
 		return err_set(
 		    e, ERR_REMOTE, "the server is a standby; WAL is received from the primary");
@@ -193,13 +201,15 @@ tell_connected(struct stream *s)
 
 	s->heard = true;
 	s->pause_ns = 0;
+	s->tries = 0;
 	s->unproven = s->unproven_told = false;
-	if (s->failed || !s->greeted)
+	if (s->failed || !s->greeted || s->told_tli != s->at.tli)
 		wal_stream_event(s, "connected",
 		    "receiving WAL from %s, timeline %" PRIu32 ", from %s on",
 		    pg_conn_place(s->conn), s->at.tli, lsn_text(s->at.lsn, text));
 	s->failed = false;
 	s->greeted = true;
+	s->told_tli = s->at.tli;
 }
 
 static void
@@ -412,12 +422,16 @@ is_final(const struct stream *s, const struct err *e)
 static void
 pause_after(struct stream *s, const struct err *e)
 {
+	int64_t most;
+
 	if (!s->failed)
 		wal_stream_event(s, "warning", "receiving is interrupted: %s", e->text);
 	s->failed = true;
+	s->tries = s->answered ? s->tries + 1 : 0;
+	most = s->answered && s->tries <= TRIES_ANSWERED ? PAUSE_ANSWERED_NS : PAUSE_MOST_NS;
 	s->pause_ns = s->pause_ns ? s->pause_ns * 2 : PAUSE_FIRST_NS;
-	if (s->pause_ns > PAUSE_MOST_NS)
-		s->pause_ns = PAUSE_MOST_NS;
+	if (s->pause_ns > most)
+		s->pause_ns = most;
 	rest(s, s->pause_ns);
 }
 

@@ -23,14 +23,16 @@ shipper_event(void *arg, const char *kind, const char *text)
 	wal_stream_event(arg, kind, "%s", text);
 }
 
-/* It was away when we began: what the spool has goes there now, too. */
+/*
+ * It was away when we began: what the spool has goes there now, too. That it gets there is what the
+ * shipper tells.
+ */
 static void
 tier_reached(void *arg, struct tier *t)
 {
 	struct stream *s = arg;
 
 	store_stop_when(t->store, wal_stream_enough, s);
-	wal_stream_event(s, "recovered", "tier '%s' answers again", t->name);
 }
 
 static int

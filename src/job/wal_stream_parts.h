@@ -68,6 +68,7 @@ struct stream {
 	struct wal_receive *receive;
 	struct wal_resume_at at; /* it began there */
 	bool heard, greeted;	 /* something came, of this one, or of any */
+	uint32_t told_tli;	 /* the timeline that was last told of */
 	struct wal_ship_seen seen;
 	struct pg_commit_tally before; /* of earlier connections */
 	uint64_t counted;	       /* up to here in the report's bytes */
@@ -78,6 +79,8 @@ struct stream {
 	bool full;   /* the backlog is: receiving waits */
 	bool let_go; /* and the slots were dropped for it */
 	bool failed; /* so is the last round; told once */
+	bool answered;	/* the server did, in the last round */
+	unsigned tries; /* in vain, since it did and nothing came */
 	bool unread_told;
 	bool moved; /* another epoch has begun: this connection is not the one any more */
 	atomic_bool hasty;  /* a tier that does not answer at once is away */

@@ -299,7 +299,7 @@ def test_a_tier_that_is_away_when_the_receiver_starts_is_served_when_it_answers(
     os.rename(site.tier("regional") + ".away", site.tier("regional"))
     site.wait_shipped(end, "regional", 60)
     site.assert_no_hole("regional")
-    assert "tier 'regional' answers again" in site.stream_log()
+    eventually(lambda: "WAL gets to 'regional' again" in site.stream_log(), what="word of the tier")
 
 
 def test_an_empty_mount_point_is_not_taken_for_the_tier(servers, site):

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -477,3 +478,76 @@ def test_it_leaves_a_server_that_is_gone_for_the_one_conninfo_names_now(servers,
     began = time.monotonic()
     eventually(lambda: other.sql("SELECT 1 FROM pg_stat_replication"), what=database.stream_log)
     assert time.monotonic() - began < 9, database.stream_log()
+
+
+# ---- what it says, and how soon it comes back ----
+
+def test_a_tier_that_goes_away_and_comes_back_is_a_line_each(database):
+    database.stream()
+    eventually(lambda: database.objects("regional", "beat/pg.pay"), what="the first sample")
+    said = len(database.stream_log())
+    os.rename(database.tier("regional"), database.path("away"))
+    for _ in range(3):
+        fill(database.server, 1)
+        time.sleep(2)
+    eventually(lambda: "does not get to 'regional'" in database.stream_log(), what="word of the tier")
+    os.rename(database.path("away"), database.tier("regional"))
+    database.wait_shipped(database.server.lsn())
+    eventually(lambda: "gets to 'regional' again" in database.stream_log(), what="word of the tier")
+    lines = [x for x in database.stream_log()[said:].splitlines() if "regional" in x and not x.startswith("  ")]
+    assert len(lines) == 2, database.stream_log()
+
+
+def test_a_tier_that_is_away_from_the_start_is_a_line_each(database):
+    """With what earlier epochs left in the spool or without."""
+    os.rename(database.tier("regional"), database.path("away"))
+    database.stream()
+    fill(database.server, 1)
+    eventually(lambda: "does not get to 'regional'" in database.stream_log(), what="word of the tier")
+    time.sleep(4)
+    os.rename(database.path("away"), database.tier("regional"))
+    database.wait_shipped(database.server.lsn())
+    eventually(lambda: "gets to 'regional' again" in database.stream_log(), what="word of the tier")
+    text = database.stream_log()
+    assert text.count("does not get to 'regional'") == 1 and text.count("again") == 1, text
+
+
+def test_a_switch_of_timelines_is_told_once(servers, database):
+    child = database.stream()
+    eventually(lambda: database.objects("regional", "beat/pg.pay"), what="the first sample")
+    database.end(child)
+    other = follower(servers, database)
+    fill(database.server, 1)
+    end = database.server.lsn()
+    eventually(lambda: other.value("SELECT pg_last_wal_replay_lsn() >= '%X/%X'::pg_lsn" % (end >> 32, end & 0xffffffff)), what="the standby")
+    database.server.stop()
+    other.promote()
+    other.sql("CREATE TABLE t AS SELECT 1 n")
+    said = len(database.stream_log())
+    database.write_config(conninfo=other.conninfo)
+    database.stream()
+    eventually(lambda: database.frontier("regional", 2) >= other.lsn(), what=database.stream_log)
+    text = database.stream_log()[said:]
+    assert text.count(", timeline 1, from") == 1 and text.count(", timeline 2, from") == 1, text
+
+
+def test_while_the_server_answers_no_try_is_far_away(database):
+    """A commit may wait for us. The slot is in use by another for longer than the pauses would have grown to."""
+    child = database.stream()
+    slot = eventually(lambda: database.server.sql("SELECT slot_name FROM pg_replication_slots WHERE active"), what="the receiver")[0][0]
+    database.end(child)
+    folder = database.server.top
+    os.makedirs(os.path.join(folder, "other"))
+    own(os.path.join(folder, "other"))
+    other = subprocess.Popen(["/usr/lib/postgresql/15/bin/pg_receivewal", "-d", database.server.conninfo, "-S", slot, "-D", os.path.join(folder, "other")])
+    try:
+        eventually(lambda: database.server.value("SELECT active FROM pg_replication_slots WHERE slot_name = %s", slot), what="the other one")
+        database.stream()
+        time.sleep(20)
+        assert database.stream_log().count("interrupted") == 1, database.stream_log()
+    finally:
+        other.terminate()
+        other.wait()
+    began = time.monotonic()
+    eventually(lambda: database.server.sql("SELECT 1 FROM pg_stat_replication WHERE application_name = 'ffdr'"), what=database.stream_log)
+    assert time.monotonic() - began < 5, database.stream_log()
