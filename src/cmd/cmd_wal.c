@@ -126,7 +126,8 @@ const struct command cmd_wal_stream = {
 		"once its oldest byte is `ship-every` "
 		"old. Runs until it is told to stop (the unit ffdr-wal@SOURCE), connects again for "
 		"ever, follows new "
-		"timelines, and goes to another server when conninfo in the configuration is changed. What was confirmed to the server is on disk here before; so it may "
+		"timelines, and goes to another server when conninfo in the configuration is changed. "
+		"What was confirmed to the server is on disk here before; so it may "
 		"stand in "
 		"synchronous_standby_names under the name ffdr.\n\n"
 		"It makes two replication slots: its own (`replication-slot`), from which it "
@@ -392,7 +393,7 @@ open_spool(struct get *g, struct wal_get_options *o, struct err *e)
 /*
  * The restore that wrote the command has said it all: nobody has to be asked who is active, and not
  * the spool of this host, which a server's user could not read. So a recovery needs the tiers and
- * what lies beside it.
+ * what lies beside it. Only a standby, which lives on, looks for a later epoch.
  */
 static int
 open_told(struct get *g, struct wal_get_options *o, struct repo **repo, struct err *e)
@@ -409,6 +410,7 @@ open_told(struct get *g, struct wal_get_options *o, struct repo **repo, struct e
 	o->tier = g->w.tier;
 	o->tiers = g->w.tiers;
 	*repo = g->session.repo;
+	wal_get_follow(*repo, o);
 	return 0;
 }
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from databases import Database, eventually
-from postgres import Server, lsn, servers_fixture  # noqa: F401
+from postgres import Server, eventually, lsn, servers_fixture  # noqa: F401
 from proxy import Proxy
 from restored import boot, protected, readable, restore, shipped
 

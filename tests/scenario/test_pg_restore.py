@@ -758,6 +758,29 @@ def test_an_adopted_server_is_the_database_now(servers, site):
     assert 55555 in ids(third) and 66666 not in ids(third)
 
 
+def test_a_standby_follows_into_the_epoch_of_an_adopted_server(servers, site):
+    site.backup()
+    ledger = worked(site, 5)
+    shipped(site)
+    restore(site, "--standby", to="warm")
+    warm = prepare(servers, site, "warm").start()
+    eventually(lambda: len(ids(warm)) >= ledger.count(), what="the first rows\n" + warm.log()[-1000:])
+    said = restore(site, "--adopt")
+    epoch = int(re.search(r"epoch (\d+) of pg\.pay begins with this server", said.out).group(1))
+    readable(site)
+    # The old one goes on for a while, into an epoch that is closed.
+    site.server.sql("INSERT INTO ffdr_ledger VALUES (66666, 0, 'old')")
+    site.server.kill()
+    site.server = boot(servers, site)
+    site.write_config()
+    site.server.sql("INSERT INTO ffdr_ledger VALUES (55555, 0, 'new')")
+    end = lsn(site.server.value("SELECT pg_switch_wal()"))
+    eventually(lambda: site.frontier("regional", 2, epoch) >= end, what=site.stream_log)
+    readable(site)
+    eventually(lambda: 55555 in ids(warm), what=lambda: "the new row\n" + warm.log()[-3000:])
+    assert 66666 not in ids(warm) and warm.value("SELECT pg_is_in_recovery()")
+
+
 def test_the_receiver_follows_to_an_adopted_server_by_itself(servers, site):
     site.backup()
     ledger = worked(site, 5)
