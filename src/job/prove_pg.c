@@ -146,6 +146,10 @@ recover(struct prove *p, struct err *e)
 		pg_server_names(p->server, names, ARRAY_LEN(names));
 		rc = pg_server_recover(p->server, PATIENCE_S, seen, e);
 	}
+	for (size_t i = 0; rc == 0 && pg_server_raised(p->server, i); i++)
+		restore_kind_tell(p->report, "note",
+		    "%s was needed: the server was given more after the backup was made",
+		    pg_server_raised(p->server, i));
 	free(known);
 	free(libraries);
 	prove_pg_took(p, "recovery_ms");

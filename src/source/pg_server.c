@@ -27,6 +27,8 @@
 #define LOG_TAIL 16384
 #define SAID_MAX 400
 #define NAMES 4
+#define AGAIN_S 60
+#define RAISED 5 /* as many settings must not be lower than those of the server that wrote the log */
 
 struct pg_server {
 	struct pg_server_options o;
@@ -36,6 +38,8 @@ struct pg_server {
 	char name[NAMES][64];
 	size_t names;
 	char user[64];
+	char *raised[RAISED]; /* "name=value" */
+	size_t raises;
 };
 
 int
@@ -126,7 +130,9 @@ launch(struct pg_server *s, struct err *e)
 		"-c",
 		"log_line_prefix=",
 		"-c",
-		"log_min_messages=log",
+		"log_min_messages=warning",
+		"-c",
+		"lc_messages=C",
 		"-c",
 		"archive_mode=off",
 		"-c",
@@ -143,11 +149,11 @@ launch(struct pg_server *s, struct err *e)
 
 	while (s->o.setting && s->o.setting[more])
 		more++;
-	argv = xcalloc(n + 2 * more + 1, sizeof(*argv));
+	argv = xcalloc(n + 2 * (more + s->raises) + 1, sizeof(*argv));
 	memcpy(argv, ours, sizeof(ours));
-	for (size_t i = 0; i < more; i++) {
+	for (size_t i = 0; i < more + s->raises; i++) {
 		argv[n++] = "-c";
-		argv[n++] = s->o.setting[i];
+		argv[n++] = i < more ? s->o.setting[i] : s->raised[i - more];
 	}
 	s->pid = program_start(
 	    s->o.user, &(struct program){ .argv = argv, .dir = s->o.data, .log = s->log }, e);
@@ -185,6 +191,8 @@ pg_server_free(struct pg_server *s)
 		program_end(s->pid, SIGQUIT, 10);
 	if (s->own_host)
 		file_remove_tree(AT_FDCWD, s->host, NULL);
+	for (size_t i = 0; i < s->raises; i++)
+		free(s->raised[i]);
 	free(s->log);
 	free(s->hba);
 	free(s->host);
@@ -199,13 +207,13 @@ is_bad(const char *line)
 	return strstr(line, "FATAL:") || strstr(line, "PANIC:");
 }
 
-/* The last FATAL or PANIC with what follows it, and before it the last words of ffdr itself. */
-static void
-quote(const struct pg_server *s, struct err *e)
+/* The end of its log; the caller frees. */
+static char *
+tail_of(const struct pg_server *s)
 {
-	char *at, *line, *bad = NULL, *ours = NULL, *text;
 	struct buf log;
 	uint64_t from = 0;
+	char *text;
 	int fd = open(s->log, O_RDONLY | O_CLOEXEC);
 	off_t size = fd == -1 ? 0 : lseek(fd, 0, SEEK_END);
 
@@ -214,22 +222,68 @@ quote(const struct pg_server *s, struct err *e)
 	if (size > LOG_TAIL)
 		from = (uint64_t)size - LOG_TAIL;
 	buf_init(&log, LOG_TAIL + 1);
-	if (size > 0 &&
-	    file_get_range(AT_FDCWD, s->log, from, (size_t)size - (size_t)from, &log, NULL) == 0) {
-		text = at = xstrdup(buf_str(&log));
-		while ((line = strsep(&at, "\n")) != NULL) {
-			if (is_bad(line) && !strstr(line, "the database system is"))
-				bad = line;
-			if (strncmp(line, "ffdr: ", 6) == 0)
-				ours = line;
-		}
-		if (bad)
-			err_line(e, "server", "%.*s", SAID_MAX, bad);
-		if (ours)
-			err_line(e, "ffdr", "%.*s", SAID_MAX, ours + 6);
-		free(text);
-	}
+	if (size > 0)
+		file_get_range(AT_FDCWD, s->log, from, (size_t)size - (size_t)from, &log, NULL);
+	text = xstrdup(buf_str(&log));
 	buf_done(&log);
+	return text;
+}
+
+/* The last FATAL or PANIC with what follows it, and before it the last words of ffdr itself. */
+static void
+quote(const struct pg_server *s, struct err *e)
+{
+	char *text = tail_of(s), *at = text, *line, *bad = NULL, *ours = NULL;
+
+	while ((line = strsep(&at, "\n")) != NULL) {
+		if (is_bad(line) && !strstr(line, "the database system is"))
+			bad = line;
+		if (strncmp(line, "ffdr: ", 6) == 0)
+			ours = line;
+	}
+	if (bad)
+		err_line(e, "server", "%.*s", SAID_MAX, bad);
+	if (ours)
+		err_line(e, "ffdr", "%.*s", SAID_MAX, ours + 6);
+	free(text);
+}
+
+/*
+ * The original was given more connections, workers or locks after the backup. A server that answers
+ * while it replays wants as much: it says of one setting what that must be, and pauses or ends.
+ * true: there is one it was not given yet.
+ */
+static bool
+raise_setting(struct pg_server *s)
+{
+	char *text = tail_of(s), *at = text, *line, name[64], last[64] = "", *setting;
+	unsigned long has, wants, value = 0;
+	bool new;
+
+	while ((line = strsep(&at, "\n")) != NULL)
+		if (sscanf(line,
+			"DETAIL:  %63[a-z_] = %lu is a lower setting than on the primary server, "
+			"where its value was %lu",
+			name, &has, &wants) == 3) {
+			snprintf(last, sizeof(last), "%s", name);
+			value = wants;
+		}
+	free(text);
+	setting = xasprintf("%s=%lu", last, value);
+	new = *last && s->raises < RAISED;
+	for (size_t i = 0; i < s->raises; i++)
+		new = new && strcmp(s->raised[i], setting) != 0;
+	if (new)
+		s->raised[s->raises++] = setting;
+	else
+		free(setting);
+	return new;
+}
+
+const char *
+pg_server_raised(const struct pg_server *s, size_t i)
+{
+	return i < s->raises ? s->raised[i] : NULL;
 }
 
 static int
@@ -334,21 +388,68 @@ pg_server_user(const struct pg_server *s)
 	return s->user;
 }
 
-/* 1 it has left recovery, 0 it replays, -1. */
+enum { ENDED = 1, PAUSED = 2 };
+
+/* ENDED it has left recovery, PAUSED it waits for somebody, 0 it replays, -1. */
 static int
 ask(struct pg_conn *c, uint64_t *lsn, struct err *e)
 {
 	struct pg_rows *rows = NULL;
-	int rc = pg_conn_row(
-	    c, "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn()", NULL, 0, &rows, e);
+	int rc = pg_conn_row(c,
+	    "SELECT pg_is_in_recovery(), pg_last_wal_replay_lsn(),"
+	    " CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END",
+	    NULL, 0, &rows, e);
 
 	if (rc == 0) {
-		rc = strcmp(pg_conn_value(rows, 0, 0, NULL), "f") == 0;
+		const char *state = pg_conn_value(rows, 0, 2, NULL);
+
+		if (strcmp(pg_conn_value(rows, 0, 0, NULL), "f") == 0)
+			rc = ENDED;
+		else if (state && strcmp(state, "paused") == 0)
+			rc = PAUSED;
 		if (pg_conn_value_lsn(rows, 0, 1, lsn, e) == -1)
 			rc = -1;
 	}
 	pg_conn_rows_free(rows);
 	return rc;
+}
+
+/* With one setting more; what it had replayed it need not replay again. */
+static int
+start_again(struct pg_server *s, struct err *e)
+{
+	if (s->pid > 0 && pg_server_stop(s, AGAIN_S, e) == -1)
+		return -1;
+	return launch(s, e);
+}
+
+/* One look: as ask(). */
+static int
+look(struct pg_server *s, struct pg_conn **c, uint64_t *lsn, struct err *e)
+{
+	struct err why = { 0 };
+	int rc, status;
+
+	rc = program_ended(s->pid, &status, e);
+	if (rc == 1)
+		return raise_setting(s) ? launch(s, e) : died(s, status, e);
+	if (rc == 0 && s->o.stop(s->o.arg))
+		return err_set(e, ERR_CANCELLED, "stopped");
+	if (rc == -1)
+		return -1;
+	if (!*c && connect_first(s, c, &why) == -1) {
+		if (why.kind == ERR_REMOTE)
+			return 0;
+		*e = why;
+		return -1;
+	}
+	rc = ask(*c, lsn, &why);
+	if (rc == ENDED || rc == 0)
+		return rc;
+	/* It may break connections when it leaves recovery, or die: then the next round says so. */
+	pg_conn_free(*c);
+	*c = NULL;
+	return rc == PAUSED && raise_setting(s) ? start_again(s, e) : 0;
 }
 
 int
@@ -358,33 +459,12 @@ pg_server_recover(
 	int64_t moved = clock_boot_ns();
 	uint64_t lsn = 0, last = 0;
 	struct pg_conn *c = NULL;
-	int rc = 0, status;
+	int rc = 0;
 
 	while (rc == 0) {
-		struct err why = { 0 };
-
-		rc = program_ended(s->pid, &status, e);
-		if (rc == 1)
-			rc = died(s, status, e);
-		else if (rc == 0 && s->o.stop(s->o.arg))
-			rc = err_set(e, ERR_CANCELLED, "stopped");
-		if (rc != 0)
+		rc = look(s, &c, &lsn, e);
+		if (rc == -1)
 			break;
-		if (!c && connect_first(s, &c, &why) == -1 && why.kind != ERR_REMOTE) {
-			*e = why;
-			rc = -1;
-		} else if (c) {
-			rc = ask(c, &lsn, &why);
-			/*
-			 * It may break connections when it leaves recovery, or die: then the next
-			 * round says so.
-			 */
-			if (rc == -1) {
-				pg_conn_free(c);
-				c = NULL;
-				rc = 0;
-			}
-		}
 		if (lsn != last)
 			moved = clock_boot_ns();
 		last = lsn;
@@ -399,7 +479,7 @@ pg_server_recover(
 			clock_sleep_ns(LOOK_NS);
 	}
 	pg_conn_free(c);
-	return rc == 1 ? 0 : -1;
+	return rc == ENDED ? 0 : -1;
 }
 
 int

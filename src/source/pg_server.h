@@ -28,10 +28,13 @@ void pg_server_free(struct pg_server *s);
 /*
  * Until it has left recovery: 0. It is looked at a few times a second: `seen` hears how far replay
  * is (may be NULL). -1 when it ended, with what it said last (ERR_CORRUPT: it found fault with what
- * it was given), or nothing moved for patience_s (ERR_REMOTE).
+ * it was given), or nothing moved for patience_s (ERR_REMOTE). Settings that the original had raised
+ * since are raised here, too: it is started again for that.
  */
 int pg_server_recover(
     struct pg_server *s, int patience_s, void (*seen)(void *arg, uint64_t lsn), struct err *e);
+/* "name=value" of the i-th setting that was; NULL: there are no more. */
+const char *pg_server_raised(const struct pg_server *s, size_t i);
 /* A connection as its superuser to that database. */
 int pg_server_connect(struct pg_server *s, const char *dbname, struct pg_conn **ret, struct err *e);
 /* For programs that connect themselves: host (the socket's directory) and user. */

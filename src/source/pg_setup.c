@@ -305,8 +305,8 @@ is_stale(void *arg, const struct pg_conf_line *l)
 #define OVER                                                                                       \
 	"sed -E '/^(# Set by ffdr restore|restore_command|recovery_target[a-z_]*|"                  \
 	"recovery_end_command|archive_cleanup_command|recovery_min_apply_delay|"                    \
-	"promote_trigger_file)/d' " AUTO_FILE " > " AUTO_FILE ".ffdr && { sync " AUTO_FILE          \
-	".ffdr || sync; } && mv -f " AUTO_FILE ".ffdr " AUTO_FILE
+	"promote_trigger_file|hot_standby = .off.$)/d' " AUTO_FILE " > " AUTO_FILE                  \
+	".ffdr && { sync " AUTO_FILE ".ffdr || sync; } && mv -f " AUTO_FILE ".ffdr " AUTO_FILE
 
 static void
 add_end_command(const struct pg_setup_options *o, struct buf *text)
@@ -319,6 +319,16 @@ add_end_command(const struct pg_setup_options *o, struct buf *text)
 	buf_done(&command);
 }
 
+/* Is anybody to look at it before it is promoted? */
+static bool
+looked_at(const struct pg_setup_options *o)
+{
+	for (size_t i = 0; i < o->targets; i++)
+		if (strcmp(o->target[i].key, "recovery_target_action") == 0)
+			return strcmp(o->target[i].value, "pause") == 0;
+	return o->standby;
+}
+
 static void
 add_recovery(const struct pg_setup_options *o, struct buf *text)
 {
@@ -329,6 +339,12 @@ add_recovery(const struct pg_setup_options *o, struct buf *text)
 	if (o->standby)
 		pg_conf_set(text, "recovery_target_timeline", "latest");
 	add_end_command(o, text);
+	/*
+	 * A server that answers while it replays stops for good where the log says that the original
+	 * was given more connections, workers or locks after the backup; one that does not, goes on.
+	 */
+	if (!looked_at(o))
+		pg_conf_set(text, "hot_standby", "off");
 	pg_conf_set(text, "archive_cleanup_command", "");
 	if (!o->standby)
 		pg_conf_set(text, "recovery_min_apply_delay", "0");

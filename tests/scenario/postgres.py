@@ -114,6 +114,15 @@ class Server:
 
     # ---- talking ----
 
+    def recovered(self):
+        """Has its recovery ended? What was restored answers only then, unless it is a standby or is to pause."""
+        try:
+            return not self.value("SELECT pg_is_in_recovery()")
+        except psycopg.OperationalError:
+            if not self.lives():
+                pytest.fail("the server ended\n" + self.log()[-1500:])
+            return False
+
     @property
     def port(self):
         with open(os.path.join(self.top, "port"), encoding="utf-8") as f:

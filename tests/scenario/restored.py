@@ -44,7 +44,7 @@ def boot(servers, site, to="back", name=None):
     """Started, and its recovery ended."""
     other = prepare(servers, site, to, name)
     other.start()
-    eventually(lambda: not other.value("SELECT pg_is_in_recovery()"), what="the end of recovery\n" + other.log()[-1500:])
+    eventually(other.recovered, what="the end of recovery\n" + other.log()[-1500:])
     return other
 
 

@@ -51,7 +51,7 @@ def boots(servers, site, target, sql="SELECT 1", until="0/0"):
     open(os.path.join(target, "recovery.signal"), "w", encoding="utf-8").close()
     own(site.top)
     other.own().start()
-    eventually(lambda: not other.value("SELECT pg_is_in_recovery()"), what="the end of recovery\n" + other.log()[-1500:])
+    eventually(other.recovered, what="the end of recovery\n" + other.log()[-1500:])
     return other.value(sql)
 
 

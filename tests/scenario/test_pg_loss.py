@@ -46,7 +46,7 @@ def bring_back(servers, site, *more):
     own(site.top)  # who runs the server must read keys and tiers
     site.run("restore", "pg.pay", "--to", target, "--tier", "regional", *more)
     other = servers.adopt(target, 15).start()
-    eventually(lambda: not other.value("SELECT pg_is_in_recovery()"), what="the end of recovery")
+    eventually(other.recovered, what="the end of recovery")
     return other
 
 
@@ -110,7 +110,7 @@ def test_also_when_the_receiver_dies_with_the_server_its_spool_has_everything(se
         site.run("restore", "pg.pay", "--to", target)
         own(site.top)
         other = servers.adopt(target, 15).start()
-        eventually(lambda: not other.value("SELECT pg_is_in_recovery()"), what="the end of recovery")
+        eventually(other.recovered, what="the end of recovery")
         assert ledger.lost(other) == []
     finally:
         site.end_all()

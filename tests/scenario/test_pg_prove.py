@@ -211,6 +211,19 @@ def test_the_copy_speaks_to_nobody(servers, site):
     assert {n for n in set(site.objects("local", "wal/")) - before if "00000002" in n} == set()
 
 
+def test_a_server_that_was_given_more_after_the_backup_is_proved_with_as_much(site):
+    """A server that answers while it replays waits for ever where the log tells of more connections than it has itself."""
+    site.server.sql("ALTER SYSTEM SET max_connections = 150")
+    site.server.sql("ALTER SYSTEM SET max_worker_processes = 20")
+    site.server.restart()
+    site.stream()
+    site.server.sql("INSERT INTO ffdr_ledger VALUES (800000, 0, '')")
+    shipped(site)
+    got = prove(site)
+    assert "max_connections=150 was needed" in got.out and "max_worker_processes=20 was needed" in got.out, got
+    assert left(site) == ([], [])
+
+
 def test_libraries_that_are_not_here_are_left_out(site):
     site.server.sql("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements, not_here'")
     site.stream()
