@@ -151,6 +151,17 @@ def test_a_tier_that_is_away_gets_it_later(servers):
         assert read(get(site, name, "--tiers", "local")) == read(wal(site, name))
 
 
+@pytest.mark.parametrize("arguments", [
+    ["--no-such-option"], ["--source", "nobody"], ["--config", "/nonexistent/ffdr.ini"], ["/nonexistent/000000010000000000000001"],
+    ["two", "files"], [],
+])
+def test_a_push_that_cannot_be_does_not_end_the_archiver(archived, arguments):
+    """Above 125 the server's archiver would end, and count no failure."""
+    more = [wal(archived, archived.names[0])] if arguments[:1] and arguments[0].startswith("--") else []
+    result = archived.run("wal", "push", *arguments, *more, status=None)
+    assert 1 <= result.status <= 125 and result.err, result
+
+
 def test_with_no_tier_that_survives_the_host_it_is_not_acknowledged(archived):
     os.rename(archived.tier("regional"), archived.tier("regional") + ".away")
     fill(archived.server, 1)

@@ -332,6 +332,29 @@ def test_a_hole_right_behind_its_end_keeps_no_recovery_from_ending(servers):
     assert boot(servers, site).value("SELECT count(*) FROM t") == 1
 
 
+@pytest.mark.parametrize("version", (14, 15, 18))
+def test_what_the_server_was_given_after_the_backup_stops_no_recovery(servers, version):
+    """One that answers while it replays would pause, for ever and without a word to whoever started it."""
+    server = servers.new(version, "--wal-segsize=1").start()
+    site = protected(servers, server)
+    try:
+        server.sql("CREATE TABLE t AS SELECT 1 n")
+        site.backup()
+        for setting, value in (("max_connections", 150), ("max_worker_processes", 20), ("max_locks_per_transaction", 100)):
+            server.sql("ALTER SYSTEM SET %s = %d" % (setting, value))
+        server.restart()
+        server.sql("INSERT INTO t VALUES (2)")
+        shipped(site)
+        restore(site)
+        other = boot(servers, site)
+        assert other.value("SELECT sum(n) FROM t") == 3 and other.value("SHOW max_connections") == "100"
+        # And it answers while it replays, when it is somebody's standby.
+        with open(site.path("back", "postgresql.auto.conf"), encoding="utf-8") as f:
+            assert "hot_standby" not in f.read()
+    finally:
+        site.end_all()
+
+
 def test_a_damaged_segment_never_promotes_short(servers, site):
     site.backup()
     filled(site)
@@ -424,6 +447,50 @@ def test_a_missing_history_is_refused(servers, site):
             os.unlink(path)
     got = restore(site, status=REFUSED)
     assert "history of timeline 2" in got.err and "fix" in got.err, got
+
+
+def stepped(servers, site, tli):
+    """The server comes up as a standby and is promoted; the receiver follows."""
+    server = site.server
+    server.stop()
+    open(os.path.join(server.data, "standby.signal"), "w", encoding="utf-8").close()
+    server.own()
+    server.start()
+    server.promote()
+    server.sql("CREATE TABLE life%d AS SELECT %d AS n" % (tli, tli))
+    shipped(site, tli=tli)
+
+
+def test_the_history_of_a_timeline_between_is_not_needed(servers, site):
+    """PostgreSQL by itself would stop at timeline 1 and promote, and take number 2 once more."""
+    site.backup()
+    for tli in (2, 3):
+        stepped(servers, site, tli)
+    for path in [p for tier in site.tiers for p in glob.glob(site.tier(tier, "wal", "pg.pay", "*", "*", "00000002.history"))]:
+        os.unlink(path)
+    restore(site)
+    other = boot(servers, site)
+    assert other.sql("SELECT life2.n, life3.n FROM life2, life3") == [(2, 3)]
+    other.sql("CHECKPOINT")
+    assert other.value("SELECT timeline_id FROM pg_control_checkpoint()") == 4
+
+
+def test_a_base_backup_of_a_standby_becomes_a_database(servers):
+    """Its directory says that it follows, and whom."""
+    primary = servers.new(15, "--wal-segsize=1").start()
+    standby = servers.clone(primary).start()
+    eventually(lambda: primary.sql("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"), what="the standby")
+    ledger = Ledger(primary).start().wait(50).stop()
+    eventually(lambda: ids(standby) == ids(primary), what="its replay")
+    site = Database(servers.path("site"), standby)
+    site.run("init")
+    base = site.backup()
+    readable(site)
+    restore(site, what=base)
+    assert not os.path.exists(site.path("back", "standby.signal"))
+    primary.stop()
+    other = boot(servers, site)
+    assert ledger.lost(other) == [] and other.value("SHOW primary_conninfo") == ""
 
 
 # ---- words ----

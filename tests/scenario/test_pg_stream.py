@@ -205,6 +205,96 @@ def test_a_standby_that_takes_over_is_followed(servers):
         site.end_all()
 
 
+def test_a_primary_that_is_switched_over_twice_is_followed(servers):
+    """There, and back: the old one comes in again as the standby of the new one."""
+    both = [servers.new(15, "--wal-segsize=1", wal_keep_size=64).start()]
+    both.append(servers.clone(both[0]).start())
+    site = Database(servers.path("site"), both[0])
+    site.run("init")
+    site.write_config(conninfo="host=%s,%s port=%d,%d user=postgres dbname=postgres target_session_attrs=read-write" % (
+        both[0].top, both[1].top, both[0].port, both[1].port))
+    try:
+        site.stream()
+        site.backup("--tier", "regional")
+        ledgers = []
+        for tli in (1, 2, 3):
+            primary, standby = both
+            eventually(lambda p=primary: p.sql("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"
+                                               " AND application_name <> 'ffdr'"), what="the standby")
+            ledgers.append(Ledger(primary, seed=tli).start().wait(50))
+            if tli == 3:
+                break
+            # As it is done: the old one ends in good order, and the clients' last word is on both.
+            ledgers[-1].stop()
+            primary.stop()
+            standby.promote()
+            primary.set(primary_conninfo=standby.conninfo, recovery_target_timeline="latest")
+            open(os.path.join(primary.data, "standby.signal"), "w", encoding="utf-8").close()
+            primary.own()
+            primary.start()
+            both.reverse()
+        ledgers[-1].stop()
+        site.wait_shipped(both[0].lsn(), tli=3)
+        for tli in (2, 3):
+            assert site.objects("regional", site.archive("%08x.history" % tli))
+            site.assert_no_hole("regional", tli)
+        assert site.objects("regional", "rec/gap/") == [] and len({n.split("/")[3] for n in site.objects("regional", "wal/pg.pay/")}) == 1
+        site.end_all()
+        for server in both:
+            server.destroy()
+        own(site.top)
+        restore(site, "--tier", "regional")
+        own(site.top)
+        other = boot(servers, site)
+        for ledger in ledgers:
+            assert ledger.lost(other) == []
+    finally:
+        site.end_all()
+
+
+def test_from_a_standby_nothing_is_received(servers, database):
+    """It would serve its WAL as a primary does; what it has is not what the clients were told."""
+    child = database.stream()
+    fill(database.server)
+    database.wait_shipped(database.server.lsn())
+    database.end(child)
+    standby = servers.clone(database.server).start()
+    before = database.pieces("regional")
+    database.write_config(conninfo=standby.conninfo)
+    child = database.stream()
+    eventually(lambda: "the server is a standby; WAL is received from the primary" in database.stream_log(), what=database.stream_log)
+    fill(database.server)
+    time.sleep(2)
+    assert child.poll() is None and database.pieces("regional") == before
+    assert standby.sql("SELECT 1 FROM pg_replication_slots WHERE active") == []
+
+
+def test_what_was_written_between_a_base_backup_and_the_first_receiver_is_a_gap(servers):
+    """No slot kept it: it is not there, and that is said."""
+    server = servers.new(15, "--wal-segsize=1", max_wal_size="2MB", min_wal_size="2MB", wal_keep_size=0).start()
+    site = Database(servers.path("site"), server)
+    site.run("init")
+    try:
+        site.backup("--tier", "regional")
+        until = site.frontier("regional")
+        for _ in range(8):
+            fill(server, 1)
+            server.sql("SELECT pg_switch_wal()")
+        server.sql("CHECKPOINT")
+        server.sql("CHECKPOINT")
+        site.stream()
+        eventually(lambda: site.objects("regional", "rec/gap/pg.pay/"), what="the record of the gap")
+        server.sql("CREATE TABLE t AS SELECT 1 n")
+        site.wait_shipped(server.lsn())
+        gaps = open_gaps(site)
+        assert len(gaps) == 1 and lsn(gaps[0]["from"]) == until, gaps
+        assert lsn(gaps[0]["to"]) == min(start for start, _ in site.pieces("regional") if start > until)
+        got = restore(site, status=None)
+        assert got.status not in (0, DEGRADED) and "a hole of the WAL of pg.pay" in got.err, got
+    finally:
+        site.end_all()
+
+
 def test_another_server_under_the_name_is_refused(servers, database):
     child = database.stream()
     Ledger(database.server).start().wait(5).stop()
