@@ -390,8 +390,10 @@ run(struct base *b, const char *command, struct err *e)
 		return -1;
 	note_places(b);
 	b->o->progress(b->o->arg, 0, b->ret->estimated);
-	if (take_parts(b, e) == -1)
+	if (take_parts(b, e) == -1) {
+		pg_base_wire_reason(&b->wire, e);
 		return -1;
+	}
 	return take_end(b, e);
 }
 

@@ -326,6 +326,23 @@ pg_base_wire_end(struct pg_base_wire *x, struct err *e)
 }
 
 void
+pg_base_wire_reason(struct pg_base_wire *x, struct err *e)
+{
+	PGresult *r = NULL;
+	struct err why = { 0 };
+
+	if (!x->c || x->copy || e->kind != ERR_CORRUPT)
+		return;
+	if (pg_conn_result(x->c, &r, &why) == -1)
+		return;
+	if (r && PQresultStatus(r) == PGRES_FATAL_ERROR) {
+		pg_conn_fail(x->c, r, &why);
+		*e = why;
+	}
+	PQclear(r);
+}
+
+void
 pg_base_wire_done(struct pg_base_wire *x)
 {
 	end_copy(x);

@@ -62,6 +62,8 @@ int pg_base_wire_chunk(struct pg_base_wire *x, const uint8_t **data, size_t *n, 
  * good but for pages with a wrong checksum, e says so; -1.
  */
 int pg_base_wire_end(struct pg_base_wire *x, struct err *e);
+/* What came was not all (ERR_CORRUPT), for the server broke off: *e becomes what it says of that. */
+void pg_base_wire_reason(struct pg_base_wire *x, struct err *e);
 void pg_base_wire_done(struct pg_base_wire *x);
 
 #endif
