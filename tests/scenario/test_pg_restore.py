@@ -13,7 +13,7 @@ import pytest
 
 from conftest import DEGRADED, REFUSED, SOURCE_DIR, USAGE, flip
 from databases import Database
-from postgres import VERSIONS, Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
+from postgres import DEBIAN_BIN, VERSIONS, Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
 from restored import SHORT, UNKNOWN, boot, ids, prepare, protected, readable, refuses, restore, shipped
 
 
@@ -56,6 +56,31 @@ def test_the_newest_state_is_what_was_acknowledged(servers, version):
         assert other.value("SHOW primary_conninfo") == ""
     finally:
         site.end_all()
+
+
+def dumped(server):
+    """All of the database, in PostgreSQL's own words."""
+    got = subprocess.run([os.path.join(DEBIAN_BIN, "pg_dump"), "-d", server.conninfo], capture_output=True, text=True, check=True)
+    return [line for line in got.stdout.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
+
+
+def test_a_dump_of_what_is_restored_is_the_same(servers, site):
+    server = site.server
+    for text in ("CREATE TABLE part (k int, v text) PARTITION BY RANGE (k)",
+                 "CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (1000)",
+                 "CREATE SEQUENCE s CACHE 10", "CREATE VIEW seen AS SELECT k FROM part",
+                 "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 42'"):
+        server.sql(text)
+    site.backup()
+    for text in ("INSERT INTO part SELECT i, repeat(md5(i::text), i) FROM generate_series(1, 400) i", "CREATE INDEX ON part (v)",
+                 "SELECT lo_from_bytea(0, convert_to(repeat('large', 10000), 'UTF8'))", "ALTER TABLE part ADD late int DEFAULT 7",
+                 "CREATE TYPE mood AS ENUM ('well')", "CREATE TABLE typed (m mood, a int[])", "INSERT INTO typed VALUES ('well', '{1,2}')"):
+        server.sql(text)
+    shipped(site)
+    expected = dumped(server)
+    server.stop()
+    restore(site)
+    assert dumped(boot(servers, site)) == expected
 
 
 def test_without_the_first_host_all_is_found_on_a_tier(servers, site):

@@ -104,6 +104,58 @@ def test_a_shutdown_of_the_server_does_not_wait_for_the_receiver(database):
     assert time.monotonic() - began < 10
 
 
+def test_a_server_that_is_impatient_is_answered(database):
+    """It gives up whoever is silent for a second; we report every ten, and whenever it asks."""
+    server = database.server
+    server.set(wal_sender_timeout="1s").restart()
+    database.stream()
+    fill(server)
+    database.wait_shipped(server.lsn())
+    time.sleep(5)
+    fill(server, 1)
+    database.wait_shipped(server.lsn())
+    assert database.stream_log().count("receiving WAL from") == 1, database.stream_log()
+    assert "terminating walsender" not in server.log()
+
+
+def slots(site):
+    """Where each of them keeps WAL from: (the receiver's own, the one for all)."""
+    found = dict(site.server.sql("SELECT slot_name, restart_lsn::text FROM pg_replication_slots"))
+    hold = lsn(found.pop("ffdr_hold"))
+    return lsn(found.popitem()[1]), hold
+
+
+def test_what_only_this_host_has_the_server_keeps(database):
+    """By the slot ffdr_hold: the host and all on it may be lost, and nothing is."""
+    server = database.server
+    database.stream()
+    fill(server)
+    database.wait_shipped(server.lsn())
+    os.rename(database.tier("regional"), database.tier("regional") + ".away")
+    fill(server, 1)
+    before = lsn(server.value("SELECT pg_current_wal_flush_lsn()"))
+    fill(server)
+    end = server.lsn()
+    database.wait_shipped(end, "local")
+    eventually(lambda: slots(database)[0] >= end, what="the own slot's move")
+    time.sleep(13)  # the other one is looked after every ten
+    own_at, hold_at = slots(database)
+    assert own_at >= end and 0 < hold_at <= before, (own_at, hold_at, before)
+    # The host is lost with its spool and its tier; another one finds all of it.
+    for child in database.services:
+        database.end(child, signal.SIGKILL)
+    database.services.clear()
+    shutil.rmtree(database.path("state"))
+    shutil.rmtree(database.tier("local"))
+    os.rename(database.tier("regional") + ".away", database.tier("regional"))
+    database.write_config(replication_slot="ffdr_other", tiers="regional", wal="regional")
+    database.stream()
+    database.wait_shipped(end)
+    database.assert_no_hole("regional")
+    assert database.objects("regional", "rec/gap/") == [], database.stream_log()
+    eventually(lambda: slots(database)[1] >= end - (1 << 20), what="the slot's move")
+
+
 def test_a_slot_that_was_dropped_becomes_a_gap_that_is_written_down(database):
     server = database.server
     server.set(max_wal_size="2MB", min_wal_size="2MB", wal_keep_size=0).restart()
