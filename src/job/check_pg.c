@@ -319,6 +319,12 @@ keep_size(struct checking *k)
 			  "max_slot_wal_keep_size = what the server's disk can spare, and reload",
 			  "max_slot_wal_keep_size is not limited: a receiver that stays away fills "
 			  "the server's disk");
+	/* In seconds, from PostgreSQL 18 on. */
+	if (k->streams && ask_number(k, "SELECT max(setting::int) FROM pg_settings"
+					" WHERE name = 'idle_replication_slot_timeout'") > 0)
+		check_add(k->c, CHECK_WARN, k->what, "idle_replication_slot_timeout = 0, and reload",
+			  "idle_replication_slot_timeout is set: a receiver that stays away for longer "
+			  "loses its slot and the WAL it keeps");
 }
 
 static void
@@ -369,12 +375,13 @@ archiver(struct checking *k)
 static void
 archive(struct checking *k)
 {
-	char *mode, *command, *fix;
+	char *mode, *command, *library, *fix;
 
 	archiver(k);
 	if (k->streams)
 		return;
 	mode = ask(k, "SELECT current_setting('archive_mode')");
+	library = ask(k, "SELECT current_setting('archive_library', true)");
 	command = ask(k, "SELECT current_setting('archive_command')");
 	fix = xasprintf("archive_mode = on, archive_command = 'ffdr wal push --source %s %%p', and "
 			"restart the server",
@@ -382,12 +389,17 @@ archive(struct checking *k)
 	if (strcmp(mode, "off") == 0)
 		check_add(k->c, CHECK_FAIL, k->what, fix,
 			  "wal-from = push, but archive_mode is off");
+	else if (*library)
+		check_add(k->c, CHECK_FAIL, k->what, "archive_library = '', and reload",
+			  "wal-from = push, but archive_library = '%s': archive_command is not called",
+			  library);
 	else if (!strstr(command, "wal push"))
 		check_add(k->c, CHECK_WARN, k->what, fix,
 			  "wal-from = push, but archive_command does not call ffdr wal push");
 	else
 		check_add(k->c, CHECK_OK, k->what, NULL, "archive_command calls ffdr wal push");
 	free(fix);
+	free(library);
 	free(command);
 	free(mode);
 }

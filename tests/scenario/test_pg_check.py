@@ -71,6 +71,13 @@ def test_settings_that_stand_in_the_way(database):
     assert any("minimal" in t for t in text), text
 
 
+def test_a_server_that_gives_up_slots_that_rest_is_warned_of(servers):
+    site = make_database(servers, 18)
+    assert verdicts(site, "idle_replication_slot_timeout") == []
+    site.server.set(idle_replication_slot_timeout="1d").sql("SELECT pg_reload_conf()")
+    eventually(lambda: verdicts(site, "idle_replication_slot_timeout is set") == ["warn"], what="the new setting")
+
+
 def test_push_without_archive_command_fails(database):
     database.write_config(wal_from="push")
     assert verdicts(database, "archive_mode is off") == ["FAIL"]
@@ -78,6 +85,9 @@ def test_push_without_archive_command_fails(database):
     assert verdicts(database, "does not call ffdr") == ["warn"]
     database.server.set(archive_command="ffdr wal push %p").restart()
     assert verdicts(database, "calls ffdr wal push") == ["ok"]
+    # The server calls one of the two, and it is not the command.
+    database.server.set(archive_command="", archive_library="basic_archive").restart()
+    assert verdicts(database, "archive_library = 'basic_archive'") == ["FAIL"]
 
 
 def test_a_data_directory_of_another_server_fails(servers, database):
