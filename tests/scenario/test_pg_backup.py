@@ -218,6 +218,16 @@ def test_a_standby_gives_a_backup_too(servers):
         site.end_all()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_rate_is_kept(database, method):
+    use(database, method)
+    size = database.server.value("SELECT sum(pg_database_size(oid)) FROM pg_database")
+    database.write_config(rate="8m")
+    begun = time.monotonic()
+    database.backup()
+    assert time.monotonic() - begun > 0.7 * float(size) / 8e6
+
+
 @pytest.mark.parametrize("method,version", [("stream", 14), ("stream", 15), ("local", 15)])
 def test_a_standby_that_is_promoted_meanwhile_gives_none(servers, method, version):
     """Its files would need WAL of two lives. The server breaks off where an archive or the manifest should come."""
