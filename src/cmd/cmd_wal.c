@@ -83,17 +83,18 @@ out:
 	return rc;
 }
 
+/* One session of it: 0; -1, and how many key epochs that session knew. */
 static int
-stream_command(const struct command_call *call, struct err *e)
+stream_session(const struct conf *conf, const char *name, struct wal_stream_report *sum,
+    size_t *epochs, struct err *e)
 {
 	const struct conf_source *source;
 	struct wal_stream_report report = { 0 };
 	struct session s = { 0 };
-	char size[UNITS_TEXT];
 	int rc;
 
-	if (wal_source_find(call->conf, call->argv[0], 0, &source, e) == -1 ||
-	    session_open(call->conf, SESSION_WRITE, &s, e) == -1)
+	if (wal_source_find(conf, name, 0, &source, e) == -1 ||
+	    session_open(conf, SESSION_WRITE, &s, e) == -1)
 		return -1;
 	if (s.state.kind != ERR_NONE) {
 		*e = s.state;
@@ -102,18 +103,63 @@ stream_command(const struct command_call *call, struct err *e)
 		return -1;
 	}
 	words_warn_away(&s);
+	*epochs = s.repo->keys->epochs;
 	rc = stream_source(&s, source, &report, e);
-	if (rc == 0) {
-		output_done("stopped receiving the WAL of %s: %s, %u connection%s", source->name,
-		    units_size(report.bytes, size), report.connections,
-		    report.connections == 1 ? "" : "s");
-		output_json(json_pack("{s:s, s:I, s:i, s:i}", "source", source->name, "bytes",
-		    (json_int_t)report.bytes, "connections", (int)report.connections, "gaps",
-		    (int)report.gaps));
-		rc = report.gaps + report.others > 0 ? EXIT_DEGRADED : EXIT_DONE;
-	}
+	sum->bytes += report.bytes;
+	sum->connections += report.connections;
+	sum->gaps += report.gaps;
+	sum->others += report.others;
 	session_done(&s);
 	return rc;
+}
+
+/*
+ * A receiver lives for months, and keys are rotated every quarter: what another host writes then is
+ * sealed under a key that was not there when this one started. So a key that is missing is looked
+ * for once more, with the configuration as it is by now, since the kek may be another one, too. Where
+ * no new epoch was found, it is missing indeed.
+ */
+static int
+stream_again(const struct conf *conf, const char *name, struct wal_stream_report *sum, struct err *e)
+{
+	struct conf *fresh = NULL;
+	struct err why = { 0 };
+	size_t known = 0, before = 0;
+	int rc = stream_session(conf, name, sum, &known, e);
+
+	while (rc == -1 && e->kind == ERR_KEY && known > before) {
+		before = known;
+		conf_free(fresh);
+		fresh = NULL;
+		if (conf_load(conf->file, &fresh, &why) == -1)
+			break;
+		output_note("a key is not known yet: keys are read anew");
+		why = *e;
+		rc = stream_session(fresh, name, sum, &known, e);
+		if (rc == -1 && known == before)
+			*e = why;
+	}
+	conf_free(fresh);
+	return rc;
+}
+
+static int
+stream_command(const struct command_call *call, struct err *e)
+{
+	const struct conf_source *source;
+	struct wal_stream_report report = { 0 };
+	char size[UNITS_TEXT];
+
+	if (wal_source_find(call->conf, call->argv[0], 0, &source, e) == -1 ||
+	    stream_again(call->conf, call->argv[0], &report, e) == -1)
+		return -1;
+	output_done("stopped receiving the WAL of %s: %s, %u connection%s", source->name,
+	    units_size(report.bytes, size), report.connections,
+	    report.connections == 1 ? "" : "s");
+	output_json(json_pack("{s:s, s:I, s:i, s:i}", "source", source->name, "bytes",
+	    (json_int_t)report.bytes, "connections", (int)report.connections, "gaps",
+	    (int)report.gaps));
+	return report.gaps + report.others > 0 ? EXIT_DEGRADED : EXIT_DONE;
 }
 
 const struct command cmd_wal_stream = {

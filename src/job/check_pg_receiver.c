@@ -5,9 +5,12 @@
  */
 #include "job/check_pg_receiver.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -15,7 +18,6 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "coord/lease.h"
-#include "repo/spool_dir.h"
 #include "source/pg_slot.h"
 
 /* A receiver that connects again is away for a moment. */
@@ -90,16 +92,21 @@ shipper(struct check *c, struct session *s, const struct conf_source *source, st
 
 /* ---- the spool of this host ---- */
 
+/* What it takes of its disk now; no key is needed for that, nor any tier. */
 static uint64_t
-held_in_spool(struct session *s, const char *path)
+held_in_spool(const char *path)
 {
-	const struct spool_dir d = { path, s->repo ? s->repo->keys : NULL };
-	struct spool_dir_files f = { 0 };
+	DIR *dir = opendir(path);
+	const struct dirent *d;
 	uint64_t held = 0;
+	struct stat st;
 
-	if (spool_dir_list(&d, &f, NULL) == 0)
-		held = f.held;
-	spool_dir_done(&f);
+	while (dir != NULL && (d = readdir(dir)) != NULL)
+		if (fstatat(dirfd(dir), d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			held += (uint64_t)st.st_blocks * 512;
+	if (dir != NULL)
+		closedir(dir);
 	return held;
 }
 
@@ -109,7 +116,7 @@ spool(struct check *c, struct session *s, const struct conf_source *source)
 	char *path = xasprintf("%s/spool/%s", s->conf->state, source->name), most[UNITS_TEXT],
 	     room[UNITS_TEXT];
 	const bool there = access(path, F_OK) == 0;
-	uint64_t left, held = there ? held_in_spool(s, path) : 0;
+	uint64_t left, held = there ? held_in_spool(path) : 0;
 	struct statvfs fs;
 
 	if (statvfs(there ? path : s->conf->state, &fs) == -1) {

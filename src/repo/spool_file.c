@@ -272,6 +272,10 @@ spool_file_open(struct spool_file *f, int dirfd, const char *name, const struct 
 	uint8_t bytes[SPOOL_FILE_HEAD];
 	ssize_t got;
 
+	*f = (struct spool_file){ .fd = -1 };
+	if (k == NULL)
+		return err_set(e, ERR_KEY, "'%s': the repository is not open, so it cannot be read",
+		    name);
 	*f = (struct spool_file){
 		.fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW),
 		.keys = k,

@@ -32,6 +32,17 @@ def test_a_server_that_is_right_fails_nothing_and_is_pinned(database):
     assert verdicts(database, "is there and keeps") == ["ok", "ok"]
 
 
+def test_a_repository_that_does_not_open_is_told_while_the_spool_is_in_use(database):
+    database.stream()
+    eventually(lambda: database.objects("regional", "beat/pg.pay"), what="the first sample")
+    os.rename(database.path("etc", "kek"), database.path("etc", "kek.away"))
+    found = database.json("check", status=CONFIGURATION)["lines"]
+    assert [x for x in found if x["what"] == "repository" and x["verdict"] == "FAIL"]
+    assert database.run("wal", "status", status=None).status > 0
+    os.rename(database.path("etc", "kek.away"), database.path("etc", "kek"))
+    lines(database, 0)
+
+
 def test_a_server_that_does_not_answer_is_one_failure(database):
     database.server.stop()
     found = lines(database, CONFIGURATION)

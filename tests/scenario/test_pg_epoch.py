@@ -60,6 +60,22 @@ def test_a_receiver_that_runs_goes_on_in_the_new_epoch(servers, moving):
     assert 55555 in ids(boot(servers, moving, "third"))
 
 
+@pytest.mark.parametrize("kek", [False, True])
+def test_a_receiver_that_runs_reads_what_is_sealed_under_a_later_key(servers, moving, kek):
+    moving.run("key", "rotate")
+    if kek:
+        other_kek = moving.path("etc", "kek-2")
+        moving.run("key", "rotate", "--kek", "file:" + other_kek)
+        with open(moving.config, encoding="utf-8") as f:
+            text = f.read()
+        with open(moving.config, "w", encoding="utf-8") as f:
+            f.write(text.replace(moving.path("etc", "kek") + "\n", other_kek + "\n"))
+    other, epoch = adopted(servers, moving)
+    end = written(other, 55555)
+    eventually(lambda: moving.frontier("regional", 2, epoch) >= end, what="WAL of the new epoch\n" + moving.stream_log()[-2000:])
+    assert "keys are read anew" in moving.stream_log()
+
+
 def test_a_receiver_on_the_old_server_notices_and_leaves_it(servers, moving):
     """The address is not moved: what the old one writes is nobody's."""
     old = moving.server
