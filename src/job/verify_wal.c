@@ -236,23 +236,44 @@ need_bases(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LA
 	return rc;
 }
 
+/*
+ * The way that WAL goes, and its last timeline. Where the coordination place knows of none, as on a
+ * host that is new, it is the one of the newest base backup, on to the highest timeline there is.
+ */
+static void
+find_way(const struct wal_source *ws, const struct bases *b, struct wal_place *place, uint32_t *tli)
+{
+	const struct pg_facts *newest = &b->base[b->count - 1];
+
+	*place = ws->place;
+	*tli = ws->active.tli;
+	if (*ws->active.etag)
+		return;
+	place->sysid = newest->sysid;
+	place->epoch = newest->epoch;
+	*tli = UINT32_MAX;
+}
+
 /* From the oldest base backup on the active way on: on tiers that receive the WAL. */
 static int
 need_points(struct verify_wal *p, const struct conf_source *source, const struct bases *b, struct err *e)
 {
 	struct wal_source ws;
+	struct wal_place place;
 	struct walread_timelines tl = { 0 };
 	const struct pg_facts *first = NULL;
 	struct err why = { 0 };
+	uint32_t newest;
 	int rc = 0;
 
-	if (wal_source_open(p->s, source, &ws, &why) == -1 || !*ws.active.etag) {
+	if (wal_source_open(p->s, source, &ws, &why) == -1) {
 		wal_source_done(&ws);
-		return 0; /* nobody knows what the way is; the base backups have their own */
+		return 0;
 	}
-	rc = verify_wal_open(p, &ws.place, e);
+	find_way(&ws, b, &place, &newest);
+	rc = verify_wal_open(p, &place, e);
 	for (size_t i = 0; rc == 0 && i < b->count; i++)
-		if (b->base[i].sysid == ws.place.sysid &&
+		if (b->base[i].sysid == place.sysid &&
 		    (!first || b->base[i].start < first->start) &&
 		    wal_lineage_has(&p->lineage, b->base[i].epoch, b->base[i].stop_tli,
 			b->base[i].stop))
@@ -261,9 +282,9 @@ need_points(struct verify_wal *p, const struct conf_source *source, const struct
 		rc = walread_timelines(p->read, p->t, &tl, e);
 	/* The active timeline, when anything is there of it. */
 	for (size_t i = tl.count; rc == 0 && first && i-- > 0;)
-		if (tl.tli[i] <= ws.active.tli) {
+		if (tl.tli[i] <= newest) {
 			p->segment_size = (uint32_t)first->segment_size;
-			rc = need(p, &ws.place, tl.tli[i], lsn_segment(first->start, first->segment_size),
+			rc = need(p, &place, tl.tli[i], lsn_segment(first->start, first->segment_size),
 			    UINT64_MAX, e);
 			break;
 		}

@@ -386,6 +386,16 @@ def test_verify_names_a_hole_in_the_wal_between_base_backups_and_repair_fills_it
     quiet.assert_no_hole("regional")
 
 
+def test_a_host_that_knows_nothing_yet_verifies_as_much_wal(quiet):
+    """As on the day after: the tiers are all there is, no coordination place says which way is the active one."""
+    pieces = quiet.json("verify")["wal_pieces"]
+    name = quiet.archive("00000001", "%016x-%016x" % quiet.pieces("local")[-2])
+    turn(quiet.tier("local", name))
+    os.rename(quiet.path("state"), quiet.path("state-of-before"))
+    report, found = wal_findings(quiet)
+    assert report["wal_pieces"] == pieces and found == {("local", name, False)}
+
+
 def test_verify_under_a_limit_goes_round(quiet):
     """Each run looks at one piece at least, and goes on where the one before it stopped."""
     bad = quiet.archive("00000001", "%016x-%016x" % quiet.pieces("local")[-1])
