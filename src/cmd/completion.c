@@ -6,6 +6,7 @@
  */
 #include "cmd/completion.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -171,20 +172,43 @@ command_words(FILE *out, const struct command *c)
 	fputs(" ;;\n", out);
 }
 
+static void
+value_case(FILE *out, const char *command, const struct opt *o, const char *words)
+{
+	fputc('\t', out);
+	if (command)
+		fprintf(out, "'%s%s'", command, strchr(command, ' ') ? "" : " ");
+	fprintf(out, "*' --%s') mapfile -t COMPREPLY < <(compgen %s -- \"$cur\"); return ;;\n", o->name,
+	    words);
+}
+
+/* "promote|pause": one of these. */
+static void
+choice(FILE *out, const char *command, const struct opt *o)
+{
+	char *words = xasprintf("-W '%s'", o->value);
+
+	for (char *p = words; *p; p++)
+		if (*p == '|')
+			*p = ' ';
+	value_case(out, command, o, words);
+	free(words);
+}
+
 /* One case for each option of a command (any, if NULL) whose value can be completed. */
 static void
 values(FILE *out, const char *command, const struct opt *table)
 {
 	for (; table && table->name; table++) {
+		if (table->value && strchr(table->value, '|')) {
+			choice(out, command, table);
+			continue;
+		}
 		for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 			if (!table->value || strcmp(table->value, kinds[i].value) != 0 ||
 			    (kinds[i].option && strcmp(table->name, kinds[i].option) != 0))
 				continue;
-			fputc('\t', out);
-			if (command)
-				fprintf(out, "'%s%s'", command, strchr(command, ' ') ? "" : " ");
-			fprintf(out, "*' --%s') mapfile -t COMPREPLY < <(compgen %s -- \"$cur\"); "
-				     "return ;;\n", table->name, kinds[i].words);
+			value_case(out, command, table, kinds[i].words);
 			break;
 		}
 	}

@@ -291,12 +291,12 @@ complete(struct session *s, const struct inventory_item *item, struct tier **ret
 static int
 nothing_so_old(const char *source, const struct inventory *inv, int64_t at_ns, struct err *e)
 {
-	char at[UNITS_TEXT], from[UNITS_TEXT], to[UNITS_TEXT];
+	char at[UNITS_TEXT], from[UNITS_TEXT], to[UNITS_TEXT], n[UNITS_TEXT];
 
 	if (inv->count == 0)
 		return err_set(e, ERR_NOTFOUND, "there is no snapshot of %s", source);
 	err_set(e, ERR_NOTFOUND, "no snapshot of %s is as old as %s", source, units_time(at_ns, at));
-	err_line(e, "checked", "%zu snapshots on all tiers that answer", inv->count);
+	err_line(e, "checked", "%s on all tiers that answer", units_count(inv->count, "snapshot", n));
 	err_line(e, "possible", "%s .. %s", units_time(inv->item[0].part.time_ns, from),
 	    units_time(inv->item[inv->count - 1].part.time_ns, to));
 	return err_line(e, "fix", "`ffdr list %s` shows them; --at with a later time", source);

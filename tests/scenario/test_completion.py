@@ -53,6 +53,8 @@ def offers_fixture(bare):
     (["wal", "stream", ""], {"pg.shop"}, {"vol.data", "all"}),
     (["wal", "get", "--source", ""], {"pg.shop"}, {"vol.data"}),
     (["exposure", ""], {"pg.shop"}, {"vol.data"}),
+    (["restore", "--target-action", ""], {"promote", "pause", "shutdown"}, {"--to"}),
+    (["wal", "get", "--mode", "b"], {"bounded"}, {"standby"}),
 ])
 def test_what_may_follow(offers, words, there, not_there):
     found = offers(*words)
