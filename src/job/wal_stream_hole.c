@@ -88,6 +88,18 @@ way_to(struct walread *r, uint32_t tli, struct pg_history *h, struct err *e)
 }
 
 /*
+ * A timeline begins with the segment in which it forked: so a server archives it, and so it is asked for.
+ * That the bytes before the fork are its parent's, too, is no reason to do without them.
+ */
+static uint64_t
+first_of(const struct stream *s, size_t step, uint64_t fork, uint64_t since)
+{
+	if (since > fork)
+		return since;
+	return step > 0 ? lsn_segment(fork, s->segment_size) : fork;
+}
+
+/*
  * The first byte on the way to *newest, from `since` on, that neither the spool nor a tier has becomes
  * *newest. `kept`: the server keeps it all from there on; else what is missing just before counts, too.
  */
@@ -108,7 +120,7 @@ first_missing(struct stream *s, struct walread *r, uint64_t since, bool kept,
 
 		if (!pg_history_span(&h, tli, &from, &to))
 			continue;
-		from = from > since ? from : since;
+		from = first_of(s, i, from, since);
 		to = to < newest->lsn ? to : newest->lsn;
 		if (from >= to)
 			continue;

@@ -562,6 +562,43 @@ def test_nor_does_the_first_one_of_an_epoch(servers, database):
     database.run("verify", "pg.pay")
 
 
+def test_the_first_one_of_an_epoch_begins_with_the_segment_of_the_fork(servers, database):
+    """The fork lies within a segment. A server that recovers asks for that segment of the new timeline from its first byte on."""
+    first = database.backup()
+    database.stream()
+    fill(database.server)
+    database.server.sql("CREATE TABLE told (name text)")
+    database.wait_shipped(database.server.lsn())
+    database.end_streams()
+    database.server.stop()
+    own(database.top)
+    restore(database, "--adopt")
+    own(database.top)
+    other = boot(servers, database)
+    with open(os.path.join(other.data, "pg_wal", "00000002.history"), encoding="ascii") as f:
+        fork = lsn(f.read().split()[1])
+    assert fork % (1 << 20) != 0, "the fork is at the end of a segment: nothing is tried"
+    database.write_config(conninfo=other.conninfo)
+    other.sql("INSERT INTO told VALUES ('between')")
+    other.sql("SELECT pg_create_restore_point('between')")
+    other.sql("INSERT INTO told VALUES ('behind')")
+    database.backup()
+    database.stream()
+    end = other.lsn()
+    for tier in ("local", "regional"):
+        eventually(lambda t=tier: database.frontier(t, 2, 2) >= end, what=lambda: "WAL of epoch 2\n" + database.stream_log()[-1500:])
+        database.assert_no_hole(tier, 2, 2)
+        assert min(start for start, _ in database.pieces(tier, 2, 2)) <= fork >> 20 << 20, database.stream_log()
+    database.run("verify", "pg.pay")
+    own(database.top)
+    restore(database, "--at", "name:between", to="third")
+    own(database.top)
+    assert boot(servers, database, "third").sql("SELECT name FROM told") == [("between",)]
+    restore(database, "--at", "latest", what=first, to="fourth")
+    own(database.top)
+    assert boot(servers, database, "fourth").sql("SELECT count(*) FROM told") == [(2,)]
+
+
 # ---- conninfo is changed while it runs ----
 
 def follower(servers, database):
