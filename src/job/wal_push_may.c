@@ -23,6 +23,8 @@
 #include "repo/walread.h"
 #include "source/pg_history.h"
 
+#define SEGMENT_MOST (1u << 30)
+
 struct may {
 	struct repo *repo;
 	const struct wal_push_options *o;
@@ -103,6 +105,62 @@ agree(const struct may *m, const struct pg_history *h, const struct pg_history *
 
 /* ---- by numbers ---- */
 
+/* Is all of that segment here already? Then it is no news, whoever pushes it. 1, 0, -1. */
+static int
+is_here(const struct may *m, const struct buf *file, struct err *e)
+{
+	const struct walread_options ro = {
+		.repo = m->repo, .tier = m->o->tier, .tiers = m->o->tiers, .place = m->o->place
+	};
+	struct walread *r = NULL;
+	struct buf here;
+	uint64_t until;
+	int got;
+
+	buf_init(&here, SEGMENT_MOST);
+	got = walread_new(&ro, &r, e);
+	if (got == 0)
+		got = walread_segment(
+		    r, m->f->what.timeline, m->f->start, file->len, &here, &until, e);
+	/* Damaged, or with a hole: it is not here as it should be, and that is an answer. */
+	if (got == -1 && e->kind == ERR_CORRUPT)
+		got = 0;
+	if (got == 1)
+		got = memcmp(here.data, file->data, file->len) == 0;
+	walread_free(r);
+	buf_done(&here);
+	return got;
+}
+
+/*
+ * The segment in which it was left: a server that archives it whole wrote it to its end, so it went on
+ * where the active one did not come from.
+ */
+static int
+check_last(const struct may *m, uint64_t to, struct err *e)
+{
+	struct err why = { 0 };
+	struct buf file;
+	int rc = 0, here;
+
+	if (m->f->what.kind != PG_WALNAME_SEGMENT)
+		return 0;
+	buf_init(&file, SEGMENT_MOST);
+	if (file_get(AT_FDCWD, m->f->path, &file, e) == -1) {
+		rc = -1;
+	} else if (to < m->f->start + file.len) {
+		here = is_here(m, &file, &why);
+		if (here == 0)
+			rc = stale(m, "was left within that segment", e);
+		if (here == -1) {
+			*e = why;
+			rc = -1;
+		}
+	}
+	buf_done(&file);
+	return rc;
+}
+
 /* An older one counts up to where it was left. */
 static int
 check_older(const struct may *m, struct err *e)
@@ -117,7 +175,7 @@ check_older(const struct may *m, struct err *e)
 	else if (rc == 1)
 		rc = !pg_history_span(&active, own.timeline, &from, &to) || m->f->start >= to ?
 		    stale(m, "was left before that segment", e) :
-		    0;
+		    check_last(m, to, e);
 	if (rc == 0 && m->f->what.kind == PG_WALNAME_HISTORY)
 		rc = beside(m, &own, e) == -1 ? -1 : agree(m, &active, &own, e);
 	pg_history_done(&own);

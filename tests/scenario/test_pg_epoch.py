@@ -44,6 +44,9 @@ def adopted(servers, site):
     return other, epoch
 
 
+STALE = 10  # what is pushed is of a timeline that is not the active one
+
+
 def written(server, number):
     server.sql("INSERT INTO ffdr_ledger VALUES (%d, 0, 'here')" % number)
     return lsn(server.value("SELECT pg_switch_wal()"))
@@ -92,6 +95,29 @@ def test_a_receiver_on_the_old_server_notices_and_leaves_it(servers, moving):
     moving.run("backup", "--new-system", "pg.pay")
     moving.run("backup", "pg.pay")
     eventually(lambda: len({n.split("/")[3] for n in moving.objects("regional", "wal/pg.pay/")}) >= 3, 60, what="an epoch of its own")
+
+
+def test_what_an_old_primary_wrote_behind_the_fork_is_not_archived(servers, moving):
+    """The fork lies within a segment: of that one, too, the old server has another half than the database."""
+    old = moving.server
+    old.sql("INSERT INTO ffdr_ledger VALUES (33333, 0, 'common')")
+    before = old.value("SELECT pg_walfile_name(pg_switch_wal())")
+    old.sql("INSERT INTO ffdr_ledger VALUES (44444, 0, 'common')")
+    moving.wait_shipped(old.lsn())
+    other, epoch = adopted(servers, moving)
+    old.sql("INSERT INTO ffdr_ledger VALUES (66666, 0, 'old')")
+    names = [before] + [old.value("SELECT pg_walfile_name(pg_switch_wal())")]
+    old.sql("INSERT INTO ffdr_ledger VALUES (77777, 0, 'old')")
+    names.append(old.value("SELECT pg_walfile_name(pg_switch_wal())"))
+    with open(os.path.join(other.data, "pg_wal", "00000002.history"), encoding="ascii") as f:
+        fork = lsn(f.read().split()[1])
+    assert fork % (1 << 20) != 0 and names[1].endswith("%08X" % (fork >> 20)), (fork, names)
+    end = written(other, 55555)
+    eventually(lambda: moving.frontier("regional", 2, epoch) >= end, what="WAL of the new epoch\n" + moving.stream_log()[-2000:])
+    for name, status in zip(names, (0, STALE, STALE)):
+        got = moving.run("wal", "push", os.path.join(old.data, "pg_wal", name), status=status)
+        assert status == 0 or "stale epoch" in got.err, got
+    assert not [at for at, _ in moving.pieces("regional", 1, epoch) if at >= fork >> 20 << 20], "the old server's WAL lies in the new epoch"
 
 
 def test_an_old_primary_after_a_promotion_is_no_source_of_backups(servers, moving):
