@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "job/pg_world_parts.h"
+#include "job/wal_segment.h"
 #include "source/pg_commit.h"
 #include "source/pg_walrecord.h"
 
@@ -66,7 +67,7 @@ run(struct scan *s, uint64_t from, uint64_t to, struct err *e)
 			rc = err_set(e, ERR_CANCELLED, "stopped; nothing was done");
 			break;
 		}
-		rc = walread_segment(s->w->read, pg_history_at(&s->w->history, end - 1), at, size,
+		rc = wal_segment(s->w->read, pg_history_at(&s->w->history, end - 1), at, size,
 		    &bytes, &until, e);
 		if (until >= end) /* what is behind does not matter here */
 			rc = 0;

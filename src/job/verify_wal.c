@@ -87,9 +87,13 @@ see_hole(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, struct 
 	return 0;
 }
 
-/* One timeline's part of a need; `to` UINT64_MAX: to the newest byte there. */
+/*
+ * One timeline's part of a need; `to` UINT64_MAX: to the newest byte there. Before its own first byte,
+ * `own`, it may repeat its parent's: what there is of that is read, what there is not is none missing.
+ */
 static int
-need_timeline(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
+need_timeline(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t own, uint64_t to,
+    struct err *e)
 {
 	struct lsn_set have = { 0 };
 	struct seeing x = { p, from, to };
@@ -98,6 +102,7 @@ need_timeline(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, st
 
 	if (to == UINT64_MAX)
 		to = have.count > 0 ? have.range[have.count - 1].to : from;
+	from = own > from ? own : from;
 	for (size_t i = 0; rc == 0 && i < have.count && from < to; i++) {
 		if (have.range[i].to <= from)
 			continue;
@@ -170,7 +175,7 @@ need(struct verify_wal *p, const struct wal_place *place, uint32_t tli, uint64_t
 {
 	struct pg_history h;
 	struct buf text;
-	uint64_t a, b;
+	uint64_t a, b, first;
 	int got = 0, rc = verify_wal_open(p, place, e);
 
 	pg_history_init(&h, tli);
@@ -186,8 +191,8 @@ need(struct verify_wal *p, const struct wal_place *place, uint32_t tli, uint64_t
 
 		if (!pg_history_span(&h, on, &a, &b) || b <= from || a >= to)
 			continue;
-		a = lsn_segment(a, p->segment_size);
-		rc = need_timeline(p, on, a > from ? a : from, b < to ? b : to, e);
+		first = lsn_segment(a, p->segment_size);
+		rc = need_timeline(p, on, first > from ? first : from, a, b < to ? b : to, e);
 	}
 	buf_done(&text);
 	pg_history_done(&h);

@@ -4,6 +4,7 @@
  * under the epoch that those bytes belong to.
  */
 #include "job/verify_wal_parts.h"
+#include "job/wal_segment.h"
 
 #include <stdio.h>
 
@@ -74,7 +75,7 @@ put_bytes(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, const 
 	wal_source_host(piece.host);
 	piece.at = (struct layout_wal){ .place = owner(p, tli, from, &bound), .kind = LAYOUT_WAL_PIECE,
 		.tli = tli, .start = from, .end = to < bound ? to : bound };
-	rc = walread_segment(p->others, tli, start, p->segment_size, &wal, &until, e);
+	rc = wal_segment(p->others, tli, start, p->segment_size, &wal, &until, e);
 	/* A hole before it is no reason: what was read up to there counts. */
 	if (until >= piece.at.end)
 		rc = 0;

@@ -24,6 +24,7 @@
 #include "base/proc.h"
 #include "filter/crc32c.h"
 #include "job/wal_behind.h"
+#include "job/wal_segment.h"
 #include "source/pg_walname.h"
 #include "source/pg_walpage.h"
 
@@ -77,7 +78,7 @@ wal_fetched_read(struct walread *r, const struct wal_get_options *o, uint32_t tl
 	struct pg_walpage_segment seen;
 	uint64_t until;
 	size_t whole;
-	int got = walread_segment(r, tli, start, o->segment_size, bytes, &until, e);
+	int got = wal_segment(r, tli, start, o->segment_size, bytes, &until, e);
 
 	if (got == 0 && ends_here(r, o, tli, start, until, e) == -1)
 		return -1;

@@ -4,6 +4,7 @@
  * names, is found out before the manifest is put and not at the restore.
  */
 #include "job/wal_prove.h"
+#include "job/wal_segment.h"
 
 #include <inttypes.h>
 
@@ -18,7 +19,7 @@ prove_segment(struct walread *r, struct tier *t, uint32_t tli, uint64_t at, uint
 {
 	char text[LSN_TEXT];
 	uint64_t until;
-	int got = walread_segment(r, tli, at, size, bytes, &until, e);
+	int got = wal_segment(r, tli, at, size, bytes, &until, e);
 
 	if (got == 0 && until < to)
 		return err_set(e, ERR_CORRUPT, "'%s' has no WAL of timeline %" PRIu32 " from %s on",

@@ -88,15 +88,14 @@ way_to(struct walread *r, uint32_t tli, struct pg_history *h, struct err *e)
 }
 
 /*
- * A timeline begins with the segment in which it forked: so a server archives it, and so it is asked for.
- * That the bytes before the fork are its parent's, too, is no reason to do without them.
+ * Where nothing ends at the hole, receiving begins with its segment: a server that recovers asks for
+ * that whole, and the server has it whole. So it is with the first segment of a timeline, most of all: its
+ * bytes before the fork are the parent's, but their place is here.
  */
 static uint64_t
-first_of(const struct stream *s, size_t step, uint64_t fork, uint64_t since)
+begin_of(const struct stream *s, const struct lsn_set *have, uint64_t hole)
 {
-	if (since > fork)
-		return since;
-	return step > 0 ? lsn_segment(fork, s->segment_size) : fork;
+	return lsn_set_has(have, hole - 1, hole) ? hole : lsn_segment(hole, s->segment_size);
 }
 
 /*
@@ -120,7 +119,7 @@ first_missing(struct stream *s, struct walread *r, uint64_t since, bool kept,
 
 		if (!pg_history_span(&h, tli, &from, &to))
 			continue;
-		from = first_of(s, i, from, since);
+		from = from > since ? from : since;
 		to = to < newest->lsn ? to : newest->lsn;
 		if (from >= to)
 			continue;
@@ -128,11 +127,11 @@ first_missing(struct stream *s, struct walread *r, uint64_t since, bool kept,
 		if (rc == 0 && !kept)
 			from = step_back(&have, from);
 		hole = rc == 0 ? first_hole(s, &gaps, tli, &have, from, to) : to;
+		if (hole < to)
+			*newest = (struct wal_resume_at){ tli, begin_of(s, &have, hole) };
 		lsn_set_done(&have);
-		if (hole < to) {
-			*newest = (struct wal_resume_at){ tli, hole };
+		if (hole < to)
 			break;
-		}
 	}
 	wal_gap_done(&gaps);
 	pg_history_done(&h);

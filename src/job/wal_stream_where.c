@@ -364,17 +364,19 @@ prepare_known(struct stream *s, const struct wal_resume_at *at, const struct pg_
 	const struct wal_resume_at have = wal_resume_have(&s->newest, &s->archived);
 	uint64_t from = 0, to = at->lsn;
 	char text[LSN_TEXT];
+	uint32_t tli;
 
 	buf_done(&s->known);
 	buf_init(&s->known, s->segment_size);
 	s->known_from = at->lsn;
 	if (have.tli == 0 || at->lsn == 0)
 		return 0;
-	if (have.tli != at->tli) /* the next timeline's first segment begins with a copy of its parent's */
-		pg_history_span(h, have.tli, &from, &to);
-	from = s->unproven || have.tli != at->tli ? lsn_segment(at->lsn, s->segment_size) :
-						     lsn_segment(at->lsn - 1, s->segment_size);
-	if (from < to && read_known(s, have.tli, from, to, e) == -1)
+	tli = have.tli == at->tli ? pg_history_at(h, at->lsn) : have.tli;
+	if (tli != at->tli) /* the next timeline's first segment begins with a copy of its parent's */
+		pg_history_span(h, tli, &from, &to);
+	from = s->unproven || tli != at->tli ? lsn_segment(at->lsn, s->segment_size) :
+						lsn_segment(at->lsn - 1, s->segment_size);
+	if (from < to && read_known(s, tli, from, to, e) == -1)
 		return -1;
 	if (s->known.len == 0 && have.tli == at->tli && at->lsn != s->beyond.lsn && !s->unproven_told) {
 		s->unproven_told = true;

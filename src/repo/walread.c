@@ -16,6 +16,7 @@
 #include "repo/walread_parts.h"
 
 #define SPOOL_NAME "the spool"
+#define KNOWN_NAME "what its parent wrote"
 
 int
 walread_new(const struct walread_options *o, struct walread **ret, struct err *e)
@@ -171,6 +172,16 @@ lay(struct filling *f, struct part *p, const uint8_t *wal, struct err *e)
 	lsn_set_add(&f->have, p->start, p->to);
 	p->laid = true;
 	return 0;
+}
+
+static void
+lay_known(struct filling *f, const struct buf *known)
+{
+	struct part *p;
+
+	f->bound = UINT64_MAX;
+	p = add_part(f, f->r->o.place.epoch, f->start, f->start + known->len, KNOWN_NAME);
+	lay(f, p, known->data, NULL);
 }
 
 /* Reads a piece from a tier. 0 laid, or it is noted why not; -1 ends everything. */
@@ -344,6 +355,13 @@ int
 walread_segment(struct walread *r, uint32_t tli, uint64_t start, uint64_t segment_size,
     struct buf *out, uint64_t *until, struct err *e)
 {
+	return walread_segment_upon(r, tli, start, segment_size, NULL, out, until, e);
+}
+
+int
+walread_segment_upon(struct walread *r, uint32_t tli, uint64_t start, uint64_t segment_size,
+    const struct buf *known, struct buf *out, uint64_t *until, struct err *e)
+{
 	struct filling f = { .r = r, .tli = tli, .start = start, .size = segment_size, .out = out };
 	int rc;
 
@@ -355,6 +373,8 @@ walread_segment(struct walread *r, uint32_t tli, uint64_t start, uint64_t segmen
 		    segment_size, start);
 	if (buf_reserve(out, (size_t)segment_size) == NULL)
 		return buf_check(out, "a segment of WAL", e);
+	if (known && known->len > 0 && known->len <= segment_size)
+		lay_known(&f, known);
 	rc = fill(&f, until, e);
 	out->len = (size_t)(*until - start);
 	out->data[out->len] = '\0';

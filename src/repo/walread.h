@@ -43,6 +43,13 @@ int walread_segment(struct walread *r, uint32_t tli, uint64_t start, uint64_t se
     struct buf *out, uint64_t *until, struct err *e);
 
 /*
+ * The same on top of what is known of its beginning (borrowed): the bytes before the fork of a timeline
+ * are its parent's. Where pieces hold them, too, they are compared.
+ */
+int walread_segment_upon(struct walread *r, uint32_t tli, uint64_t start, uint64_t segment_size,
+    const struct buf *known, struct buf *out, uint64_t *until, struct err *e);
+
+/*
  * Does anybody asked have WAL of that timeline that begins at `from` or behind it? Then what is missing
  * before it is a hole and not the end of the log. 1, 0 nobody, -1 somebody does not answer. Costs one
  * listing of each tier, which ends at the first name.
