@@ -23,6 +23,7 @@
 #include "cmd/words.h"
 #include "job/run.h"
 #include "job/wal_fetched.h"
+#include "job/wal_guard.h"
 #include "job/wal_push_behind.h"
 #include "job/wal_source.h"
 #include "job/wal_stream.h"
@@ -383,10 +384,10 @@ const struct command cmd_wal_push = {
 
 struct get_opts {
 	struct common_options common;
-	const char *source, *tiers, *mode, *system, *spool, *until;
+	const char *source, *tiers, *mode, *system, *spool, *until, *replays;
 	int64_t epoch, timeline;
 	uint64_t segment_size;
-	bool final, no_ahead;
+	bool final, no_ahead, confined;
 };
 static const struct opt get_table[] = {
 	{ "source", 0, OPT_STRING, offsetof(struct get_opts, source), "SOURCE", "whose WAL it is" },
@@ -409,6 +410,10 @@ static const struct opt get_table[] = {
 	    "what no tier has may be there: a restore put it into pg_wal" },
 	{ "until", 0, OPT_STRING, offsetof(struct get_opts, until), "LSN",
 	    "the recovery ends before it: a segment behind it that is not to be had counts as absent" },
+	{ "replays", 0, OPT_STRING, offsetof(struct get_opts, replays), "LSN..[LSN]",
+	    "records that begin outside are not replayed: tablespaces that they make do not count" },
+	{ "confined", 0, OPT_FLAG, offsetof(struct get_opts, confined), NULL,
+	    "a proof: stop at any tablespace that would be made at a path of its own" },
 	{ "no-prefetch", 0, OPT_FLAG, offsetof(struct get_opts, no_ahead), NULL,
 	    "fetch nothing in advance" },
 	{ 0 },
@@ -512,7 +517,7 @@ look_ahead(struct get *g, const struct wal_get_options *o)
 	return rc;
 }
 
-/* As the server understands it. */
+/* As the server understands it. What must not be replayed ends a standby, too. */
 static int
 answer(int got, bool standby, const struct err *why)
 {
@@ -520,11 +525,69 @@ answer(int got, bool standby, const struct err *why)
 		return 0;
 	if (got == -1)
 		output_error(why);
-	return got == 0 || standby ? GET_ABSENT : GET_UNKNOWN;
+	return got == 0 || (standby && why->kind != ERR_REFUSED) ? GET_ABSENT : GET_UNKNOWN;
+}
+
+/* ---- may it be replayed there? ---- */
+
+/* A segment that the guard wants to see besides; the repository is opened for it. */
+struct guard_fetch {
+	struct get *g;
+	struct wal_get_options o;
+	struct repo *repo;
+	bool opened;
+	struct walread *r;
+};
+
+static int
+fetch_for_guard(void *arg, uint32_t tli, uint64_t start, struct buf *bytes, struct err *e)
+{
+	struct guard_fetch *f = arg;
+
+	if (f->opened && !f->r)
+		return err_set(e, ERR_REMOTE, "the repository could not be opened");
+	if (!f->r) {
+		struct walread_options ro;
+
+		f->opened = true;
+		if (open_get(f->g, &f->o, &f->repo, e) == -1)
+			return -1;
+		ro = (struct walread_options){ .repo = f->repo, .tier = f->o.tier,
+			.tiers = f->o.tiers, .spool = f->o.spool, .place = f->o.place };
+		if (walread_new(&ro, &f->r, e) == -1)
+			return -1;
+	}
+	return wal_fetched_read(f->r, &f->o, tli, start, bytes, e);
+}
+
+/* A segment that came is taken back when it must not be replayed. */
+static int
+guarded(struct get *g, const struct wal_get_options *o, const struct wal_guard *may, struct err *why)
+{
+	char *data = wal_guard_data(o->path);
+	struct guard_fetch f = { .g = g, .o = *o };
+	struct wal_guard all = *may;
+	int rc = 0;
+
+	f.o.proves = f.o.unfinished = false;
+	all.data = data;
+	all.segment_size = o->segment_size;
+	all.source = g->opts->source;
+	all.fetch = fetch_for_guard;
+	all.arg = &f;
+	if (data)
+		rc = wal_guard_judge(&all, o->name, o->path, why);
+	if (rc == -1)
+		unlink(o->path);
+	walread_free(f.r);
+	if (f.opened)
+		close_get(g);
+	free(data);
+	return rc == -1 ? -1 : 1;
 }
 
 static int
-get_one(struct get *g, struct wal_get_options *o, struct err *why)
+get_one(struct get *g, struct wal_get_options *o, const struct wal_guard *may, struct err *why)
 {
 	struct repo *repo = NULL;
 	int got = wal_fetched_take(o, why);
@@ -535,7 +598,7 @@ get_one(struct get *g, struct wal_get_options *o, struct err *why)
 			got = wal_get_run(repo, o, why);
 		close_get(g);
 	}
-	return got;
+	return got == 1 ? guarded(g, o, may, why) : got;
 }
 
 /* Caller frees. */
@@ -547,6 +610,20 @@ asked_by(const struct command_call *call, const struct get_opts *o)
 	return xasprintf("%s\n%s\n%s\n%s\n%s\n%" PRId64 "\n%" PRIu64, conf ? conf : "",
 	    o->source ? o->source : "", o->tiers ? o->tiers : "", o->mode ? o->mode : "",
 	    o->system ? o->system : "", o->epoch, o->segment_size);
+}
+
+static int
+judge_replays(const char *text, struct wal_guard *may, struct err *e)
+{
+	const char *dots = text ? strstr(text, "..") : NULL;
+	char *from = dots ? xstrndup(text, (size_t)(dots - text)) : NULL;
+	int rc = 0;
+
+	if (text && (!dots || lsn_parse(from, &may->from) == -1 ||
+			(dots[2] && lsn_parse(dots + 2, &may->to) == -1)))
+		rc = err_set(e, ERR_USAGE, "--replays %s: expected LSN..LSN or LSN..", text);
+	free(from);
+	return rc;
 }
 
 static int
@@ -575,16 +652,17 @@ get_command(const struct command_call *call, struct err *e)
 		.segment_size = opts->segment_size ? (uint32_t)opts->segment_size : 16u << 20,
 		.ahead = opts->no_ahead ? 0 : GET_AHEAD,
 	};
+	struct wal_guard may = { .confined = opts->confined };
 	struct err why = { 0 };
 	char *asked;
 	int got, fetcher = 0;
 
-	if (judge_opts(opts, &o.until, e) == -1) {
+	if (judge_opts(opts, &o.until, e) == -1 || judge_replays(opts->replays, &may, e) == -1) {
 		output_error(e);
 		return GET_UNKNOWN;
 	}
 	o.asked = asked = asked_by(call, opts);
-	got = get_one(&g, &o, &why);
+	got = get_one(&g, &o, &may, &why);
 	if (got == 1)
 		fetcher = look_ahead(&g, &o);
 	free(asked);
@@ -605,6 +683,10 @@ const struct command cmd_wal_get = {
 		"archive and 255 as a reason to stop. With "
 		"--mode standby, where 255 would end a standby, what is not known counts as not "
 		"there yet, and is told.\n\n"
+		"A recovery makes a tablespace where the server had it. Where FILE is for a data "
+		"directory, and its records would make one at a path that holds a tablespace "
+		"already, not of this directory, it is not handed over and the status is 255, also "
+		"for a standby: on the server's own host that would be the living one's.\n\n"
 		"Segments behind NAME are fetched in advance by two processes that end when nobody "
 		"asks any more.",
 	.examples = "restore_command = 'ffdr wal get --source payments %f %p'",

@@ -24,11 +24,13 @@
 #include "base/units.h"
 #include "job/prove_pg_parts.h"
 #include "job/restore_kind.h"
+#include "job/wal_guard.h"
 #include "source/pg_history.h"
 #include "source/pg_walname.h"
 
 #define PATIENCE_S 600 /* without any progress of the recovery */
 #define STOP_S 300
+#define NOTE_MAX (2 * PATH_MAX)
 
 /* ---- before anything is restored ---- */
 
@@ -122,6 +124,36 @@ stopped(void *arg)
 	return p->w->stop(p->w->arg);
 }
 
+/*
+ * Did it end because its log makes a tablespace somewhere else? That says nothing of the backup,
+ * good or bad: it cannot be replayed where nothing else may be written.
+ */
+static void
+explain_tablespace(const struct prove *p, struct err *e)
+{
+	char *file = xasprintf("%s/" WAL_GUARD_NOTE, p->data), lsn[LSN_TEXT];
+	struct buf text;
+	unsigned long oid;
+	int at = 0;
+
+	buf_init(&text, NOTE_MAX);
+	if (file_get(AT_FDCWD, file, &text, NULL) == 0 &&
+	    sscanf(buf_str(&text), "%lu %19s %n", &oid, lsn, &at) == 2) {
+		const char *path = buf_str(&text) + at;
+
+		err_set(e, ERR_REFUSED, "it can be proved only up to %s: there the log makes tablespace "
+		    "%lu in '%.*s'", lsn, oid, (int)strcspn(path, "\n"), path);
+		err_line(e, "because", "PostgreSQL makes it at just that path, where a living server may "
+		    "have its own; a proof writes nowhere but in its scratch directory");
+		err_line(e, "state", "up to there it recovered; whether the rest is sound is not known");
+		err_line(e, "fix", "`ffdr backup %s`, if none is newer: a base backup behind it has the "
+		    "tablespace, and its proof puts it elsewhere", p->report->source);
+		err_line(e, "or", "`ffdr restore` to a host that has nothing at that path, and start it");
+	}
+	buf_done(&text);
+	free(file);
+}
+
 static int
 recover(struct prove *p, struct err *e)
 {
@@ -145,6 +177,8 @@ recover(struct prove *p, struct err *e)
 	if (rc == 0) {
 		pg_server_names(p->server, names, ARRAY_LEN(names));
 		rc = pg_server_recover(p->server, PATIENCE_S, seen, e);
+		if (rc == -1 && e->kind != ERR_CANCELLED)
+			explain_tablespace(p, e);
 	}
 	for (size_t i = 0; rc == 0 && pg_server_raised(p->server, i); i++)
 		restore_kind_tell(p->report, "note",

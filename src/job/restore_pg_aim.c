@@ -110,6 +110,22 @@ add_tiers(const struct restore_pg *r, struct buf *out)
 	free(list);
 }
 
+/* What is replayed; a proof, whose tablespaces all have a place, makes no other. */
+static void
+add_replays(const struct restore_pg *r, struct buf *out)
+{
+	const bool before = r->plan.exclusive && r->plan.bound == PG_TARGET_LSN;
+	char from[LSN_TEXT], to[LSN_TEXT] = "", text[2 * LSN_TEXT + 3];
+
+	if (!r->o->standby)
+		lsn_text(before ? r->plan.lsn : r->plan.until, to);
+	snprintf(text, sizeof(text), "%s..%s", lsn_text(r->report->database.start, from), to);
+	pg_conf_word(out, "--replays");
+	pg_conf_word(out, text);
+	if (r->o->tablespaces_below)
+		pg_conf_word(out, "--confined");
+}
+
 /* The text of restore_command. */
 static int
 command_text(const struct restore_pg *r, struct buf *out, struct err *e)
@@ -144,6 +160,7 @@ command_text(const struct restore_pg *r, struct buf *out, struct err *e)
 		if (r->o->standby)
 			snprintf(text, sizeof(text), "%" PRIu32, r->plan.timeline);
 		pg_conf_word(out, r->o->standby ? text : lsn_text(r->plan.until, text));
+		add_replays(r, out);
 		if (restore_pg_carries(r)) {
 			pg_conf_word(out, "--spool");
 			pg_conf_word(out, RESTORE_PG_SPOOL);
@@ -313,11 +330,17 @@ warn_of(struct restore_pg *r, const char *user, const char *log)
 
 	buf_init(&said, 1u << 16);
 	(void)!file_get(AT_FDCWD, log, &said, NULL);
+	if (strstr(buf_str(&said), "\n  fix ")) {
+		text = xasprintf("as %s, who the server will run as, no WAL can be got yet: %.*s", user,
+		    (int)(said.len - (said.data[said.len - 1] == '\n')), buf_str(&said));
+		goto out;
+	}
 	text = xasprintf("as %s, who the server will run as, no WAL can be got yet: %.*s\n"
 			 "  fix       what the group of ffdr may read, %s must: `adduser %s "
 			 "GROUP`; the directories of file: tiers as well",
 	    user, (int)strcspn(buf_str(&said), "\n"),
 	    said.len > 0 ? buf_str(&said) : "it said nothing", user, user);
+out:
 	run_warn(r, text);
 	free(text);
 	buf_done(&said);

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from conftest import CONFIGURATION, DENIED, VERIFY, flip
-from postgres import VERSIONS, Ledger, eventually, servers_fixture  # noqa: F401
+from conftest import CONFIGURATION, DENIED, REFUSED, VERIFY, flip
+from postgres import VERSIONS, Ledger, eventually, own, servers_fixture  # noqa: F401
 from restored import protected, readable, shipped
 
 ASSERTION = "SELECT count(*) > 0 AND sum(amount) = 0 FROM ffdr_ledger"
@@ -222,6 +222,43 @@ def test_a_server_that_was_given_more_after_the_backup_is_proved_with_as_much(si
     got = prove(site)
     assert "max_connections=150 was needed" in got.out and "max_worker_processes=20 was needed" in got.out, got
     assert left(site) == ([], [])
+
+
+@pytest.mark.parametrize("free", (False, True))
+def test_a_proof_makes_no_tablespace_elsewhere_and_says_no_verdict(servers, site, free):
+    """The log makes one at a path: the living server's, or one where nothing is. It writes to neither."""
+    where = servers.path("late")
+    os.makedirs(where)
+    own(where)
+    site.server.sql("CREATE TABLESPACE late LOCATION '%s'" % where)
+    site.server.sql("CREATE TABLE t TABLESPACE late AS SELECT 1 n")
+    site.stream()
+    shipped(site)
+    site.end(site.services[-1])
+    readable(site)
+    site.server.sql("INSERT INTO t VALUES (2)")
+    site.server.sql("CHECKPOINT")
+    if free:
+        site.server.stop()
+        os.rename(where, where + "-away")
+        os.makedirs(where)
+        own(where)
+    before = {p: os.stat(p).st_mtime_ns for p, _, _ in os.walk(where)}
+    got = prove(site, status=REFUSED)
+    assert "can be proved only up to" in got.err and "in '%s'" % where in got.err and "ffdr backup pg.pay" in got.err, got
+    assert {p: os.stat(p).st_mtime_ns for p, _, _ in os.walk(where)} == before
+    assert site.objects("local", "rec/verified/") == [] and site.objects("local", "rec/broken/") == []
+    assert left(site) == ([], [])
+    if free:
+        os.rmdir(where)
+        os.rename(where + "-away", where)
+        site.server.start()
+    # The way out that it names.
+    site.stream()
+    site.backup()
+    shipped(site)
+    prove(site)
+    assert site.server.value("SELECT sum(n) FROM t") == 3
 
 
 def test_libraries_that_are_not_here_are_left_out(site):

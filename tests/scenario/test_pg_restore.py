@@ -624,6 +624,119 @@ def test_a_tablespace_returns_to_its_place_only_when_that_is_empty(servers, site
     assert boot(servers, site).value("SELECT count(*) FROM t") == 1001
 
 
+def late(servers, site, name="late", first="first"):
+    """A tablespace that no base backup knows, with a table in it; what came last is on disk there, and not on the tiers."""
+    where = servers.path(name)
+    os.makedirs(where)
+    own(where)
+    site.server.sql("CREATE TABLESPACE %s LOCATION '%s'" % (name, where))
+    site.server.sql("CREATE TABLE %s_t (who text) TABLESPACE %s" % (name, name))
+    site.server.sql("CHECKPOINT")
+    site.server.sql("INSERT INTO %s_t VALUES ('%s')" % (name, first))
+    shipped(site)
+    for child in site.services:
+        if child.poll() is None:
+            site.end(child)
+    shutil.rmtree(site.path("state", "spool"))
+    own(site.top)
+    site.server.sql("INSERT INTO %s_t VALUES ('second')" % name)
+    site.server.sql("CHECKPOINT")
+    return where
+
+
+def content(directory):
+    """All files below it."""
+    found = {}
+    for path in glob.glob(directory + "/**", recursive=True):
+        if os.path.isfile(path):
+            with open(path, "rb") as f:
+                found[path] = f.read()
+    return found
+
+
+@pytest.mark.parametrize("version", (14, 15, 16, 17, 18))
+def test_the_living_servers_tablespace_is_not_written_by_what_is_restored_beside_it(servers, version):
+    """The log says to make it at the path where the server that lives has it."""
+    server = servers.new(version, "--wal-segsize=1", autovacuum="off").start()
+    site = protected(servers, server)
+    try:
+        site.backup()
+        where = late(servers, site)
+        before = content(where)
+        restore(site, status=None)
+        said = refuses(servers, site, UNKNOWN)
+        assert "the log makes tablespace" in said and "in '%s', where one is already" % where in said, said
+        assert "ffdr backup pg.pay" in said and "--before" in said, said
+        assert content(where) == before
+        server.restart()
+        assert server.sql("SELECT who FROM late_t ORDER BY 1") == [("first",), ("second",)]
+    finally:
+        site.end_all()
+
+
+def test_a_standby_on_the_same_host_stops_at_the_living_servers_tablespace(servers, site):
+    site.backup()
+    where = late(servers, site)
+    before = content(where)
+    restore(site, "--standby", status=None)
+    refuses(servers, site, UNKNOWN)
+    assert content(where) == before
+
+
+def test_before_the_tablespace_a_recovery_may_end(servers, site):
+    site.server.sql("CREATE TABLE t AS SELECT 1 n")
+    site.backup()
+    late(servers, site)
+    restore(site, status=None)
+    said = refuses(servers, site, UNKNOWN)
+    at = re.search(r"end before it: --at (\S+) --before", said).group(1)
+    restore(site, "--at", at, "--before", to="earlier")
+    other = boot(servers, site, to="earlier", name="earlier")
+    assert other.value("SELECT count(*) FROM t") == 1
+    assert other.value("SELECT count(*) FROM pg_tablespace WHERE spcname = 'late'") == 0
+
+
+def test_where_nothing_is_a_tablespace_is_made_and_made_again(servers, site):
+    """What a recovery made before it was cut off is its own, also where two used one path, one after the other."""
+    site.backup()
+    where = late(servers, site)
+    site.stream()
+    site.server.sql("DROP TABLE late_t")
+    site.server.sql("DROP TABLESPACE late")
+    site.server.sql("CREATE TABLESPACE again LOCATION '%s'" % where)
+    site.server.sql("CREATE TABLE t TABLESPACE again AS SELECT 7 n")
+    shipped(site)
+    own(site.top)
+    site.server.destroy()
+    shutil.rmtree(where)
+    os.makedirs(where)
+    own(where)
+    restore(site, "--target-action", "pause")
+    other = prepare(servers, site).start()
+    eventually(lambda: other.value("SELECT pg_get_wal_replay_pause_state()") == "paused", what="the pause\n" + other.log()[-1500:])
+    other.stop("immediate")
+    other.start()
+    eventually(lambda: other.value("SELECT pg_get_wal_replay_pause_state()") == "paused", what="the pause\n" + other.log()[-1500:])
+    assert other.value("SELECT n FROM t") == 7
+    assert os.listdir(where)
+
+
+def test_a_tablespace_of_the_backup_that_is_made_anew_after_it(servers, site):
+    """The restore has put the old one elsewhere; the new one is another, and the log has it where the living one is."""
+    where, oid = spaced(servers, site)
+    site.server.sql("DROP TABLE t")
+    site.server.sql("DROP TABLESPACE far")
+    site.server.sql("CREATE TABLESPACE far LOCATION '%s'" % where)
+    site.server.sql("CREATE TABLE t TABLESPACE far AS SELECT 1 n")
+    shipped(site)
+    site.server.sql("CHECKPOINT")
+    before = content(where)
+    own(site.top)
+    restore(site, "--tablespace", "%d=%s" % (oid, servers.path("elsewhere")), status=None)
+    refuses(servers, site, UNKNOWN)
+    assert content(where) == before
+
+
 def test_unknown_tablespaces_are_named(servers, site):
     spaced(servers, site)
     got = restore(site, "--tablespace", "nowhere=%s" % servers.path("x"), status=USAGE)
