@@ -67,6 +67,7 @@ struct pg_world {
 	uint64_t frontier, last,
 	    last_end; /* last: start of the last complete record, and its end */
 	int64_t frontier_ns;
+	uint64_t unread; /* there a question to the log ended, because it cannot be read */
 };
 
 struct pg_world_options {

@@ -73,6 +73,8 @@ run(struct scan *s, uint64_t from, uint64_t to, struct err *e)
 			rc = 0;
 		else if (rc == 0)
 			rc = err_set(e, ERR_CORRUPT, "WAL that was listed is not there any more");
+		if (rc == -1)
+			s->w->unread = until;
 		if (rc != -1)
 			rc = pg_walrecord_feed(walk, bytes.data, (size_t)(end - at), e);
 		s->until = end;
@@ -365,6 +367,37 @@ settle(struct pg_world *w, struct pg_target_plan *plan, struct err *e)
 	return 0;
 }
 
+/* The newest end of a base backup that can be had, tried; count of bases: none. */
+static size_t
+newest_end(struct pg_world *w, const struct pg_target_world *world)
+{
+	size_t best = w->bases;
+
+	for (size_t i = 0; i < w->bases; i++) {
+		const struct pg_target t = { .kind = PG_TARGET_LSN, .lsn = w->base[i].stop };
+		struct pg_target_plan plan;
+
+		if ((best == w->bases || w->base[i].stop > w->base[best].stop) &&
+		    pg_target_choose(&t, world, &plan, NULL) == 0 && settle(w, &plan, NULL) == 0)
+			best = i;
+	}
+	return best;
+}
+
+/* What was listed cannot be read: a refusal like any other. */
+static int
+add_ways(struct pg_world *w, const struct pg_target_world *world, struct err *e)
+{
+	const uint64_t unread = w->unread;
+	const size_t i = newest_end(w, world);
+	char at[LSN_TEXT], to[LSN_TEXT];
+
+	if (i < w->bases)
+		err_line(e, "possible", "--at '%s', the end of %s, and what follows; not what needs the WAL "
+		    "from %s on", lsn_text(w->base[i].stop, at), w->base[i].id, lsn_text(unread, to));
+	return err_line(e, "fix", "`ffdr verify --repair`, where another tier has it");
+}
+
 int
 pg_world_choose(
     struct pg_world *w, const struct pg_target *want, struct pg_target_plan *ret, struct err *e)
@@ -387,6 +420,8 @@ pg_world_choose(
 
 	if (rc == 0 && want->kind == PG_TARGET_LSN)
 		rc = settle(w, ret, e);
+	if (rc == -1 && e->kind == ERR_CORRUPT && w->unread > 0)
+		add_ways(w, &world, e);
 	return rc;
 }
 

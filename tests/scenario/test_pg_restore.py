@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import DEGRADED, REFUSED, SOURCE_DIR, USAGE, flip
+from conftest import DEGRADED, REFUSED, SOURCE_DIR, USAGE, VERIFY, flip
 from databases import Database
 from postgres import DEBIAN_BIN, VERSIONS, Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
 from restored import SHORT, UNKNOWN, boot, ids, prepare, protected, readable, refuses, restore, shipped
@@ -391,6 +391,25 @@ def test_a_damaged_segment_never_promotes_short(servers, site):
                 flip(path)
     readable(site)
     refuses(servers, site, UNKNOWN)
+
+
+def test_what_cannot_be_found_because_the_log_cannot_be_read_names_what_can_be_had(servers, site):
+    site.backup()
+    filled(site)
+    segments = sorted({start & ~0xFFFFF for start, _ in site.pieces("local")})
+    for child in site.services:
+        site.end(child)
+    shutil.rmtree(site.path("state", "spool"))
+    for tier in ("local", "regional"):
+        for path in glob.glob(site.tier(tier, "wal", "pg.pay", "*", "*", "00000001", "*-*")):
+            if int(os.path.basename(path).split("-")[0], 16) & ~0xFFFFF == segments[-3]:
+                flip(path)
+    got = restore(site, "--at", "name:nope", status=VERIFY)
+    assert "fix       `ffdr verify --repair`" in got.err, got
+    at = re.search(r"\n  possible  --at '([^']+)'", got.err).group(1)
+    restore(site, "--at", at)
+    readable(site)
+    boot(servers, site)
 
 
 def test_a_missing_piece_never_promotes_short(servers, site):
