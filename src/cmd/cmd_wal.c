@@ -384,7 +384,7 @@ const struct command cmd_wal_push = {
 
 struct get_opts {
 	struct common_options common;
-	const char *source, *tiers, *mode, *system, *spool, *until, *replays;
+	const char *source, *tiers, *mode, *system, *spool, *until, *replays, *prepared;
 	int64_t epoch, timeline;
 	uint64_t segment_size;
 	bool final, no_ahead, confined;
@@ -414,6 +414,9 @@ static const struct opt get_table[] = {
 	    "records that begin outside are not replayed: tablespaces that they make do not count" },
 	{ "confined", 0, OPT_FLAG, offsetof(struct get_opts, confined), NULL,
 	    "a proof: stop at any tablespace that would be made at a path of its own" },
+	{ "prepared", 0, OPT_STRING, offsetof(struct get_opts, prepared), "N",
+	    "what max_prepared_transactions was: where the log gives the server more, so does "
+	    "postgresql.auto.conf from then on" },
 	{ "no-prefetch", 0, OPT_FLAG, offsetof(struct get_opts, no_ahead), NULL,
 	    "fetch nothing in advance" },
 	{ 0 },
@@ -567,6 +570,7 @@ guarded(struct get *g, const struct wal_get_options *o, const struct wal_guard *
 	char *data = wal_guard_data(o->path);
 	struct guard_fetch f = { .g = g, .o = *o };
 	struct wal_guard all = *may;
+	int64_t raised = 0;
 	int rc = 0;
 
 	f.o.proves = f.o.unfinished = false;
@@ -576,12 +580,16 @@ guarded(struct get *g, const struct wal_get_options *o, const struct wal_guard *
 	all.fetch = fetch_for_guard;
 	all.arg = &f;
 	if (data)
-		rc = wal_guard_judge(&all, o->name, o->path, why);
+		rc = wal_guard_judge(&all, o->name, o->path, &raised, why);
 	if (rc == -1)
 		unlink(o->path);
 	walread_free(f.r);
 	if (f.opened)
 		close_get(g);
+	if (rc == 0 && raised > 0)
+		output_warn("the server was given max_prepared_transactions = %" PRId64 " after the "
+		    "backup: it is in postgresql.auto.conf now; if this recovery ends for want of it, "
+		    "start the server again, and it goes on", raised);
 	free(data);
 	return rc == -1 ? -1 : 1;
 }
@@ -652,7 +660,7 @@ get_command(const struct command_call *call, struct err *e)
 		.segment_size = opts->segment_size ? (uint32_t)opts->segment_size : 16u << 20,
 		.ahead = opts->no_ahead ? 0 : GET_AHEAD,
 	};
-	struct wal_guard may = { .confined = opts->confined };
+	struct wal_guard may = { .confined = opts->confined, .prepared = opts->prepared ? strtoll(opts->prepared, NULL, 10) : -1 };
 	struct err why = { 0 };
 	char *asked;
 	int got, fetcher = 0;

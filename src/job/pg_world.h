@@ -98,5 +98,10 @@ int pg_world_choose(
  */
 int
 pg_world_end(struct pg_world *w, const struct pg_target_plan *plan, uint64_t *ret, struct err *e);
+/*
+ * The highest max_prepared_transactions that the log between the two says a server was started with;
+ * 0: none, or that is more log than is read for it.
+ */
+int64_t pg_world_prepared(struct pg_world *w, uint64_t from, uint64_t to);
 
 #endif

@@ -18,6 +18,7 @@
 #define SLACK_NS (60 * CLOCK_S) /* by how much commit times may go back in the order of the log */
 #define HALVE_FROM 8		/* segments; fewer are read in order */
 #define QUIET_MOST 16		/* segments before a hole that are asked for a commit */
+#define PREPARED_MOST (UINT64_C(512) << 20) /* bytes: more is not read for a setting alone */
 #define RECORD_MOST (UINT64_C(1) << 30) /* bytes: no server writes a longer record */
 
 struct scan {
@@ -29,6 +30,7 @@ struct scan {
 	bool met; /* a record stands at the place that is wanted, or behind it */
 	struct pg_commit_tally tally;
 	int64_t first_ns;
+	int64_t prepared; /* the most that a server was started with */
 	struct pg_walrecord_state state;
 	uint64_t until; /* as far as was read */
 };
@@ -189,6 +191,30 @@ pg_world_times(struct pg_world *w, struct pg_target_gap *gap)
 			NULL) == 0)
 			gap->to_ns = after.first_ns;
 	}
+}
+
+/* ---- settings ---- */
+
+static int
+most_prepared(struct scan *s, const struct pg_walrecord *r, const struct pg_commit *c)
+{
+	int64_t n;
+
+	(void)c;
+	if (pg_walrecord_prepared(r, &n) == 1 && n > s->prepared)
+		s->prepared = n;
+	return 0;
+}
+
+int64_t
+pg_world_prepared(struct pg_world *w, uint64_t from, uint64_t to)
+{
+	struct scan s = { .w = w, .each = most_prepared };
+
+	from = lsn_segment(from, w->segment_size);
+	if (to > from && to - from <= PREPARED_MOST)
+		run(&s, from, to, NULL);
+	return s.prepared;
 }
 
 /* ---- targets ---- */

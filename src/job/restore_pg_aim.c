@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "job/restore_pg.h"
+#include "job/wal_guard.h"
 #include "source/pg_commit.h"
 #include "source/pg_conf.h"
 #include "base/program.h"
@@ -110,6 +111,47 @@ add_tiers(const struct restore_pg *r, struct buf *out)
 	free(list);
 }
 
+/* What max_prepared_transactions was when the backup was made. */
+static int64_t
+prepared_then(const struct restore_pg *r)
+{
+	static const char word[] = WAL_GUARD_PREPARED " ";
+	struct buf value;
+	size_t at = 0;
+	int64_t n = 0;
+
+	buf_init(&value, CONFIG_MAX);
+	while (buf_reset(&value),
+	    manifest_detail(reader_manifest(r->reader), &at, "setting", &value) == 1)
+		if (strncmp(buf_str(&value), word, strlen(word)) == 0)
+			n = strtoll(buf_str(&value) + strlen(word), NULL, 10);
+	buf_done(&value);
+	return n;
+}
+
+/*
+ * Of the settings that must not be lower than the original's, this one is asked of every server: one
+ * whose log prepares more transactions ends in the middle. What the log says of it is looked up
+ * where that is not much log; else `wal get` sets it when it hands that place over. A proof raises it
+ * for itself.
+ */
+static int
+raise_prepared(struct restore_pg *r, struct err *e)
+{
+	int64_t most;
+	int got;
+
+	if (r->o->tablespaces_below)
+		return 0;
+	most = pg_world_prepared(&r->world, r->report->database.start,
+	    r->o->standby ? r->world.frontier : r->plan.until);
+	got = wal_guard_prepare(r->report->to, prepared_then(r), most, e);
+	if (got == 1)
+		restore_kind_tell(r->report, "changed", "postgresql.auto.conf: " WAL_GUARD_PREPARED
+		    " = %" PRId64 ", which the server was given after the backup", most);
+	return got == -1 ? -1 : 0;
+}
+
 /* What is replayed; a proof, whose tablespaces all have a place, makes no other. */
 static void
 add_replays(const struct restore_pg *r, struct buf *out)
@@ -124,6 +166,11 @@ add_replays(const struct restore_pg *r, struct buf *out)
 	pg_conf_word(out, text);
 	if (r->o->tablespaces_below)
 		pg_conf_word(out, "--confined");
+	if (!r->o->tablespaces_below) {
+		snprintf(text, sizeof(text), "%" PRId64, prepared_then(r));
+		pg_conf_word(out, "--prepared");
+		pg_conf_word(out, text);
+	}
 }
 
 /* The text of restore_command. */
@@ -260,6 +307,8 @@ restore_pg_setup(struct restore_pg *r, struct err *e)
 		};
 
 		rc = pg_setup_write(&o, e);
+		if (rc == 0)
+			rc = raise_prepared(r, e);
 	}
 	for (size_t i = 0; i < settings; i++) {
 		free(setting[i].name);

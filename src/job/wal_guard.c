@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@
 #include "base/file.h"
 #include "base/lsn.h"
 #include "base/mem.h"
+#include "source/pg_conf.h"
 #include "source/pg_walname.h"
 #include "source/pg_walpage.h"
 #include "source/pg_walrecord.h"
@@ -29,12 +31,15 @@
 #define TABLESPACE 5 /* the resource manager */
 #define CREATE 0x00  /* info & 0xf0; behind it the number and the path, which ends in a zero */
 #define NUMBER 4
+#define AUTO_FILE "postgresql.auto.conf"
+#define CONFIG_MAX (4u << 20)
 #define RECORD_MOST 2048 /* header, number and the longest path a server takes, and then some */
 #define LINES 4 /* timelines on which a segment is fetched that is not in pg_wal any more */
 #define LINKS "pg_tblspc"
 
 struct look {
 	const struct wal_guard *g;
+	int64_t prepared; /* the most that the log gives the server; 0: it says nothing */
 	bool refused;
 	struct err why;
 };
@@ -120,18 +125,86 @@ note(const struct wal_guard *g, uint32_t oid, uint64_t lsn, const char *path)
 	free(file);
 }
 
+/* ---- settings ---- */
+
+static bool
+take_prepared(void *arg, const struct pg_conf_line *l)
+{
+	int64_t *value = arg;
+
+	if (pg_conf_line_is(l, WAL_GUARD_PREPARED))
+		*value = strtoll(buf_str(&l->value), NULL, 10);
+	return false;
+}
+
+/* The file's text, and what it says last, where it says it. */
+static void
+read_conf(const char *data, const char *name, struct buf *text, int64_t *value)
+{
+	char *path = xasprintf("%s/%s", data, name);
+	struct buf copy;
+
+	buf_init(&copy, CONFIG_MAX);
+	if (file_get(AT_FDCWD, path, text, NULL) == 0)
+		pg_conf_filter(buf_str(text), text->len, false, take_prepared, value, &copy);
+	buf_done(&copy);
+	free(path);
+}
+
+int
+wal_guard_prepare(const char *data, int64_t least, int64_t value, struct err *e)
+{
+	char *path = xasprintf("%s/" AUTO_FILE, data), number[24];
+	int64_t has = 0;
+	struct buf text;
+	struct stat st;
+	int rc = 0;
+
+	buf_init(&text, CONFIG_MAX);
+	read_conf(data, "postgresql.conf", &text, &has);
+	buf_reset(&text);
+	read_conf(data, AUTO_FILE, &text, &has); /* which the server reads last */
+	if (value > has && value > least) {
+		snprintf(number, sizeof(number), "%" PRId64, value);
+		pg_conf_set(&text, WAL_GUARD_PREPARED, number);
+		rc = buf_check(&text, AUTO_FILE, e);
+		if (rc == 0 && stat(path, &st) == -1)
+			rc = err_sys(e, "'%s'", path);
+		if (rc == 0 && file_put(AT_FDCWD, path, text.data, text.len, 0600, FILE_REPLACE, e) == -1)
+			rc = -1;
+		if (rc == 0 && geteuid() == 0 && chown(path, st.st_uid, st.st_gid) == -1)
+			rc = err_sys(e, "give '%s' to its owner", path);
+		rc = rc == -1 ? -1 : 1;
+	}
+	buf_done(&text);
+	free(path);
+	return rc;
+}
+
+static bool
+is_replayed(const struct wal_guard *g, const struct pg_walrecord *r)
+{
+	return r->start >= g->from && (g->to == 0 || r->start < g->to);
+}
+
+/* ---- records ---- */
+
 static int
 see(void *arg, const struct pg_walrecord *r, struct err *e)
 {
 	struct look *l = arg;
 	const struct wal_guard *g = l->g;
 	char there[NAME_MAX + 1] = "";
+	int64_t prepared;
 	const char *path;
 	uint32_t oid;
 
 	(void)e;
-	if (r->rmgr != TABLESPACE || (r->info & 0xf0) != CREATE || r->start < g->from ||
-	    (g->to > 0 && r->start >= g->to) || r->data_len <= NUMBER ||
+	if (!is_replayed(g, r))
+		return 0;
+	if (pg_walrecord_prepared(r, &prepared) == 1 && prepared > l->prepared)
+		l->prepared = prepared;
+	if (r->rmgr != TABLESPACE || (r->info & 0xf0) != CREATE || r->data_len <= NUMBER ||
 	    !memchr(r->data + NUMBER, '\0', r->data_len - NUMBER))
 		return 0;
 	oid = buf_get_u32(r->data);
@@ -154,7 +227,7 @@ walk(struct look *l, const uint8_t *page, uint64_t at, const uint8_t *bytes, siz
 	const struct pg_walrecord_options o = {
 		.lsn = page ? at - PG_WALPAGE_LEN : at,
 		.seg_size = l->g->segment_size,
-		.wanted = UINT64_C(1) << TABLESPACE,
+		.wanted = UINT64_C(1) << TABLESPACE | UINT64_C(1) << PG_WALRECORD_XLOG,
 	};
 	struct pg_walrecords *w = pg_walrecord_new(&o, see, l);
 	int rc = page ? pg_walrecord_feed(w, page, PG_WALPAGE_LEN, NULL) : 0;
@@ -279,7 +352,8 @@ wal_guard_data(const char *path)
 }
 
 int
-wal_guard_judge(const struct wal_guard *g, const char *name, const char *path, struct err *e)
+wal_guard_judge(const struct wal_guard *g, const char *name, const char *path, int64_t *raised,
+    struct err *e)
 {
 	struct look l = { .g = g };
 	struct pg_walname n;
@@ -297,5 +371,10 @@ wal_guard_judge(const struct wal_guard *g, const char *name, const char *path, s
 		rc = -1;
 	}
 	buf_done(&bytes);
+	if (rc == 0 && g->prepared >= 0 && l.prepared > 0) {
+		rc = wal_guard_prepare(g->data, g->prepared, l.prepared, e);
+		if (rc == 1 && raised)
+			*raised = l.prepared;
+	}
 	return rc == -1 ? -1 : 0;
 }

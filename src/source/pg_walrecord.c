@@ -26,6 +26,8 @@
 #define HEAD_SUMMED 20u /* what of it the checksum covers, after the rest */
 #define LEN_KNOWN 4u	/* the length stands first */
 #define ALIGN 8u	/* where records begin */
+#define PARAMETERS 0x60 /* info & 0xf0; behind connections, workers and senders, four bytes each: */
+#define PARAMETERS_PREPARED 12u
 /* The server's own limit for one allocation; it refuses to build larger ones. */
 #define RECORD_MAX ((UINT32_C(1) << 30) - 1)
 /* A commit with four million subtransactions still fits; of more only the beginning is kept. */
@@ -459,6 +461,16 @@ pg_walrecord_feed(struct pg_walrecords *w, const uint8_t *bytes, size_t n, struc
 		n -= (size_t)took;
 	}
 	return w->stopped;
+}
+
+int
+pg_walrecord_prepared(const struct pg_walrecord *r, int64_t *ret)
+{
+	if (r->rmgr != PG_WALRECORD_XLOG || (r->info & 0xf0) != PARAMETERS ||
+	    r->data_len < PARAMETERS_PREPARED + 4)
+		return 0;
+	*ret = buf_get_u32(r->data + PARAMETERS_PREPARED);
+	return 1;
 }
 
 /* ---- a whole segment -------------------------------------------------------------------------- */

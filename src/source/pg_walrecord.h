@@ -34,6 +34,11 @@ struct pg_walrecord {
 #define PG_WALRECORD_XLOG 0
 #define PG_WALRECORD_XACT 1
 #define PG_WALRECORD_SWITCH 0x40 /* info & 0xf0 of PG_WALRECORD_XLOG */
+/*
+ * What the server was started with, where that changed: 1 with its max_prepared_transactions, 0 it is
+ * another record. Of the resource manager PG_WALRECORD_XLOG, which must have been asked for.
+ */
+int pg_walrecord_prepared(const struct pg_walrecord *r, int64_t *ret);
 
 /* 0 goes on, 1 stops behind this record, -1 fails with the error set. */
 typedef int pg_walrecord_fn(void *arg, const struct pg_walrecord *r, struct err *e);

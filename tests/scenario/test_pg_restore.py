@@ -380,6 +380,49 @@ def test_what_the_server_was_given_after_the_backup_stops_no_recovery(servers, v
         site.end_all()
 
 
+@pytest.mark.parametrize("told", (True, False))
+@pytest.mark.parametrize("version", (14, 15, 18))
+def test_prepared_transactions_the_server_was_given_after_the_backup(servers, version, told):
+    """The one of those settings without which a recovery ends in the middle, whoever answers or not."""
+    server = servers.new(version, "--wal-segsize=1").start()
+    site = protected(servers, server)
+    try:
+        server.sql("CREATE TABLE t (n int)")
+        site.backup()
+        server.set(max_prepared_transactions=7).restart()
+        for n in range(3):
+            with server.connect() as c:
+                c.execute("begin")
+                c.execute("INSERT INTO t VALUES (%d)" % n)
+                c.execute("PREPARE TRANSACTION 'p%d'" % n)
+        with server.connect() as c:
+            c.execute("COMMIT PREPARED 'p0'")
+        shipped(site)
+        got = restore(site)
+        assert "max_prepared_transactions = 7, which the server was given after the backup" in got.out, got
+        if not told:
+            # As where the log is too long to be read for it: `wal get` sets it when it hands that place over.
+            auto = site.path("back", "postgresql.auto.conf")
+            with open(auto, encoding="utf-8") as f:
+                lines = [line for line in f if not line.startswith("max_prepared_transactions")]
+            with open(auto, "w", encoding="utf-8") as f:
+                f.writelines(lines)
+            said = refuses(servers, site, "maximum number of prepared transactions reached")
+            assert "max_prepared_transactions = 7 after the backup: it is in postgresql.auto.conf now" in said, said
+            other = servers.all[-1].start()
+            eventually(other.recovered, what="the end of recovery\n" + other.log()[-1500:])
+        else:
+            other = boot(servers, site)
+        assert other.value("SELECT count(*) FROM t") == 1 and other.value("SELECT count(*) FROM pg_prepared_xacts") == 2
+        # What is open needs it for as long as it is open.
+        other.restart()
+        with other.connect() as c:
+            c.execute("COMMIT PREPARED 'p1'")
+        assert other.value("SELECT count(*) FROM t") == 2
+    finally:
+        site.end_all()
+
+
 def test_a_damaged_segment_never_promotes_short(servers, site):
     site.backup()
     filled(site)

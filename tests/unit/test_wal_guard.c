@@ -28,6 +28,7 @@ struct place {
 	char *top, *data, *space;
 	struct walkit w;
 	unsigned fetched;
+	int64_t raised;
 	bool away;
 };
 
@@ -133,12 +134,12 @@ ask(struct place *p, size_t n, const struct wal_guard *g, struct err *e)
 	all.fetch = fetch;
 	all.arg = p;
 	pg_walname_segment(p->w.timeline, START + n * SEG, SEG, name);
-	rc = wal_guard_judge(&all, name, path, e);
+	rc = wal_guard_judge(&all, name, path, &p->raised, e);
 	free(path);
 	return rc;
 }
 
-static const struct wal_guard plain = { 0 };
+static const struct wal_guard plain = { .prepared = -1 };
 
 static void
 a_tablespace_of_another_server_is_refused_in_every_version(void **state)
@@ -288,6 +289,69 @@ a_record_that_begins_in_the_segment_before_is_seen(void **state)
 	}
 }
 
+/* As XLOG_PARAMETER_CHANGE has it. */
+static void
+add_settings(struct place *p, uint8_t prepared)
+{
+	uint8_t body[2 + 26] = { 255, 26, 100 };
+
+	body[2 + 12] = prepared;
+	walkit_add_raw(&p->w, 0, 0x60, 0, body, sizeof(body));
+}
+
+static void
+say(const struct place *p, const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", p->data, name);
+
+	assert_int_not_equal(
+	    file_put(AT_FDCWD, path, text, strlen(text), 0600, FILE_REPLACE, NULL), -1);
+	free(path);
+}
+
+static void
+what_the_server_was_given_for_prepared_transactions_the_directory_gets(void **state)
+{
+	static const struct {
+		const char *conf, *own;
+		int64_t then, raised;
+	} c[] = { { "", "", 0, 10 }, { "", "", -1, 0 }, { "", "", 10, 0 },
+		{ "max_prepared_transactions = 5\n", "", 5, 10 },
+		{ "max_prepared_transactions = 20\n", "", 0, 0 },
+		{ "max_prepared_transactions = 20\n", "max_prepared_transactions = '2'\n", 2, 10 } };
+	struct err e = { 0 };
+	struct place p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		const struct wal_guard g = { .prepared = c[i].then };
+		struct buf text;
+		char *path;
+
+		begin(&p, 15);
+		add_settings(&p, 4);
+		add_settings(&p, 10);
+		add_settings(&p, 0);
+		say(&p, "postgresql.conf", c[i].conf);
+		say(&p, "postgresql.auto.conf", c[i].own);
+		assert_int_equal(ask(&p, 0, &g, &e), 0);
+		assert_int_equal(p.raised, c[i].raised);
+		path = xasprintf("%s/postgresql.auto.conf", p.data);
+		buf_init(&text, 1000);
+		assert_int_equal(file_get(AT_FDCWD, path, &text, NULL), 0);
+		assert_int_equal(strstr(buf_str(&text), "max_prepared_transactions = '10'\n") != NULL,
+		    c[i].raised == 10);
+		assert_int_equal(strncmp(buf_str(&text), c[i].own, strlen(c[i].own)), 0);
+		/* Once is enough. */
+		p.raised = 0;
+		assert_int_equal(ask(&p, 0, &g, &e), 0);
+		assert_int_equal(p.raised, 0);
+		buf_done(&text);
+		free(path);
+		end(&p);
+	}
+}
+
 static void
 the_data_directory_is_found_by_the_path_that_the_server_says(void **state)
 {
@@ -327,6 +391,7 @@ main(void)
 		cmocka_unit_test(a_proof_refuses_any_path_and_notes_it),
 		cmocka_unit_test(only_what_is_replayed_counts),
 		cmocka_unit_test(a_record_that_begins_in_the_segment_before_is_seen),
+		cmocka_unit_test(what_the_server_was_given_for_prepared_transactions_the_directory_gets),
 		cmocka_unit_test(the_data_directory_is_found_by_the_path_that_the_server_says),
 	};
 
