@@ -3,9 +3,8 @@
 
 #include "cmd/command.h"
 
-/* ffdr wal stream, push, get. */
+/* ffdr wal stream, push. */
 extern const struct command cmd_wal_stream;
 extern const struct command cmd_wal_push;
-extern const struct command cmd_wal_get;
 
 #endif

@@ -19,6 +19,7 @@
 #include "cmd/cmd_snapshot.h"
 #include "cmd/cmd_verify.h"
 #include "cmd/cmd_wal.h"
+#include "cmd/cmd_wal_get.h"
 #include "cmd/cmd_wal_tell.h"
 #include "cmd/help.h"
 

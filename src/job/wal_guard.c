@@ -59,7 +59,7 @@ holds(const char *path, char out[NAME_MAX + 1])
 		return errno != ENOENT && errno != ENOTDIR;
 	while (!found && (de = readdir(d)) != NULL)
 		if (strncmp(de->d_name, "PG_", 3) == 0) {
-			strcpy(out, de->d_name);
+			snprintf(out, NAME_MAX + 1, "%s", de->d_name);
 			found = true;
 		}
 	closedir(d);
@@ -108,7 +108,8 @@ refuse(struct look *l, uint32_t oid, const char *path, const char *there, uint64
 		err_line(e, "checked", "'%s' is there, and no link in " LINKS " leads to it", there);
 	err_line(e, "fix", "a base backup that is newer, `ffdr backup %s`: its restore puts "
 	    "each tablespace where --tablespace says", l->g->source ? l->g->source : "SOURCE");
-	err_line(e, "or", "restore on a host that has nothing there; or end before it: --at %s --before", at);
+	err_line(e, "or", "restore on a host that has nothing there; or end before it: --at %s "
+	    "--before", at);
 	if (!l->g->confined)
 		err_line(e, "or", "where no server uses it any more, move what is in it aside, and "
 		    "start this one again");

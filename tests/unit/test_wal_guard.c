@@ -78,7 +78,7 @@ add_create(struct place *p, uint8_t info, const char *path)
 	body[1] = (uint8_t)n;
 	body[2] = 0x39;
 	body[3] = 0x30; /* 12345 */
-	strcpy((char *)body + 6, path);
+	memcpy(body + 6, path, strlen(path));
 	walkit_add_raw(&p->w, TABLESPACE, info, 0, body, 2 + n);
 }
 
@@ -269,7 +269,7 @@ a_record_that_begins_in_the_segment_before_is_seen(void **state)
 		assert_int_equal(START + SEG - walkit_end(&p.w), left[i]);
 		add_create(&p, 0, p.space);
 		walkit_add(&p.w, 10, 0, 1, 1, 100);
-		/* Out of the archive, when pg_wal has it no more; and when that does not answer, nobody knows. */
+		/* Out of the archive, when pg_wal has it no more; else nobody knows. */
 		assert_int_equal(ask(&p, 1, &plain, &e), -1);
 		assert_int_equal(e.kind, ERR_REFUSED);
 		assert_true(p.fetched > 0);
