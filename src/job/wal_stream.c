@@ -200,6 +200,7 @@ tell_connected(struct stream *s)
 	char text[LSN_TEXT];
 
 	s->heard = true;
+	wal_stream_conf_good(s);
 	s->pause_ns = 0;
 	s->tries = 0;
 	s->unproven = s->unproven_told = false;
@@ -482,7 +483,7 @@ close_all(struct stream *s)
 	limit_patience(s, false);
 	spool_close(s->spool);
 	buf_done(&s->known);
-	free(s->conninfo);
+	wal_stream_conf_end(s);
 	if (s->leased && lease_release(&s->lease, &why) == -1)
 		wal_stream_event(s, "warning",
 		    "the lease is not given back, others wait until it ends: %s", why.text);
@@ -505,6 +506,7 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 		if (s.spool && too_full(&s)) {
 			if (o->drop_slot && !s.let_go)
 				let_slots_go(&s);
+			s.turned = false; /* there is no connection to leave */
 			rest(&s, CLOCK_S);
 			continue;
 		}
@@ -519,6 +521,8 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 			if (settle_other(&s, &why) == 0)
 				continue;
 		}
+		if (wal_stream_conf_back(&s, &why))
+			continue;
 		if (is_final(&s, &why)) {
 			*e = why;
 			rc = err_in(e, "%s", o->source);

@@ -5,8 +5,13 @@
  * file server, miss a change; it is a matter of a millisecond.
  *
  * Of what was read conninfo alone counts; for the rest the service is started again. A file that
- * cannot be read, or is half written, changes nothing.
+ * cannot be read, or is half written, changes nothing. Neither does a conninfo that cannot be used:
+ * a slip of the pen must not end what a database may wait for. So where it leads is looked at before
+ * the connection that lives is left, and again later, since a server may just be starting; and one
+ * that is found out only afterwards is left again for the one of before. With a conninfo that is
+ * wrong from the start nothing was ever well, and the service ends as it says.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +21,8 @@
 #include "job/wal_stream_parts.h"
 
 #define LOOK_NS (5 * CLOCK_S)
+#define TRY_S 3	   /* to connect: nothing is received meanwhile */
+#define TRY_PART 10 /* of the time at most goes into trying */
 
 /* What the file says now; NULL: it cannot be told. The caller frees. */
 static char *
@@ -42,16 +49,107 @@ tell_unread(struct stream *s, const struct err *why)
 	s->conf_unread = true;
 }
 
+/* Is it a way to the server of this WAL? */
+static int
+leads_there(struct stream *s, const char *conninfo, struct err *e)
+{
+	struct pg_conn_options o = { .conninfo = conninfo, .timeout_s = TRY_S,
+		.stop = s->watch->stop, .arg = s->watch->arg };
+	struct wal_place place = s->place, now;
+	struct pg_conn *sql = NULL, *c = NULL;
+	struct pg_identity id;
+	int rc = 0;
+
+	if (wal_place_get(s->o->coord, s->o->source, &now, NULL) == 1)
+		place = now;
+	if (pg_conn_open(&o, &sql, e) == -1 || pg_conn_identify(sql, &id, e) == -1)
+		rc = -1;
+	else if (id.standby)
+		rc = err_set(e, ERR_REMOTE, "it leads to a standby");
+	else if (place.sysid && id.sysid != place.sysid)
+		rc = err_set(e, ERR_STALE, "it leads to system %" PRIu64 ", the WAL of %s is that of "
+		    "system %" PRIu64, id.sysid, s->o->source, place.sysid);
+	o.replication = true;
+	if (rc == 0)
+		rc = pg_conn_open(&o, &c, e);
+	pg_conn_free(c);
+	pg_conn_free(sql);
+	return rc;
+}
+
+/* Told once each; s->refused becomes that text. */
+static void
+refuse(struct stream *s, char *conninfo, const struct err *why)
+{
+	if (!s->refused || strcmp(s->refused, conninfo) != 0)
+		wal_stream_event(s, "warning",
+		    "the new conninfo cannot be used, receiving goes on with the one of before: %.*s",
+		    (int)strcspn(why->text, "\n"), why->text);
+	if (s->refused != conninfo)
+		free(s->refused);
+	s->refused = conninfo;
+}
+
 /* Next time it is told where we came out. */
 static void
 take(struct stream *s, char *conninfo)
 {
-	free(s->conninfo);
+	free(s->former);
+	free(s->refused);
+	s->former = s->conninfo;
+	s->refused = NULL;
 	s->conninfo = conninfo;
 	s->turned = true;
 	s->greeted = false;
 	s->pause_ns = 0;
 	wal_stream_event(s, "changed", "conninfo was changed: receiving goes on from where it leads now");
+}
+
+/* Another than the one in use. It is ours to free. */
+static void
+consider(struct stream *s, char *now)
+{
+	const bool known = s->refused && strcmp(now, s->refused) == 0;
+	const int64_t begun = clock_boot_ns();
+	struct err why = { 0 };
+
+	if (known && (s->refused_for_good || begun < s->try_boot_ns)) {
+		free(now);
+		return;
+	}
+	s->refused_for_good = false;
+	if (leads_there(s, now, &why) == 0)
+		take(s, now);
+	else
+		refuse(s, now, &why);
+	s->try_boot_ns = clock_boot_ns() + (clock_boot_ns() - begun) * TRY_PART;
+}
+
+bool
+wal_stream_conf_back(struct stream *s, const struct err *why)
+{
+	if (!s->former || why->kind == ERR_REMOTE || why->kind == ERR_BUSY || why->kind == ERR_CANCELLED)
+		return false;
+	refuse(s, s->conninfo, why);
+	s->refused_for_good = true;
+	s->conninfo = s->former;
+	s->former = NULL;
+	return true;
+}
+
+void
+wal_stream_conf_good(struct stream *s)
+{
+	free(s->former);
+	s->former = NULL;
+}
+
+void
+wal_stream_conf_end(struct stream *s)
+{
+	free(s->conninfo);
+	free(s->former);
+	free(s->refused);
 }
 
 void
@@ -60,17 +158,19 @@ wal_stream_conf_read(struct stream *s)
 	struct err why = { 0 };
 	char *now;
 
-	s->conf_boot_ns = clock_boot_ns() + LOOK_NS;
 	if (!s->o->config || !(now = read_conninfo(s, &why))) {
 		if (s->o->config)
 			tell_unread(s, &why);
-		return;
-	}
-	s->conf_unread = false;
-	if (strcmp(now, s->conninfo) == 0)
+	} else if (strcmp(now, s->conninfo) == 0) {
 		free(now);
-	else
-		take(s, now);
+		free(s->refused);
+		s->refused = NULL;
+		s->conf_unread = false;
+	} else {
+		s->conf_unread = false;
+		consider(s, now);
+	}
+	s->conf_boot_ns = clock_boot_ns() + LOOK_NS;
 }
 
 void

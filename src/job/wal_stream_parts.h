@@ -58,7 +58,11 @@ struct stream {
 	struct stream_elder *elder; /* epochs before this one that the spool still has something of */
 	size_t elders;
 
-	char *conninfo; /* as the configuration has it now */
+	char *conninfo; /* the one in use */
+	char *former;	/* used before it, until something came by the new one */
+	char *refused;	/* what the configuration has now, and cannot be used */
+	bool refused_for_good; /* until it is changed; else it is tried again then: */
+	int64_t try_boot_ns;
 	int64_t conf_boot_ns; /* read again then */
 	bool conf_unread;     /* told once */
 	bool turned;	      /* it leads elsewhere: this connection is not the one any more */
@@ -101,9 +105,16 @@ bool wal_stream_enough(void *arg);
 bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
 void wal_stream_keep_up(struct stream *s);
 
-/* wal_stream_conf.c: s->conninfo becomes what the configuration says, and s->turned when it is another. */
+/*
+ * wal_stream_conf.c: s->conninfo becomes what the configuration says, and s->turned when it is
+ * another that leads to the database.
+ */
 void wal_stream_conf_read(struct stream *s);
 void wal_stream_conf_look(struct stream *s); /* now and then by itself; call it often */
+/* The round failed: is it for a conninfo that is new? Then the one of before is in use again. */
+bool wal_stream_conf_back(struct stream *s, const struct err *why);
+void wal_stream_conf_good(struct stream *s); /* something came by it */
+void wal_stream_conf_end(struct stream *s);
 
 /* wal_stream_epoch.c */
 /* Who answers must be the active server: what it says of itself, and which epoch is its. */

@@ -220,6 +220,78 @@ def test_a_full_spool_lets_the_server_keep_the_wal(servers):
     assert child.returncode is not None
 
 
+def ticks(child):
+    """Of processor time, up to now."""
+    with open("/proc/%d/stat" % child.pid, encoding="utf-8") as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+
+
+def test_conninfo_may_change_while_the_spool_is_full(servers):
+    """As one does it after a failover while a tier is away: nothing spins, and shipping goes on when the tier is back."""
+    site = make_database(servers, 15, "--wal-segsize=1", backlog="64m", wal="regional")
+    child = site.stream()
+    try:
+        eventually(lambda: site.pieces("regional"), what="a piece")
+        os.rename(site.tier("regional"), site.tier("regional") + ".away")
+        for _ in range(5):
+            site.server.sql("CREATE TABLE junk AS SELECT repeat(md5(i::text), 10) FROM generate_series(1, 60000) i")
+            site.server.sql("DROP TABLE junk")
+        eventually(lambda: "more than `backlog`" in site.stream_log(), what="the warning")
+        site.write_config(conninfo=site.server.conninfo + " connect_timeout=7")
+        eventually(lambda: "conninfo was changed" in site.stream_log(), what="the change")
+        before = ticks(child)
+        time.sleep(3)
+        assert ticks(child) - before < 60, "it spins"
+        os.rename(site.tier("regional") + ".away", site.tier("regional"))
+        site.wait_shipped(site.server.lsn())
+        site.assert_no_hole("regional")
+    finally:
+        site.end_all()
+
+
+@pytest.mark.parametrize("wrong", ("misspelled", "another", "dead", "forbidden"))
+def test_a_slip_in_conninfo_does_not_end_a_receiver_that_runs(servers, database, wrong):
+    server, child = database.server, database.stream()
+    fill(server)
+    database.wait_shipped(server.lsn())
+    other = servers.new(15, "--wal-segsize=1").start() if wrong == "another" else server
+    database.write_config(conninfo={
+        "misspelled": server.conninfo + " conect_timeout=3",
+        "another": other.conninfo,
+        "dead": "host=127.0.0.1 port=1 user=postgres dbname=postgres",
+        "forbidden": server.conninfo.replace("user=postgres", "user=nobody_at_all")}[wrong])
+    eventually(lambda: "the new conninfo cannot be used" in database.stream_log(), what="the warning")
+    fill(server)
+    database.wait_shipped(server.lsn())
+    time.sleep(6)
+    said = database.stream_log()
+    assert child.poll() is None, said
+    assert said.count("the new conninfo cannot be used") == 1 and "receiving is interrupted" not in said, said
+    database.write_config(conninfo=server.conninfo + " connect_timeout=7")
+    eventually(lambda: "conninfo was changed" in database.stream_log(), what="the one that is right")
+    fill(server)
+    database.wait_shipped(server.lsn())
+    database.end(child)
+
+
+def test_a_conninfo_whose_server_is_not_up_yet_is_taken_when_it_is(servers, database):
+    server, child = database.server, database.stream()
+    fill(server)
+    standby = servers.clone(server).start()
+    eventually(lambda: server.sql("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND application_name <> 'ffdr'"))
+    database.write_config(conninfo=standby.conninfo)
+    eventually(lambda: "it leads to a standby" in database.stream_log(), what="the warning")
+    fill(server)
+    database.wait_shipped(server.lsn())
+    end = server.value("SELECT pg_current_wal_flush_lsn()")
+    eventually(lambda: standby.value("SELECT pg_last_wal_receive_lsn() >= %s::pg_lsn", end), what="streaming")
+    server.stop("immediate")
+    standby.promote()
+    fill(standby)
+    database.wait_shipped(standby.lsn(), tli=2)
+    database.end(child)
+
+
 @pytest.mark.parametrize("version", (14, 16, 17, 18))
 def test_every_version_streams(servers, version):
     site = make_database(servers, version)
