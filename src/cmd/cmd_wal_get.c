@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "cmd/output.h"
 #include "job/wal_fetched.h"
+#include "job/wal_get_standby.h"
 #include "job/wal_guard.h"
 #include "job/wal_source.h"
 #include "repo/layout.h"
@@ -106,7 +107,6 @@ open_told(struct get *g, struct wal_get_options *o, struct repo **repo, struct e
 	o->tier = g->w.tier;
 	o->tiers = g->w.tiers;
 	*repo = g->session.repo;
-	wal_get_follow(*repo, o);
 	return 0;
 }
 
@@ -237,13 +237,37 @@ guarded(struct get *g, const struct wal_get_options *o, const struct wal_guard *
 	return rc == -1 ? -1 : 1;
 }
 
+/*
+ * Nothing is fetched ahead for a standby: that would be of the epoch that was active then. Each call
+ * looks which one the standby may follow.
+ */
+static int
+get_for_standby(struct get *g, struct wal_get_options *o, struct err *why)
+{
+	struct repo *repo = NULL;
+	char *told = NULL;
+	int got = open_get(g, o, &repo, why) == -1 ? -1 : 1;
+
+	if (got == 1)
+		got = wal_get_standby(repo, o, &told, why);
+	if (told)
+		output_warn("%s", told);
+	free(told);
+	if (got == 1)
+		got = wal_get_run(repo, o, why);
+	close_get(g);
+	return got;
+}
+
 static int
 get_one(struct get *g, struct wal_get_options *o, const struct wal_guard *may, struct err *why)
 {
 	struct repo *repo = NULL;
-	int got = wal_fetched_take(o, why);
+	int got = o->line > 0 ? 0 : wal_fetched_take(o, why);
 
-	if (got == 0) {
+	if (o->line > 0) {
+		got = get_for_standby(g, o, why);
+	} else if (got == 0) {
 		got = open_get(g, o, &repo, why);
 		if (got == 0)
 			got = wal_get_run(repo, o, why);
@@ -301,7 +325,7 @@ get_command(const struct command_call *call, struct err *e)
 		.line = (uint32_t)opts->timeline,
 		.coord_place = call->conf->coord_place,
 		.segment_size = opts->segment_size ? (uint32_t)opts->segment_size : 16u << 20,
-		.ahead = opts->no_ahead ? 0 : GET_AHEAD,
+		.ahead = opts->no_ahead || opts->timeline > 0 ? 0 : GET_AHEAD,
 	};
 	struct wal_guard may = {
 		.confined = opts->confined,

@@ -14,7 +14,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "job/pg_facts.h"
 #include "job/restore_pg.h"
+#include "job/wal_get_standby.h"
 #include "job/wal_guard.h"
 #include "source/pg_commit.h"
 #include "source/pg_conf.h"
@@ -269,6 +271,25 @@ tell(void *arg, const char *text)
 	restore_kind_tell(r->report, "changed", "%s", text);
 }
 
+/* A base backup is WAL that was replayed, up to its end. */
+static int
+begin_standby(const struct restore_pg *r, struct err *e)
+{
+	struct wal_get_standby at = { .epoch = r->world.place.epoch };
+	struct pg_facts facts;
+	char *folder;
+	int rc;
+
+	if (pg_facts_read(reader_manifest(r->reader), &facts, e) != 1)
+		return err_in(e, "the base backup");
+	at.tli = facts.stop_tli;
+	at.lsn = facts.stop;
+	folder = xasprintf("%s/pg_wal", r->report->to);
+	rc = wal_get_standby_begin(folder, &at, e);
+	free(folder);
+	return rc;
+}
+
 int
 restore_pg_setup(struct restore_pg *r, struct err *e)
 {
@@ -310,6 +331,8 @@ restore_pg_setup(struct restore_pg *r, struct err *e)
 		if (rc == 0)
 			rc = raise_prepared(r, e);
 	}
+	if (rc == 0 && r->o->standby)
+		rc = begin_standby(r, e);
 	for (size_t i = 0; i < settings; i++) {
 		free(setting[i].name);
 		free(setting[i].value);

@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "coord/active.h"
 #include "job/wal_fetched.h"
+#include "job/wal_get_standby.h"
 #include "repo/wal_beat.h"
-#include "repo/wal_lineage.h"
 #include "source/pg_history.h"
 #include "source/pg_walname.h"
 
@@ -21,46 +21,6 @@ hand_out(const char *path, const struct buf *bytes, struct err *e)
 {
 	return file_put(AT_FDCWD, path, bytes->data, bytes->len, 0600, FILE_REPLACE, e) == -1 ? -1 :
 												0;
-}
-
-/* The active epoch of that system, as far as anybody knows; 0: nobody. */
-static uint32_t
-epoch_now(struct repo *repo, const struct wal_get_options *o)
-{
-	struct coord *c = NULL;
-	struct active a = { 0 };
-	struct wal_beat b;
-	uint32_t epoch = 0;
-
-	if (coord_open(o->coord_place, &c, NULL) == 0 &&
-	    active_get(c, o->place.source, &a, NULL) == 1 && a.sysid == o->place.sysid)
-		epoch = a.epoch;
-	coord_close(c);
-	for (size_t i = 0; a.epoch == 0 && i < o->tiers; i++)
-		if (o->tier[i]->store &&
-		    wal_beat_get(repo, o->tier[i]->store, o->place.source, &b, NULL) == 1 &&
-		    b.place.sysid == o->place.sysid && b.place.epoch > epoch)
-			epoch = b.place.epoch;
-	return epoch;
-}
-
-void
-wal_get_follow(struct repo *repo, struct wal_get_options *o)
-{
-	struct wal_place now = o->place;
-	struct wal_lineage l = { 0 };
-	bool grown = false;
-
-	if (o->line == 0)
-		return;
-	now.epoch = epoch_now(repo, o);
-	if (now.epoch > o->place.epoch &&
-	    wal_lineage_load(repo, o->tier, o->tiers, &now, &l, NULL) == 0)
-		for (size_t i = 0; i < l.levels; i++)
-			grown |= l.level[i].epoch == o->place.epoch;
-	wal_lineage_done(&l);
-	if (grown)
-		o->place = now;
 }
 
 /* The active timeline, as far as anybody knows; 0: nobody. */
@@ -119,7 +79,8 @@ get_segment(
 	buf_init(&bytes, o->segment_size);
 	if (pg_walname_start(n, o->segment_size, &start, e) == 0)
 		got = wal_fetched_read(r, o, n->timeline, start, &bytes, e);
-	if (got == 1 && hand_out(o->path, &bytes, e) == -1)
+	if (got == 1 &&
+	    (wal_get_standby_note(o, n, start, e) == -1 || hand_out(o->path, &bytes, e) == -1))
 		got = -1;
 	else if (got == -1 && o->until > 0 && start >= o->until)
 		got = 0;

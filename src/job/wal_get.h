@@ -40,14 +40,6 @@ struct wal_get_options {
 };
 
 /*
- * For a standby (`line`): o->place becomes the epoch that is active now, as the coordination place,
- * else the newest sample on a tier has it, where that grew out of the one the standby was made from.
- * What of that epoch the new one has is then bounded by where they parted; a standby that is beyond
- * stays where it is, as a server does. Nobody who knows: nothing changes.
- */
-void wal_get_follow(struct repo *repo, struct wal_get_options *o);
-
-/*
  * 1 it is there; 0 it is on none of the tiers, and every one of them said so; -1 it may exist
  * (ERR_REMOTE), is damaged everywhere or lies in a hole (ERR_CORRUPT): nobody may go on as if there
  * were no more.

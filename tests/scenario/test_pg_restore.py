@@ -1048,6 +1048,59 @@ def test_a_standby_follows_into_the_epoch_of_an_adopted_server(servers, site):
     assert 66666 not in ids(warm) and warm.value("SELECT pg_is_in_recovery()")
 
 
+def test_a_standby_gets_no_second_life_on_top_of_the_first(servers):
+    """The server's disk is set back, and it goes on with records of the same lengths: nothing tells the standby but what it was given."""
+    server = servers.new(15, "--wal-segsize=1", autovacuum="off", bgwriter_lru_maxpages=0).start()
+    site = protected(servers, server)
+    child = site.services[-1]
+
+    def life(who):
+        with server.connect() as c:
+            c.execute("insert into t values ('%s')" % who)
+            c.execute("select pg_switch_wal()")
+
+    try:
+        server.sql("create table t(who text)")
+        site.backup()
+        shipped(site)
+        server.stop()
+        shutil.copytree(server.data, server.data + ".old")
+        server.start()
+        life("first  life, A")
+        site.wait_shipped(server.lsn() & ~0xfffff)
+        readable(site)
+        restore(site, "--standby", to="warm")
+        restore(site, "--standby", to="late")
+        warm = prepare(servers, site, "warm").start()
+        eventually(lambda: warm.sql("select who from t") == [("first  life, A",)], what="the first life")
+        site.end(child, status=None)
+        server.stop()
+        shutil.rmtree(server.data)
+        os.rename(server.data + ".old", server.data)
+        server.own().start()
+        life("second life, A")
+        life("second life, B")
+        life("second life, C")
+        site.stream()
+        eventually(lambda: "the archive has another history" in site.stream_log(), what=site.stream_log)
+        eventually(lambda: site.frontier("regional", epoch=2) >= server.lsn() & ~0xfffff, what=site.stream_log)
+        readable(site)
+        # One that was given nothing of the first life follows the server.
+        late = prepare(servers, site, "late").start()
+        eventually(lambda: ("second life, C",) in late.sql("select who from t"), what=lambda: late.log()[-2000:])
+        assert ("first  life, A",) not in late.sql("select who from t")
+        eventually(lambda: "this standby cannot follow" in warm.log(), what=lambda: warm.log()[-2000:])
+        time.sleep(6)
+        assert warm.sql("select who from t") == [("first  life, A",)]
+        assert warm.log().count("this standby cannot follow") == 1 and "make it anew" in warm.log()
+        # Started again it gets what it had, and stays.
+        warm.restart()
+        eventually(lambda: warm.sql("select who from t") == [("first  life, A",)])
+        assert warm.log().count("this standby cannot follow") == 1
+    finally:
+        site.end_all()
+
+
 def test_the_receiver_follows_to_an_adopted_server_by_itself(servers, site):
     site.backup()
     ledger = worked(site, 5)
