@@ -419,8 +419,8 @@ add_ways(struct pg_world *w, const struct pg_target_world *world, struct err *e)
 	char at[LSN_TEXT], to[LSN_TEXT];
 
 	if (i < w->bases)
-		err_line(e, "possible", "--at '%s', the end of %s, and what follows; not what needs the WAL "
-		    "from %s on", lsn_text(w->base[i].stop, at), w->base[i].id, lsn_text(unread, to));
+		err_line(e, "possible", "--at '%s', the end of %s, and what follows; not what needs the "
+		    "WAL from %s on", lsn_text(w->base[i].stop, at), w->base[i].id, lsn_text(unread, to));
 	return err_line(e, "fix", "`ffdr verify --repair`, where another tier has it");
 }
 
