@@ -289,16 +289,25 @@ static int
 check_replayed(const struct may *m, const struct wal_pusher_server *s, struct err *e)
 {
 	struct err why = { 0 };
-	int same = wal_push_same(m->o, m->f, &s->id, &why);
+	char *name = NULL;
+	int same = wal_push_same(m->o, m->f, &s->id, &name, &why), rc = 0;
 
-	if (same == 1)
-		return 0;
-	if (same == -1)
-		return cannot_tell(m, why.text);
-	err_set(e, ERR_STALE, "stale epoch: %s is not what the server behind conninfo wrote: this "
-	    "standby follows another one", m->f->name);
-	err_line(e, "checked", "conninfo leads to %s", s->place);
-	return err_line(e, "fix", "on a copy of a standby: archive_mode = off");
+	if (same == -1 && why.kind == ERR_NOTFOUND) {
+		rc = err_set(e, ERR_REMOTE, "%s cannot be compared: the server behind conninfo has "
+		    "removed it, and this standby has no newer WAL yet that it has, too", m->f->name);
+		err_line(e, "checked", "conninfo leads to %s", s->place);
+		err_line(e, "fix", "nothing, if this standby follows that server: it is tried again, and "
+		    "is proved by the WAL that comes next");
+	} else if (same == -1) {
+		rc = cannot_tell(m, why.text);
+	} else if (same == 0) {
+		rc = err_set(e, ERR_STALE, "stale epoch: %s is not what the server behind conninfo "
+		    "wrote: this standby follows another one", name ? name : m->f->name);
+		err_line(e, "checked", "conninfo leads to %s", s->place);
+		err_line(e, "fix", "on a copy of a standby: archive_mode = off");
+	}
+	free(name);
+	return rc;
 }
 
 static int

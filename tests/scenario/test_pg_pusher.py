@@ -261,6 +261,38 @@ def test_a_standby_that_archives_is_no_stranger(servers, primary):
     primary.run("wal", "push", there)
 
 
+def test_a_standby_archives_what_the_database_has_removed(servers, primary):
+    """Its archiver was behind. What comes later in its log is the database's: so is what it has before."""
+    server = primary.server
+    server.set(archive_mode="off", wal_keep_size=0, min_wal_size="2MB", max_wal_size="3MB").restart()
+    standby = servers.clone(server)
+    standby.set(archive_mode="always", archive_command="/bin/false").own().start()
+    eventually(lambda: server.sql("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"), what="streaming")
+    path = write_some(server)
+    server.sql("CREATE TABLE filler AS SELECT 1 AS n, repeat('x', 500) AS pad")
+    for _ in range(8):
+        server.sql("INSERT INTO filler SELECT i, repeat('x', 500) FROM generate_series(1, 1000) i")
+        write_some(server)
+        server.sql("CHECKPOINT")
+    eventually(lambda: not os.path.exists(path), what="its removal")
+    server.sql("INSERT INTO filler SELECT i, repeat('x', 500) FROM generate_series(1, 1000) i")
+    end = server.value("SELECT pg_current_wal_flush_lsn()")
+    eventually(lambda: standby.value("SELECT pg_last_wal_receive_lsn() >= %s::pg_lsn", end), what="the WAL on the standby")
+    folder = os.path.join(standby.data, "pg_wal")
+    # With nothing behind it that could be compared it is not taken, and nobody says that it is another's.
+    alone = os.path.join(servers.path("alone"), "pg_wal")
+    shutil.copytree(standby.data, os.path.dirname(alone))
+    for name in os.listdir(alone):
+        if len(name) == 24 and name > os.path.basename(path):
+            os.unlink(os.path.join(alone, name))
+    own(os.path.dirname(alone))
+    said = primary.run("wal", "push", os.path.join(alone, os.path.basename(path)), status=None)
+    assert said.status not in (0, STALE) and "has removed it" in said.err and "another one" not in said.err, said
+    said = primary.run("wal", "push", os.path.join(folder, os.path.basename(path)))
+    assert "cannot" not in said.err, said
+    assert [p for p in primary.pieces("regional") if p[0] <= int(path[-8:], 16) * MIB < p[1]]
+
+
 def test_the_standby_of_a_clone_is_refused(servers, primary):
     """A pair was cloned as it lies on its disks; the copy's standby follows the copy, on the same timeline."""
     server = primary.server
