@@ -58,7 +58,8 @@ pages(const struct buf *b, uint64_t start)
 	size_t n = 0;
 
 	while (n + PG_WALPAGE_LEN <= b->len &&
-	    pg_walpage_read((const uint8_t *)b->data + n, PG_WALPAGE_LEN, &p, NULL) == 1 && p.lsn == start + n)
+	    pg_walpage_read((const uint8_t *)b->data + n, PG_WALPAGE_LEN, &p, NULL) == 1 &&
+	    p.lsn == start + n)
 		n += PG_WALPAGE_LEN;
 	/* The last one may still be written. */
 	return n > 0 ? n - PG_WALPAGE_LEN : 0;

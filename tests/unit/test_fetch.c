@@ -534,11 +534,11 @@ a_plan_of_nothing_is_done_at_once(void **state)
 
 	(void)state;
 	assert_int_equal(reader_open(t.kit.repo, NULL, m.name, &r, &e), 0);
-	f = fetch_new(r, "/nonexistent", 2);
+	f = fetch_new(r, "/nonexistent/at/all", 2);
 	assert_int_equal(fetch_run(f, &target, &e), 0);
 	fetch_free(f);
 	/* One that cannot be spilled says where. */
-	f = fetch_new(r, "/nonexistent", 0);
+	f = fetch_new(r, "/nonexistent/at/all", 0);
 	fetch_bound(f, 1);
 	assert_int_equal(fetch_add(f, 0,
 				   &(struct reader_run){
@@ -550,7 +550,7 @@ a_plan_of_nothing_is_done_at_once(void **state)
 				       .count = 1, .ids = (const uint8_t(*)[GRAIN_ID_LEN])m.sha},
 				   1, &e),
 			 -1);
-	assert_non_null(strstr(e.text, "/nonexistent"));
+	assert_non_null(strstr(e.text, "/nonexistent/at/all"));
 	fetch_free(f);
 	reader_free(r);
 }

@@ -335,7 +335,7 @@ removing_keeps_what_is_ours_and_the_way_to_it(void **state)
 	close(openat(fd, "d/f", O_WRONLY | O_CREAT, 0600));
 	own_add(&own, tier);
 	own_add(&own, tier);
-	own_add(&own, "/nonexistent");
+	own_add(&own, "/nonexistent/at/all");
 	own_add(&own, NULL);
 	assert_int_equal(own.count, 1);
 	assert_int_equal(delta_remove(fd, "d", 1, &spare, &kept, &e), 0);
