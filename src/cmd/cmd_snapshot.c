@@ -580,8 +580,8 @@ const struct command cmd_snapshot_export = {
 		"program that reads tar. Sockets are left out, as no archive holds them. Bytes "
 		"that no "
 		"tier has a good copy of are zeros: each such file is named, and the exit code is "
-		"4. bsdtar gives everything back; GNU tar warns of keywords that it does not know and "
-		"unpacks all the same, without extended attributes and capabilities.",
+		"4. Extended attributes and capabilities come back by `bsdtar -xp`, or by GNU tar with "
+		"--xattrs and --xattrs-include='*', which warns of keywords that it does not know.",
 	.examples = "ffdr export vol.uploads > uploads.tar\n"
 		    "ffdr export vol.uploads/latest | ssh other-host tar -x -C /srv/restore",
 	.options = export_table,

@@ -127,6 +127,7 @@ stream_again(const struct conf *conf, const char *name, struct wal_stream_report
 			break;
 		output_note("a key is not known yet: keys are read anew");
 		why = *e;
+		known = 0; /* where it does not even open, that is the reason to tell */
 		rc = stream_session(fresh, name, sum, &known, e);
 		if (rc == -1 && known == before)
 			*e = why;

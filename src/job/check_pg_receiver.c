@@ -33,11 +33,13 @@ is_connected(struct pg_conn *sql, const char *name, struct err *e)
 	struct pg_slot slot;
 
 	for (unsigned i = 0; i < SLOT_LOOKS; i++) {
-		const int got = pg_slot_read(sql, name, &slot, e);
+		int got;
 
+		if (i > 0)
+			clock_sleep_ns(SLOT_PAUSE_NS);
+		got = pg_slot_read(sql, name, &slot, e);
 		if (got == -1 || (got == 1 && slot.active))
 			return got;
-		clock_sleep_ns(SLOT_PAUSE_NS);
 	}
 	return 0;
 }

@@ -94,6 +94,27 @@ def test_export_unpacked_by_tar_is_the_same_tree(odd):
     trees.assert_same(before, after)
 
 
+@pytest.mark.parametrize("tool", [["bsdtar", "-xpf", "-"], ["tar", "-xpf", "-", "--xattrs", "--xattrs-include=*"]],
+                         ids=lambda t: t[0])
+def test_export_unpacked_as_its_help_says_has_the_attributes(bare, tool):
+    if not shutil.which(tool[0]):
+        pytest.skip("%s is not installed" % tool[0])
+    path = os.path.join(bare.source, "program")
+    shutil.copy("/bin/true", path)
+    os.setxattr(path, "user.note", b"kept")
+    if trees.ROOT:
+        subprocess.run(["setcap", "cap_net_raw+ep", path], check=True)
+    names = sorted(os.listxattr(path))
+    bare.init().backup()
+    target = bare.path("unpacked")
+    os.makedirs(target)
+    export = bare.start("export", "vol.data")
+    subprocess.run([*tool, "-C", target], stdin=export.stdout, check=True, stderr=subprocess.DEVNULL)
+    assert export.wait(timeout=60) == 0
+    there = os.path.join(target, "program")
+    assert {n: os.getxattr(there, n) for n in names} == {n: os.getxattr(path, n) for n in names}
+
+
 def test_one_path_alone(odd):
     target = odd.restore("vol.data", "--path", "names", "--path", "sizes/text", to="part")
     before = odd.scan()
