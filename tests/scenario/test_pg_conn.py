@@ -73,8 +73,8 @@ def test_a_connection_string_that_is_none_is_not_repeated(conninfo):
     assert SECRET not in str(got)
 
 
-def test_no_password_at_all_names_the_ways_to_give_one(guarded):
-    env = {"PGPASSFILE": "/nonexistent"}
+def test_no_password_at_all_names_the_ways_to_give_one(guarded, tmp_path):
+    env = {"PGPASSFILE": str(tmp_path / "none")}
     got = one("identify", tcp(guarded, user="ffdr"), env=env)
     assert got["error"] == "permission" and ".pgpass" in got["text"]
     got = one("identify", tcp(guarded, user="ffdr"), "repl", env=env)
