@@ -7,8 +7,10 @@
 #include <stddef.h>
 
 #include "storage-backends/fs.h"
+#include "storage-backends/s3.h"
 
 const struct store_ops *const store_backends[] = {
 	&store_fs,
+	&store_s3,
 	NULL,
 };

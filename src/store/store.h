@@ -37,6 +37,12 @@ typedef int store_seen(void *arg, const struct store_entry *entry, struct err *e
 struct store_options {
 	const char *url;
 	uint64_t rate; /* bytes a second, 0 = no limit */
+	/* Of stores over HTTP; NULL: what the driver takes then. */
+	const char *endpoint, *region;
+	const char *access_key, *secret_key; /* as they are */
+	const char *ca;	   /* a file of certificates */
+	const char *class; /* of storage, for what may lie cold */
+	bool host_style;
 };
 
 struct store;

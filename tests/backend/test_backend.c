@@ -34,6 +34,28 @@ fs_place(void)
 	return xasprintf("file://%s", scratch_dir());
 }
 
+/* A prefix of its own in the bucket that FFDR_TEST_S3 names: ENDPOINT/BUCKET. */
+static char *
+s3_place(void)
+{
+	static unsigned count;
+	const char *at = strrchr(getenv("FFDR_TEST_S3"), '/');
+
+	return xasprintf("s3://%s/p%ld-%u", at + 1, (long)getpid(), count++);
+}
+
+static struct store_options
+options_of(const char *place)
+{
+	static char endpoint[200];
+	const char *at = getenv("FFDR_TEST_S3");
+
+	if (strncmp(place, "s3:", 3) != 0)
+		return (struct store_options){ .url = place };
+	snprintf(endpoint, sizeof(endpoint), "%.*s", (int)(strrchr(at, '/') - at), at);
+	return (struct store_options){ .url = place, .endpoint = endpoint };
+}
+
 static struct store *
 mem_again(struct store *other)
 {
@@ -43,6 +65,7 @@ mem_again(struct store *other)
 static const struct backend backends[] = {
 	{ .name = "fs", .place = fs_place, .processes = true },
 	{ .name = "memory", .again = mem_again },
+	{ .name = "s3", .place = s3_place, .processes = true },
 };
 
 static const struct backend *backend; /* whose turn it is */
@@ -53,7 +76,7 @@ static struct err e;
 static struct store *
 open_url(void)
 {
-	struct store_options o = { .url = url };
+	struct store_options o = options_of(url);
 	struct store *s = NULL;
 
 	assert_int_equal(store_open(&o, &s, &e), 0);
@@ -475,7 +498,7 @@ what_one_user_stored_the_other_sees_at_once(void **state)
 static void
 race(int number, int to)
 {
-	struct store_options o = { .url = url };
+	struct store_options o = options_of(url);
 	struct store *s = NULL;
 	char name[20], won[LAPS];
 	struct err mine = { 0 };
