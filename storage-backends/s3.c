@@ -9,7 +9,6 @@
  */
 #include "storage-backends/s3.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,8 +116,8 @@ parse_url(struct s3 *s, const char *url, struct err *e)
 
 		free(plain);
 		if (!valid)
-			return err_set(e, ERR_CONFIG, "'%s': expected a prefix of A-Z a-z 0-9 . _ - and single "
-			    "slashes", url);
+			return err_set(e, ERR_CONFIG, "'%s': expected a prefix of A-Z a-z 0-9 . _ - and "
+			    "single slashes", url);
 	}
 	return 0;
 }
@@ -141,7 +140,9 @@ static int
 s3_open(const struct store_options *o, struct store **ret, struct err *e)
 {
 	struct s3 *s = xcalloc(1, sizeof(*s));
-	struct s3_access_options who = { .key = o->access_key, .secret = o->secret_key, .ca = o->ca };
+	struct s3_access_options who = {
+		.key = o->access_key, .secret = o->secret_key, .profile = o->profile, .ca = o->ca,
+	};
 	int64_t now;
 	size_t n;
 
@@ -155,7 +156,8 @@ s3_open(const struct store_options *o, struct store **ret, struct err *e)
 	for (n = strlen(s->endpoint); n > 0 && s->endpoint[n - 1] == '/'; n--)
 		s->endpoint[n - 1] = '\0';
 	if (strstr(s->endpoint, "://") == NULL) {
-		err_set(e, ERR_CONFIG, "endpoint '%s': expected https://HOST or http://HOST:PORT", s->endpoint);
+		err_set(e, ERR_CONFIG, "endpoint '%s': expected https://HOST or http://HOST:PORT",
+		    s->endpoint);
 		goto fail;
 	}
 	s->place.endpoint = s->endpoint;
@@ -232,8 +234,9 @@ s3_get(struct store *store, const char *name, uint64_t off, uint64_t len, struct
 	if (a.status != (range[0] != '\0' ? 206 : 200))
 		return refusal(s, &a, "get", name, e);
 	if (len > 0 && out->len - before < len)
-		return err_set(e, ERR_CORRUPT, "'%s' is shorter than expected: %llu bytes from %llu on, there "
-		    "are %zu", name, (unsigned long long)len, (unsigned long long)off, out->len - before);
+		return err_set(e, ERR_CORRUPT, "'%s' is shorter than expected: %llu bytes from %llu on, "
+		    "there are %zu", name, (unsigned long long)len, (unsigned long long)off,
+		    out->len - before);
 	return 0;
 }
 
@@ -250,7 +253,8 @@ s3_stat(struct store *store, const char *name, struct store_stat *ret, struct er
 		return -1;
 	if (a.status == 200) {
 		if (a.length < 0)
-			return err_set(e, ERR_REMOTE, "'%s' says no size of '%s'", s->place.endpoint, name);
+			return err_set(e, ERR_REMOTE, "'%s' says no size of '%s'", s->place.endpoint,
+			    name);
 		ret->size = (uint64_t)a.length;
 		return date_of(s, a.header[S3_LAST_MODIFIED], &ret->time_ns, e) == -1 ? -1 : 1;
 	}
@@ -308,8 +312,8 @@ on_entry(void *arg, const struct s3_xml_entry *x, struct err *e)
 		    l->s->place.endpoint, x->name);
 	entry.name = x->name + skip;
 	if (l->last != NULL && strcmp(l->last, entry.name) >= 0)
-		return err_set(e, ERR_UNSUPPORTED, "'%s' does not list in the order of names: '%s' after '%s'",
-		    l->s->place.endpoint, entry.name, l->last);
+		return err_set(e, ERR_UNSUPPORTED, "'%s' does not list in the order of names: '%s' after "
+		    "'%s'", l->s->place.endpoint, entry.name, l->last);
 	free(l->last);
 	l->last = xstrdup(entry.name);
 	return l->seen(l->arg, &entry, e);

@@ -23,8 +23,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/units.h"
-#include "conf/conf_ini.h"
 #include "storage-backends/s3_curl.h"
+#include "storage-backends/s3_profile.h"
 #include "storage-backends/s3_xml.h"
 
 #define FILE_MOST 65536
@@ -37,7 +37,6 @@
 
 struct s3_access {
 	struct s3_access_options o;
-	char *key, *secret; /* of the configuration */
 	pthread_mutex_t lock;
 	struct s3_access_pair pair;
 	int64_t until_ns; /* INT64_MAX: for ever; 0: nothing is known yet */
@@ -82,10 +81,10 @@ accept_pair(struct s3_access *a, const char *key, const char *secret, const char
 static int
 of_configuration(struct s3_access *a, struct err *e)
 {
-	if (a->key == NULL && a->secret == NULL)
+	if (a->o.key == NULL && a->o.secret == NULL)
 		return 0;
 	from(a, "access-key and secret-key of the tier");
-	return accept_pair(a, a->key, a->secret, NULL, e);
+	return accept_pair(a, a->o.key, a->o.secret, NULL, e);
 }
 
 static int
@@ -93,7 +92,7 @@ of_environment(struct s3_access *a, struct err *e)
 {
 	const char *key = environment("AWS_ACCESS_KEY_ID");
 
-	if (key == NULL)
+	if (key == NULL || a->o.profile != NULL)
 		return 0;
 	from(a, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
 	return accept_pair(a, key, environment("AWS_SECRET_ACCESS_KEY"),
@@ -102,64 +101,33 @@ of_environment(struct s3_access *a, struct err *e)
 
 /* ---- a profile ---- */
 
-struct profile {
-	const char *name;
-	bool in, seen;
-	char *key, *secret, *token;
-};
-
-static void
-on_line(void *arg, enum conf_ini_event event, unsigned line, const char *name, const char *value)
-{
-	struct profile *p = arg;
-	char **to = NULL;
-
-	(void)line;
-	if (event == CONF_INI_SECTION) {
-		p->in = strcmp(name, p->name) == 0;
-		p->seen = p->seen || p->in;
-	} else if (event == CONF_INI_KEY && p->in) {
-		if (strcmp(name, "aws_access_key_id") == 0)
-			to = &p->key;
-		else if (strcmp(name, "aws_secret_access_key") == 0)
-			to = &p->secret;
-		else if (strcmp(name, "aws_session_token") == 0)
-			to = &p->token;
-	}
-	if (to != NULL) {
-		free(*to);
-		*to = xstrdup(value);
-	}
-}
-
 static int
 of_profile(struct s3_access *a, struct err *e)
 {
 	const char *file = environment("AWS_SHARED_CREDENTIALS_FILE"), *home = getenv("HOME");
-	const char *named = environment("AWS_PROFILE");
-	struct profile p = { .name = named != NULL ? named : "default" };
+	const char *named = a->o.profile != NULL ? a->o.profile : environment("AWS_PROFILE");
+	struct s3_profile p = { 0 };
+	const char *name;
 	struct buf text;
 	char *path;
 	int rc;
 
 	if (file == NULL && home == NULL)
 		return 0;
+	name = named != NULL ? named : "default";
 	path = file != NULL ? xstrdup(file) : xasprintf("%s/.aws/credentials", home);
-	snprintf(a->from, sizeof(a->from), "profile '%s' of '%s'", p.name, path);
+	snprintf(a->from, sizeof(a->from), "profile '%s' of '%s'", name, path);
 	buf_init(&text, FILE_MOST);
 	rc = file_get(AT_FDCWD, path, &text, e);
 	if (rc == -1 && e->kind == ERR_NOTFOUND && file == NULL && named == NULL) {
 		rc = 0;
 	} else if (rc == 0) {
-		conf_ini_parse(buf_str(&text), text.len, on_line, &p);
-		if (p.seen)
+		if (s3_profile_find(buf_str(&text), text.len, name, &p))
 			rc = accept_pair(a, p.key, p.secret, p.token, e);
 		else if (named != NULL)
 			rc = err_set(e, ERR_CONFIG, "%s: there is no such section", a->from);
 	}
-	free(p.key);
-	free(p.secret);
-	free(p.token);
+	s3_profile_done(&p);
 	if (text.len > 0)
 		OPENSSL_cleanse(text.data, text.len);
 	buf_done(&text);
@@ -384,8 +352,6 @@ s3_access_new(const struct s3_access_options *o)
 	struct s3_access *a = xcalloc(1, sizeof(*a));
 
 	a->o = *o;
-	a->key = o->key == NULL ? NULL : xstrdup(o->key);
-	a->secret = o->secret == NULL ? NULL : xstrdup(o->secret);
 	pthread_mutex_init(&a->lock, NULL);
 	return a;
 }
@@ -395,10 +361,6 @@ s3_access_free(struct s3_access *a)
 {
 	if (a == NULL)
 		return;
-	if (a->secret != NULL)
-		OPENSSL_cleanse(a->secret, strlen(a->secret));
-	free(a->key);
-	free(a->secret);
 	pthread_mutex_destroy(&a->lock);
 	OPENSSL_cleanse(&a->pair, sizeof(a->pair));
 	free(a);
@@ -414,7 +376,7 @@ find(struct s3_access *a, struct err *e)
 			return rc == 1 ? 0 : -1;
 	}
 	err_set(e, ERR_CONFIG, "nobody says who we are to the store");
-	err_line(e, "asked", "access-key and secret-key of the tier, AWS_ACCESS_KEY_ID, "
+	err_line(e, "asked", "access-key, secret-key and profile of the tier, AWS_ACCESS_KEY_ID, "
 	    "AWS_SHARED_CREDENTIALS_FILE or ~/.aws/credentials, AWS_WEB_IDENTITY_TOKEN_FILE, "
 	    "AWS_CONTAINER_CREDENTIALS_FULL_URI, the metadata service");
 	return err_line(e, "fix", "set access-key and secret-key in the tier's section");

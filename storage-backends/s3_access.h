@@ -8,10 +8,11 @@
 /*
  * Who we are to an S3 store. From the configuration, else from the first of the usual places that
  * has something: the environment, a profile, a web identity token, a metadata service that the
- * environment names. What ends is had anew in time. Any thread.
+ * environment names. What ends is had anew in time. Any thread. The options are borrowed.
  */
 struct s3_access_options {
 	const char *key, *secret; /* of the configuration; NULL: the usual places */
+	const char *profile;	  /* of the shared credentials; NULL: the one the environment names */
 	const char *region;	  /* of the token service */
 	const char *ca;
 };

@@ -1,28 +1,18 @@
 /*
- * libcurl, as we use it: its global set-up once, no signals, no redirects (a signature is for one
+ * libcurl, as we use it: no signals, no redirects (a signature is for one
  * host), HTTP/1.1 (one request at a time on a connection; many connections are what S3 likes).
  */
 #include "storage-backends/s3_curl.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/mem.h"
 
-static void
-set_up(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 CURL *
 s3_curl_new(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	CURL *c;
+	CURL *c = curl_easy_init();
 
-	pthread_once(&once, set_up);
-	c = curl_easy_init();
 	/* xmalloc() knows how to die. */
 	return c != NULL ? c : xmalloc((size_t)-1 / 2);
 }

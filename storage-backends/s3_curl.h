@@ -1,15 +1,15 @@
 #ifndef STORAGE_BACKENDS_S3_CURL_H
 #define STORAGE_BACKENDS_S3_CURL_H
 
-#include <curl/curl.h>
 #include <stdbool.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "storage-backends/libcurl.h"
 
 /* What every use of libcurl here begins with. */
 
-/* A handle; dies without memory. The library is set up by the first one. */
+/* A handle; dies without memory. */
 CURL *s3_curl_new(void);
 /* Options of every request. ca: NULL for the system's. */
 void s3_curl_prepare(CURL *c, const char *ca);

@@ -250,13 +250,14 @@ broken(const struct s3_http *h, CURLcode code, const char *why, struct err *e)
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_ISSUER_ERROR:
 		err_set(e, ERR_CONFIG, "'%s': %s", h->place.endpoint, why);
-		return err_line(e, "fix", "ca = FILE in the tier's section names the certificates to believe");
+		return err_line(e, "fix", "ca = FILE in the tier's section names the certificates to "
+		    "believe");
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 		return err_set(e, ERR_CONFIG, "'%s': %s", h->place.endpoint, why);
 	case CURLE_OPERATION_TIMEDOUT:
-		return err_set(e, ERR_REMOTE, "'%s' has not moved a byte for %d s, or let nobody in for %d s",
-		    h->place.endpoint, STALLED_S, CONNECT_S);
+		return err_set(e, ERR_REMOTE, "'%s' let nobody in for %d s, or went too slowly for %d s",
+		    h->place.endpoint, CONNECT_S, STALLED_S);
 	default:
 		return err_set(e, ERR_REMOTE, "'%s': %s", h->place.endpoint, why);
 	}

@@ -20,23 +20,25 @@ struct meaning {
 	const char *fix;
 };
 
+#define FIX_ROOM "make room, or let the quota of the bucket be raised"
+
 /* The first that fits counts. */
 static const struct meaning meanings[] = {
 	{ 404, "NoSuchKey", ERR_NOTFOUND, NULL },
 	{ 404, "NoSuchVersion", ERR_NOTFOUND, NULL },
-	{ 404, "NoSuchBucket", ERR_REMOTE, "the bucket must exist, and url = must name it; ffdr makes none" },
+	{ 404, "NoSuchBucket", ERR_REMOTE, "the bucket must exist, and url = must name it" },
 	{ 404, NULL, ERR_REMOTE, NULL },
-	{ 403, "QuotaExceeded", ERR_FULL, "make room, or let the quota of the bucket be raised" },
-	{ 0, "XMinioAdminBucketQuotaExceeded", ERR_FULL, "make room, or let the quota of the bucket be raised" },
+	{ 403, "QuotaExceeded", ERR_FULL, FIX_ROOM },
+	{ 0, "XMinioAdminBucketQuotaExceeded", ERR_FULL, FIX_ROOM },
 	{ 507, NULL, ERR_FULL, "make room in the store" },
 	{ 0, "XMinioStorageFull", ERR_FULL, "make room in the store" },
 	{ 0, "ExpiredToken", ERR_REMOTE, NULL },
 	{ 403, "RequestTimeTooSkewed", ERR_PERMISSION, "set the clock of this host right (its NTP)" },
-	{ 403, "InvalidObjectState", ERR_REFUSED, "the object lies in a cold class: it must be thawed first" },
+	{ 403, "InvalidObjectState", ERR_REFUSED, "it lies in a cold class: it must be thawed first" },
 	{ 403, "SignatureDoesNotMatch", ERR_PERMISSION, "the secret does not go with the access key" },
 	{ 403, "InvalidAccessKeyId", ERR_PERMISSION, "the store does not know this access key" },
 	{ 401, NULL, ERR_PERMISSION, NULL },
-	{ 403, NULL, ERR_PERMISSION, "the key's owner needs s3:ListBucket, GetObject, PutObject, DeleteObject there" },
+	{ 403, NULL, ERR_PERMISSION, "the key's owner needs the rights to list, get, put and delete" },
 	{ 301, NULL, ERR_CONFIG, "region = and endpoint = must be those of the bucket" },
 	{ 307, NULL, ERR_REMOTE, NULL },
 	{ 400, "AuthorizationHeaderMalformed", ERR_CONFIG, "region = must be that of the bucket" },

@@ -6,13 +6,13 @@
  */
 #include "storage-backends/s3_xml.h"
 
-#include <libxml/xmlreader.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "storage-backends/libxml.h"
 
 #define DEPTH 8
 #define TEXT_MOST 65536

@@ -40,6 +40,7 @@ struct store_options {
 	/* Of stores over HTTP; NULL: what the driver takes then. */
 	const char *endpoint, *region;
 	const char *access_key, *secret_key; /* as they are */
+	const char *profile;		     /* of the shared credentials, where there are no keys */
 	const char *ca;	   /* a file of certificates */
 	const char *class; /* of storage, for what may lie cold */
 	bool host_style;

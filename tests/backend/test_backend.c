@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "store/store.h"
 #include "tests/lib/memstore.h"
+#include "tests/lib/s3place.h"
 #include "tests/lib/scratch.h"
 
 struct backend {
@@ -26,34 +27,13 @@ struct backend {
 	/* Opens the place of the other handle (NULL: a new one) for another user of it. */
 	struct store *(*again)(struct store *other);
 	bool processes; /* other processes may open the url as well */
+	const char *(*missing)(void); /* why it cannot be asked here, or NULL; may be NULL */
 };
 
 static char *
 fs_place(void)
 {
 	return xasprintf("file://%s", scratch_dir());
-}
-
-/* A prefix of its own in the bucket that FFDR_TEST_S3 names: ENDPOINT/BUCKET. */
-static char *
-s3_place(void)
-{
-	static unsigned count;
-	const char *at = strrchr(getenv("FFDR_TEST_S3"), '/');
-
-	return xasprintf("s3://%s/p%ld-%u", at + 1, (long)getpid(), count++);
-}
-
-static struct store_options
-options_of(const char *place)
-{
-	static char endpoint[200];
-	const char *at = getenv("FFDR_TEST_S3");
-
-	if (strncmp(place, "s3:", 3) != 0)
-		return (struct store_options){ .url = place };
-	snprintf(endpoint, sizeof(endpoint), "%.*s", (int)(strrchr(at, '/') - at), at);
-	return (struct store_options){ .url = place, .endpoint = endpoint };
 }
 
 static struct store *
@@ -65,7 +45,7 @@ mem_again(struct store *other)
 static const struct backend backends[] = {
 	{ .name = "fs", .place = fs_place, .processes = true },
 	{ .name = "memory", .again = mem_again },
-	{ .name = "s3", .place = s3_place, .processes = true },
+	{ .name = "s3", .place = s3place_url, .processes = true, .missing = s3place_missing },
 };
 
 static const struct backend *backend; /* whose turn it is */
@@ -76,7 +56,7 @@ static struct err e;
 static struct store *
 open_url(void)
 {
-	struct store_options o = options_of(url);
+	struct store_options o = s3place_options(url);
 	struct store *s = NULL;
 
 	assert_int_equal(store_open(&o, &s, &e), 0);
@@ -498,7 +478,7 @@ what_one_user_stored_the_other_sees_at_once(void **state)
 static void
 race(int number, int to)
 {
-	struct store_options o = options_of(url);
+	struct store_options o = s3place_options(url);
 	struct store *s = NULL;
 	char name[20], won[LAPS];
 	struct err mine = { 0 };
@@ -588,6 +568,16 @@ begin_row(void **state)
 	return begin(state);
 }
 
+/* In place of everything that is asked of it. */
+static void
+it_cannot_be_asked_here(void **state)
+{
+	const struct backend *b = *state;
+
+	print_message("%s\n", b->missing());
+	skip();
+}
+
 int
 main(void)
 {
@@ -599,6 +589,15 @@ main(void)
 		const struct backend *b = &backends[i / ARRAY_LEN(sentences)];
 		const struct sentence *s = &sentences[i % ARRAY_LEN(sentences)];
 
+		if (b->missing != NULL && b->missing() != NULL) {
+			if (s == sentences)
+				tests[count++] = (struct CMUnitTest){
+					.name = xasprintf("%s: it_cannot_be_asked_here", b->name),
+					.test_func = it_cannot_be_asked_here,
+					.initial_state = (void *)(uintptr_t)b,
+				};
+			continue;
+		}
 		if (s->processes && !b->processes)
 			continue;
 		tests[count++] = (struct CMUnitTest){

@@ -12,7 +12,8 @@ import tree as trees
 WARNINGS = ["-std=gnu17", "-D_GNU_SOURCE", "-DFFDR_FAULT_POINTS", "-DPACKAGE_VERSION=\"0\"",
             "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes",
             "-Wmissing-prototypes", "-Wvla", "-Wformat=2", "-Werror", "-fsyntax-only"]
-PACKAGES = ["libarchive", "libpq", "libzstd", "libcrypto", "inih", "jansson"]
+PACKAGES = ["libarchive", "libpq", "libzstd", "libcrypto", "inih", "jansson",
+            "libcurl", "libxml-2.0"]
 
 
 def flags(tree):
