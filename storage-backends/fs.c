@@ -395,13 +395,14 @@ name_give(struct fs *fs, const char *tmp, const char *name, const char *dir, enu
 }
 
 static int
-fs_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
-    struct err *e)
+fs_put(struct store *s, const char *name, const void *data, size_t len,
+    const uint8_t *sha, enum store_put how, struct err *e)
 {
 	struct fs *fs = fs_of(s);
 	char *tmp = NULL, *dir = NULL;
 	int fd = -1, rc = -1;
 
+	(void)sha;
 	fault_point("store.put.before");
 	if (root_check(fs, e) == -1)
 		return -1;
@@ -566,10 +567,7 @@ fs_list(struct store *s, const char *prefix, const char *after, store_seen *seen
     struct err *e)
 {
 	struct fs *fs = fs_of(s);
-	const struct fs_walk w = {
-		.root = fs->root, .path = fs->path, .prefix = prefix, .after = after,
-		.seen = seen, .arg = arg,
-	};
+	const struct fs_walk w = { fs->root, fs->path, prefix, after, seen, arg };
 
 	if (fs_walk(&w, e) == -1)
 		return -1;
@@ -577,8 +575,17 @@ fs_list(struct store *s, const char *prefix, const char *after, store_seen *seen
 	return root_check(fs, e);
 }
 
+static int
+fs_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
+{
+	(void)place;
+	ret->exclusive.can = STORE_CAN;
+	return root_check(fs_of(s), e);
+}
+
 const struct store_ops store_fs = {
 	.scheme = "file",
+	.name = "fs",
 	.open = fs_open,
 	.put = fs_put,
 	.get = fs_get,
@@ -586,6 +593,7 @@ const struct store_ops store_fs = {
 	.list = fs_list,
 	.del = fs_del,
 	.clock = fs_clock,
+	.probe = fs_probe,
 	.close = fs_close,
 	.times_by_writer = true,
 };

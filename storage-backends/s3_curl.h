@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "storage-backends/libcurl.h"
+#include "storage-backends/s3_libcurl.h"
 
 /* What every use of libcurl here begins with. */
 

@@ -6,8 +6,8 @@
  * A body of a bad answer must not land among an object's bytes: where bytes go is decided when the
  * first of them comes, and by then the status is known.
  *
- * There is no limit for a whole request: a pack over a thin line takes its time. One that does not
- * move for STALLED_S has died, also when the server is to blame.
+ * A pack over a thin line takes its time, so the limit of a whole request goes by what it moves. One
+ * that hardly moves for STALLED_S has died, also when the server is to blame.
  */
 #include "storage-backends/s3_http.h"
 
@@ -24,7 +24,12 @@
 #include "storage-backends/s3_curl.h"
 
 #define CONNECT_S 10
-#define STALLED_S 30
+/* Slower than that for so long, and another connection is the better way. */
+#define STALLED_S 20
+#define STALLED_BYTES 1024L
+/* A transfer that drips has to end, too: beside a minute for the server it is allowed this speed. */
+#define ANSWER_S 60
+#define SLOWEST_BYTES 16384
 #define TRANSFER_ROOM (512L * 1024) /* of a read or write by libcurl */
 #define IDLE_MOST 32		    /* connections kept for later */
 
@@ -215,14 +220,28 @@ request_url(const struct s3_http *h, const struct s3_request *r)
 	    r->query == NULL ? "" : r->query);
 }
 
+/* How long it may take in all. */
+static long
+seconds_for(const struct s3_request *r)
+{
+	size_t most = r->body != NULL ? r->len : r->out != NULL ? r->out->limit - r->out->len : 0;
+
+	return r->small ? ANSWER_S : ANSWER_S + (long)(most / SLOWEST_BYTES);
+}
+
 static void
 prepare(const struct s3_http *h, CURL *c, const struct s3_request *r,
     const struct s3_access_pair *who)
 {
 	s3_curl_prepare(c, h->place.ca);
-	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, STALLED_BYTES);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALLED_S);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT, seconds_for(r));
+	if (h->place.rate > 0) {
+		curl_easy_setopt(c, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)h->place.rate);
+		curl_easy_setopt(c, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)h->place.rate);
+	}
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, TRANSFER_ROOM);
 	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, TRANSFER_ROOM);
 	curl_easy_setopt(c, CURLOPT_AWS_SIGV4, h->signer);

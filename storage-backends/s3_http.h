@@ -19,6 +19,7 @@ struct s3_http_place {
 	const char *region;
 	const char *ca;	 /* a file of certificates to believe; NULL: those of the system */
 	bool host_style; /* the bucket is a part of the host's name */
+	uint64_t rate;	 /* bytes a second at most, of one transfer; 0: no limit */
 };
 
 struct s3_request {
@@ -30,6 +31,7 @@ struct s3_request {
 	const uint8_t *sha;	   /* SHA-256 of the body; NULL: it is computed */
 	const char *const *header; /* more of them, "Name: value", ended by NULL; NULL */
 	struct buf *out;	   /* the body of a good answer goes here; NULL: nowhere */
+	bool small;		   /* question and answer are: it has to be quick */
 };
 
 enum s3_header {

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/units.h"
-#include "storage-backends/libxml.h"
+#include "storage-backends/s3_libxml.h"
 
 #define DEPTH 8
 #define TEXT_MOST 65536
@@ -180,6 +180,16 @@ entry(struct listing *l, enum s3_xml_kind kind, struct err *e)
 	return rc;
 }
 
+/* It is encoded as the names are; a token is not. */
+static int
+next_name(struct listing *l, const char *text, struct err *e)
+{
+	take(&l->page->token, text);
+	if (!l->encoded || decode(l->page->token) == 0)
+		return 0;
+	return err_set(e, ERR_REMOTE, "the listing goes on at no name");
+}
+
 static int
 list_leaf(void *arg, const char *parent, const char *name, const char *text, struct err *e)
 {
@@ -215,8 +225,10 @@ list_leaf(void *arg, const char *parent, const char *name, const char *text, str
 		l->root = true;
 	else if (strcmp(name, "IsTruncated") == 0)
 		l->page->more = strcmp(text, "true") == 0;
-	else if (strcmp(name, "NextContinuationToken") == 0 || strcmp(name, "NextKeyMarker") == 0)
+	else if (strcmp(name, "NextContinuationToken") == 0)
 		take(&l->page->token, text);
+	else if (strcmp(name, "NextKeyMarker") == 0)
+		return next_name(l, text, e);
 	else if (strcmp(name, "NextVersionIdMarker") == 0)
 		take(&l->page->version_mark, text);
 	return 0;
@@ -238,8 +250,6 @@ s3_xml_list(const struct buf *text, s3_xml_seen *seen, void *arg, struct s3_xml_
 		rc = err_set(e, ERR_REMOTE, "the answer is no listing");
 	if (rc == 0 && ret->more && ret->token == NULL)
 		rc = err_set(e, ERR_REMOTE, "the listing is cut and does not say where to go on");
-	if (rc == 0 && l.encoded && ret->version_mark != NULL && decode(ret->token) == -1)
-		rc = err_set(e, ERR_REMOTE, "the listing goes on at no name");
 	return rc;
 }
 

@@ -258,8 +258,8 @@ store_pack(void *task)
 	k->done.size = (uint32_t)k->built.bytes.len;
 	layout_pack(k->done.sha, name);
 	fault_point("pack.sealed");
-	if (store_put(o->store, name, k->built.bytes.data, k->built.bytes.len, STORE_NEW,
-		&k->err) == -1)
+	if (store_put_known(o->store, name, k->built.bytes.data, k->built.bytes.len, k->done.sha,
+		STORE_NEW, &k->err) == -1)
 		return;
 	fault_point("pack.put");
 	if (scrub_written(o->store, k->done.sha, &header, k->proof, o->keys, &k->err) == -1)

@@ -54,7 +54,7 @@ copy_object(struct store *from, struct store *to, const char *name, const uint8_
 			return err_set(e, ERR_CORRUPT, "'%s' is damaged at the source: its "
 			    "%zu bytes have another hash", name, scratch->len);
 	}
-	rc = store_put(to, name, scratch->data, scratch->len, STORE_NEW, e);
+	rc = store_put_known(to, name, scratch->data, scratch->len, sha256, STORE_NEW, e);
 	if (rc == -1 || rc == 1)
 		return rc;
 	rc = compare_size(to, name, scratch->len, e);

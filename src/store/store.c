@@ -25,6 +25,10 @@
 #define CREDIT_NS CLOCK_S /* unused rate that may be used later */
 /* Between two looks, in a pause, at whether to stop: a person waits for it. */
 #define LOOK_NS (200 * CLOCK_MS)
+/* A store that asks for more is asked again after this. */
+#define REST_MOST_NS (30 * CLOCK_S)
+/* However long the first took: one that stalled is no reason to give up. */
+#define TRIES_LEAST 2
 
 struct patience {
 	struct err unasked; /* what went wrong when the caller does not want to know: we must */
@@ -87,7 +91,7 @@ patience_wait(const struct store *s, struct patience *p, struct err *e)
 	p->failed++;
 	if (e->kind != ERR_REMOTE)
 		return false;
-	if (clock_boot_ns() + pause >= p->end_ns) {
+	if (p->failed >= TRIES_LEAST && clock_boot_ns() + pause >= p->end_ns) {
 		err_line(e, "tried", "%u times in %lld s", p->failed,
 		    (long long)(p->limit_ns / CLOCK_S));
 		return false;
@@ -102,6 +106,36 @@ patience_wait(const struct store *s, struct patience *p, struct err *e)
 	if (p->pause_ns > PAUSE_MOST_NS)
 		p->pause_ns = PAUSE_MOST_NS;
 	return true;
+}
+
+void
+store_slow_down(struct store *s, int64_t ns)
+{
+	int64_t until = clock_boot_ns() + (ns < REST_MOST_NS ? ns : REST_MOST_NS), old = s->rest_ns;
+
+	while (until > old && !atomic_compare_exchange_weak(&s->rest_ns, &old, until))
+		continue;
+}
+
+/* Also before a first try: what another thread was told holds for all. */
+static int64_t
+begin_try(struct store *s)
+{
+	int64_t now = clock_boot_ns(), rest = s->rest_ns;
+
+	if (rest <= now)
+		return now;
+	pause_for(s, rest - now);
+	return clock_boot_ns();
+}
+
+const struct store_rule *
+store_rule_of(const struct store_options *o, const char *name)
+{
+	for (const struct store_rule *r = o->rule; r != NULL && r->prefix != NULL; r++)
+		if (strncmp(r->prefix, name, strlen(r->prefix)) == 0)
+			return r;
+	return NULL;
 }
 
 /* Pays for n bytes that began to move at begin_ns. */
@@ -164,11 +198,14 @@ store_open(const struct store_options *o, struct store **ret, struct err *e)
 	size_t len = end == NULL ? 0 : (size_t)(end - o->url);
 
 	for (size_t i = 0; store_backends[i] != NULL && len > 0; i++) {
-		const char *scheme = store_backends[i]->scheme;
+		const struct store_ops *ops = store_backends[i];
 
-		if (strlen(scheme) == len && memcmp(scheme, o->url, len) == 0)
-			return store_backends[i]->open(o, ret, e);
+		if (strlen(ops->scheme) == len && memcmp(ops->scheme, o->url, len) == 0 &&
+		    (o->driver == NULL || strcmp(o->driver, ops->name) == 0))
+			return ops->open(o, ret, e);
 	}
+	if (o->driver != NULL)
+		return err_set(e, ERR_CONFIG, "'%s': driver %s is not for this url", o->url, o->driver);
 	err_set(e, ERR_CONFIG, "'%s': no storage backend for this url", o->url);
 	for (size_t i = 0; store_backends[i] != NULL; i++)
 		err_line(e, "known", "%s://", store_backends[i]->scheme);
@@ -209,8 +246,8 @@ holds(struct store *s, const char *name, const void *data, size_t len, struct er
 }
 
 int
-store_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
-    struct err *e)
+store_put_known(struct store *s, const char *name, const void *data, size_t len, const uint8_t *sha,
+    enum store_put how, struct err *e)
 {
 	struct patience p;
 	int64_t begin;
@@ -226,13 +263,20 @@ store_put(struct store *s, const char *name, const void *data, size_t len, enum 
 		return err_set(e, ERR_CANCELLED, "stopped before '%s' was put", name);
 	patience_begin(&p, strncmp(name, "snap/", 5) == 0 ? PATIENCE_COMMIT_NS : PATIENCE_NS);
 	do {
-		begin = clock_boot_ns();
-		rc = s->ops->put(s, name, data, len, how, e);
+		begin = begin_try(s);
+		rc = s->ops->put(s, name, data, len, sha, how, e);
 		pay(s, begin, len);
 	} while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0 && p.failed > 0) /* by somebody else, or by the try that failed? */
 		rc = holds(s, name, data, len, e);
 	return rc;
+}
+
+int
+store_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
+    struct err *e)
+{
+	return store_put_known(s, name, data, len, NULL, how, e);
 }
 
 int
@@ -250,7 +294,7 @@ store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, s
 	patience_begin(&p, PATIENCE_NS);
 	do {
 		buf_cut(out, start);
-		begin = clock_boot_ns();
+		begin = begin_try(s);
 		rc = s->ops->get(s, name, off, len, out, e);
 		pay(s, begin, out->len - start);
 	} while (rc == -1 && patience_wait(s, &p, e));
@@ -277,9 +321,10 @@ store_stat(struct store *s, const char *name, struct store_stat *ret, struct err
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	do
+	do {
+		begin_try(s);
 		rc = s->ops->stat(s, name, ret, e);
-	while (rc == -1 && patience_wait(s, &p, e));
+	} while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }
 
@@ -334,6 +379,7 @@ store_list(struct store *s, const char *prefix, const char *after, store_seen *s
 	patience_begin(&p, PATIENCE_NS);
 	do {
 		l.moved = false;
+		begin_try(s);
 		rc = s->ops->list(s, prefix, l.last[0] == '\0' ? NULL : l.last, listing_seen, &l,
 		    e);
 		if (l.moved) /* a long listing may fail now and then, as long as it gets on */
@@ -352,9 +398,10 @@ store_del(struct store *s, const char *name, struct err *e)
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	do
+	do {
+		begin_try(s);
 		rc = s->ops->del(s, name, e);
-	while (rc == -1 && patience_wait(s, &p, e));
+	} while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0 && p.failed > 0)
 		rc = 1; /* the failed try did it */
 	return rc;
@@ -368,8 +415,27 @@ store_clock(struct store *s, int64_t *ret_ns, struct err *e)
 
 	e = asked(&p, e);
 	patience_begin(&p, PATIENCE_NS);
-	do
+	do {
+		begin_try(s);
 		rc = s->ops->clock(s, ret_ns, e);
-	while (rc == -1 && patience_wait(s, &p, e));
+	} while (rc == -1 && patience_wait(s, &p, e));
+	return rc;
+}
+
+int
+store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
+{
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(place, e) == -1)
+		return -1;
+	patience_begin(&p, PATIENCE_NS);
+	do {
+		begin_try(s);
+		*ret = (struct store_abilities){ 0 };
+		rc = s->ops->probe(s, place, ret, e);
+	} while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }

@@ -33,32 +33,77 @@ struct store_entry {
 /* Return 0 to go on, -1 (with e set) to end the listing with that error. */
 typedef int store_seen(void *arg, const struct store_entry *entry, struct err *e);
 
+/*
+ * What is done for objects whose name begins with that. Of a list of rules the first that fits counts,
+ * and where none does nothing is done.
+ */
+struct store_rule {
+	const char *prefix; /* NULL ends the list */
+	bool cold;	    /* goes into the tier's class of storage */
+	int64_t lock_ms;    /* nobody can delete it before; 0: not locked */
+};
+
+enum store_lock {
+	STORE_LOCK_NONE,
+	STORE_LOCK_GOVERNANCE, /* who has a right of its own may */
+	STORE_LOCK_COMPLIANCE, /* nobody */
+};
+
 /* What a tier's section says about its store; borrowed for the life of the store. */
 struct store_options {
 	const char *url;
-	uint64_t rate; /* bytes a second, 0 = no limit */
+	const char *driver; /* by name; NULL: the first of the url's kind */
+	uint64_t rate;	    /* bytes a second, 0 = no limit */
 	/* Of stores over HTTP; NULL: what the driver takes then. */
 	const char *endpoint, *region;
 	const char *access_key, *secret_key; /* as they are */
 	const char *profile;		     /* of the shared credentials, where there are no keys */
-	const char *ca;	   /* a file of certificates */
-	const char *class; /* of storage, for what may lie cold */
+	const char *ca;			     /* a file of certificates */
 	bool host_style;
+	const char *class; /* of storage, for what may lie cold; NULL: none */
+	enum store_lock lock;
+	const struct store_rule *rule; /* NULL: none */
+	/* Found by probing: it replaces what it was told not to, so a put looks first. */
+	bool overwrites;
+	/* Shows what there was at this time, by the store's clock, and changes nothing; 0: as it is. */
+	int64_t as_of_ns;
+};
+
+/*
+ * What a store does, found by trying it: never known by its name. `seen` are the store's own words
+ * where it refused; "" where there are none.
+ */
+enum store_can { STORE_UNKNOWN, STORE_CANNOT, STORE_CAN };
+struct store_ability {
+	enum store_can can;
+	char seen[256];
+};
+struct store_abilities {
+	struct store_ability exclusive; /* of many writers of one name one wins: nothing is replaced */
+	struct store_ability checks;	/* refuses bytes that are not those of their checksum */
+	struct store_ability versions;	/* what is deleted or replaced is still there, hidden */
+	struct store_ability locks;	/* keeps what is locked until its time, from everybody */
+	struct store_ability class;	/* puts into the class of the options, and says so */
+	struct store_ability tidies;	/* removes what is hidden by itself, in time */
+	/* Locks also what must go (pend/, gc/): the place has a default of its own. */
+	bool locks_all;
 };
 
 struct store;
 
 struct store_ops {
 	const char *scheme; /* "file" */
+	const char *name;   /* "fs": of several for one scheme the configuration may choose */
 	/* Must not create anything. A place that is not there is ERR_REMOTE. */
 	int (*open)(const struct store_options *o, struct store **ret, struct err *e);
 	/*
 	 * 1 stored and durable, 0 the name was taken (STORE_NEW), -1. After -1 the object may or
 	 * may not be there, whole. ERR_CORRUPT, also from the calls below: what has the name can be
-	 * no object. After 0 nothing is known of the bytes that are there.
+	 * no object. After 0 nothing is known of the bytes that are there. sha: their SHA-256, where
+	 * it is known already; NULL.
 	 */
 	int (*put)(struct store *s, const char *name, const void *data, size_t len,
-	    enum store_put how, struct err *e);
+	    const uint8_t *sha, enum store_put how, struct err *e);
 	/*
 	 * Appends bytes [off, off+len) to out; len 0 = to the end. ERR_NOTFOUND, ERR_CORRUPT when
 	 * shorter than asked.
@@ -77,6 +122,11 @@ struct store_ops {
 	int (*del)(struct store *s, const char *name, struct err *e);
 	/* The store's own clock, the one its time_ns come from. */
 	int (*clock)(struct store *s, int64_t *ret_ns, struct err *e);
+	/*
+	 * Tries what the options ask for and a store may not have. Objects of it lie below `place` and
+	 * are gone afterwards, where the store lets them go.
+	 */
+	int (*probe)(struct store *s, const char *place, struct store_abilities *ret, struct err *e);
 	void (*close)(struct store *s);
 	/*
 	 * time_ns may come from the clock of whoever stored it: so of what another host stored, or
@@ -94,6 +144,8 @@ struct store {
 	struct store_options options;
 	/* up to when the bytes moved so far fill the rate; boot time, store.c's own */
 	_Atomic int64_t paid_ns;
+	/* store_slow_down() */
+	_Atomic int64_t rest_ns;
 	bool (*stop)(void *arg); /* store_stop_when() */
 	void *stop_arg;
 };
@@ -101,7 +153,7 @@ struct store {
 /* All drivers, ended by NULL (storage-backends/backends.c). */
 extern const struct store_ops *const store_backends[];
 
-/* Picks the driver by scheme. ERR_CONFIG for an unknown one. */
+/* Picks the driver by scheme and name. ERR_CONFIG for an unknown one. */
 int store_open(const struct store_options *o, struct store **ret, struct err *e);
 void store_close(struct store *s);
 
@@ -110,6 +162,10 @@ void store_close(struct store *s);
  * from every thread that uses the store. NULL: never. What was begun is not broken off.
  */
 void store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg);
+/* For drivers: the store asked to be left alone for so long. No call begins before. */
+void store_slow_down(struct store *s, int64_t ns);
+/* The rule of that name; NULL: none. */
+const struct store_rule *store_rule_of(const struct store_options *o, const char *name);
 
 /*
  * As in store_ops, with names checked, the rate kept, and ERR_REMOTE tried again with growing
@@ -119,6 +175,9 @@ void store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg);
  */
 int store_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
     struct err *e);
+/* With the SHA-256 of the bytes, which some stores want: nobody shall compute it twice. */
+int store_put_known(struct store *s, const char *name, const void *data, size_t len,
+    const uint8_t *sha, enum store_put how, struct err *e);
 int store_get(struct store *s, const char *name, struct buf *out, struct err *e);
 int store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out,
     struct err *e);
@@ -127,6 +186,7 @@ int store_list(struct store *s, const char *prefix, const char *after, store_see
     struct err *e);
 int store_del(struct store *s, const char *name, struct err *e);
 int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
+int store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e);
 /*
  * 1 to STORE_NAME_MAX characters of the alphabet, parts between single slashes, none of them over
  * 255 long or with a dot in front, which other programs leave in directories and no listing shows;

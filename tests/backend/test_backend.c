@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/store.h"
 #include "tests/lib/memstore.h"
+#include "tests/lib/race.h"
 #include "tests/lib/s3place.h"
 #include "tests/lib/scratch.h"
 
@@ -471,66 +471,11 @@ what_one_user_stored_the_other_sees_at_once(void **state)
 	store_close(other);
 }
 
-#define RACERS 4
-#define LAPS 25
-
-/* A child: puts the same names as the others, and tells which it won. */
-static void
-race(int number, int to)
-{
-	struct store_options o = s3place_options(url);
-	struct store *s = NULL;
-	char name[20], won[LAPS];
-	struct err mine = { 0 };
-
-	if (store_open(&o, &s, &mine) == -1)
-		_exit(1);
-	for (int lap = 0; lap < LAPS; lap++) {
-		char text = (char)('0' + number);
-		int rc;
-
-		snprintf(name, sizeof(name), "race/%d", lap);
-		rc = store_put(s, name, &text, 1, STORE_NEW, &mine);
-		won[lap] = rc == 1 ? 1 : rc == 0 ? 0 : 2;
-	}
-	store_close(s);
-	_exit(write(to, won, sizeof(won)) == sizeof(won) ? 0 : 1);
-}
-
 static void
 of_many_writers_of_one_name_exactly_one_wins(void **state)
 {
-	char won[RACERS][LAPS], name[20], text[2] = "";
-	int pipes[RACERS][2], status;
-
 	(void)state;
-	for (int i = 0; i < RACERS; i++) {
-		assert_int_equal(pipe(pipes[i]), 0);
-		if (fork() == 0)
-			race(i, pipes[i][1]);
-		close(pipes[i][1]);
-	}
-	for (int i = 0; i < RACERS; i++) {
-		assert_int_equal(read(pipes[i][0], won[i], LAPS), LAPS);
-		close(pipes[i][0]);
-		assert_true(wait(&status) > 0);
-		assert_int_equal(status, 0);
-	}
-	for (int lap = 0; lap < LAPS; lap++) {
-		int winner = -1;
-
-		for (int i = 0; i < RACERS; i++) {
-			assert_true(won[i][lap] < 2);
-			if (won[i][lap] == 1) {
-				assert_int_equal(winner, -1);
-				winner = i;
-			}
-		}
-		assert_true(winner >= 0);
-		snprintf(name, sizeof(name), "race/%d", lap);
-		text[0] = (char)('0' + winner);
-		assert_holds(store, name, text);
-	}
+	race_run(open_url, assert_holds);
 }
 
 struct sentence {

@@ -163,7 +163,7 @@ assert_all_away(void)
 	size_t n = 0;
 
 	buf_init(&out, 100);
-	assert_away(store_fs.put(store, "a/b", "x", 1, STORE_NEW, &e));
+	assert_away(store_fs.put(store, "a/b", "x", 1, NULL, STORE_NEW, &e));
 	assert_away(store_fs.get(store, "a/c", 0, 0, &out, &e));
 	assert_away(store_fs.stat(store, "a/c", &st, &e));
 	assert_away(store_fs.list(store, "", NULL, count_name, &n, &e));

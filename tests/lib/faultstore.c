@@ -81,8 +81,8 @@ fault_open(const struct store_options *o, struct store **ret, struct err *e)
 }
 
 static int
-fault_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
-    struct err *e)
+fault_put(struct store *s, const char *name, const void *data, size_t len,
+    const uint8_t *sha, enum store_put how, struct err *e)
 {
 	struct store *in = fault_of(s)->inner;
 	enum fault_kind kind = turn(s, "put");
@@ -91,7 +91,7 @@ fault_put(struct store *s, const char *name, const void *data, size_t len, enum 
 		return -1;
 	if (kind == FAULT_LIE)
 		return 1;
-	return answer(kind, in->ops->put(in, name, data, len, how, e), e);
+	return answer(kind, in->ops->put(in, name, data, len, sha, how, e), e);
 }
 
 static int
@@ -192,6 +192,14 @@ fault_clock(struct store *s, int64_t *ret_ns, struct err *e)
 	return answer(kind, in->ops->clock(in, ret_ns, e), e);
 }
 
+static int
+fault_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
+{
+	struct store *in = fault_of(s)->inner;
+
+	return in->ops->probe(in, place, ret, e);
+}
+
 static void
 fault_close(struct store *s)
 {
@@ -201,6 +209,7 @@ fault_close(struct store *s)
 
 static const struct store_ops fault_ops = {
 	.scheme = "fault",
+	.name = "fault",
 	.open = fault_open,
 	.put = fault_put,
 	.get = fault_get,
@@ -208,6 +217,7 @@ static const struct store_ops fault_ops = {
 	.list = fault_list,
 	.del = fault_del,
 	.clock = fault_clock,
+	.probe = fault_probe,
 	.close = fault_close,
 };
 

@@ -109,13 +109,14 @@ mem_open(const struct store_options *o, struct store **ret, struct err *e)
 }
 
 static int
-mem_put(struct store *s, const char *name, const void *data, size_t len, enum store_put how,
-    struct err *e)
+mem_put(struct store *s, const char *name, const void *data, size_t len,
+    const uint8_t *sha, enum store_put how, struct err *e)
 {
 	struct contents *c = mem_of(s)->c;
 	struct object *o;
 	size_t at;
 
+	(void)sha;
 	if (enter(s, "put", name, e) == -1)
 		return -1;
 	o = find(c, name);
@@ -238,8 +239,16 @@ mem_close(struct store *s)
 	free(s);
 }
 
+static int
+mem_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
+{
+	ret->exclusive.can = STORE_CAN;
+	return enter(s, "probe", place, e);
+}
+
 const struct store_ops memstore_ops = {
 	.scheme = "memory",
+	.name = "memory",
 	.open = mem_open,
 	.put = mem_put,
 	.get = mem_get,
@@ -247,6 +256,7 @@ const struct store_ops memstore_ops = {
 	.list = mem_list,
 	.del = mem_del,
 	.clock = mem_clock,
+	.probe = mem_probe,
 	.close = mem_close,
 };
 

@@ -19,7 +19,9 @@ s3place_missing(void)
 {
 	const char *at = getenv(VARIABLE);
 
-	return at == NULL || strrchr(at, '/') == NULL ? VARIABLE "=ENDPOINT/BUCKET names no S3 store" : NULL;
+	if (at != NULL && strrchr(at, '/') != NULL)
+		return NULL;
+	return VARIABLE "=ENDPOINT/BUCKET names no S3 store";
 }
 
 char *

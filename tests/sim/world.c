@@ -246,15 +246,15 @@ lied_away(const struct way *y, const char *prefix)
 }
 
 static int
-way_put(struct store *s, const char *name, const void *data, size_t n, enum store_put how,
-    struct err *e)
+way_put(struct store *s, const char *name, const void *data, size_t n, const uint8_t *sha,
+    enum store_put how, struct err *e)
 {
 	struct way *y = way_of(s);
 	int rc;
 
 	if (go(y, "put", name, e) == -1)
 		return -1;
-	rc = y->inner->ops->put(y->inner, name, data, n, how, e);
+	rc = y->inner->ops->put(y->inner, name, data, n, sha, how, e);
 	if (rc == 1) {
 		memstore_set_time(y->inner, name, w.now_ns + w.tier_skew[y->tier]);
 		w.changed(w.arg, y->tier, name, data, n);
@@ -332,6 +332,14 @@ way_clock(struct store *s, int64_t *ret_ns, struct err *e)
 	return 0;
 }
 
+static int
+way_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
+{
+	const struct way *y = way_of(s);
+
+	return y->inner->ops->probe(y->inner, place, ret, e);
+}
+
 static void
 way_close(struct store *s)
 {
@@ -340,12 +348,14 @@ way_close(struct store *s)
 
 static const struct store_ops way_ops = {
 	.scheme = "way",
+	.name = "way",
 	.put = way_put,
 	.get = way_get,
 	.stat = way_stat,
 	.list = way_list,
 	.del = way_del,
 	.clock = way_clock,
+	.probe = way_probe,
 	.close = way_close,
 };
 

@@ -96,7 +96,7 @@ what_other_programs_leave_with_a_dot_in_front_is_no_object(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		assert_int_equal(mem->ops->put(mem, names[i], "x", 1, STORE_NEW, &e), 1);
+		assert_int_equal(mem->ops->put(mem, names[i], "x", 1, NULL, STORE_NEW, &e), 1);
 	assert_int_equal(store_list(store, "", NULL, count_seen, &seen, &e), 0);
 	assert_int_equal(seen, 1);
 }

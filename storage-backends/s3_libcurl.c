@@ -2,7 +2,7 @@
  * The one place where libcurl comes in. Its interface has had this name since libcurl 7.16. Setting it
  * up is no thread's own business, so it belongs to the loading.
  */
-#include "storage-backends/libcurl.h"
+#include "storage-backends/s3_libcurl.h"
 
 #include <pthread.h>
 
@@ -11,11 +11,11 @@
 #define SONAME "libcurl.so.4"
 
 #define X(f) #f,
-static const char *const name[] = { LIBCURL_FUNCTIONS };
+static const char *const name[] = { S3_LIBCURL_FUNCTIONS };
 #undef X
 
 static union {
-	struct libcurl functions;
+	struct s3_libcurl functions;
 	void *symbol[ARRAY_LEN(name)];
 } table;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -29,8 +29,8 @@ load(void)
 	table.functions.curl_global_init_(CURL_GLOBAL_DEFAULT);
 }
 
-const struct libcurl *
-libcurl(void)
+const struct s3_libcurl *
+s3_libcurl(void)
 {
 	pthread_once(&once, load);
 	return &table.functions;

@@ -1,7 +1,7 @@
 /*
  * The one place where libxml2 comes in, by the name it has in Debian since it is there.
  */
-#include "storage-backends/libxml.h"
+#include "storage-backends/s3_libxml.h"
 
 #include <pthread.h>
 
@@ -10,11 +10,11 @@
 #define SONAME "libxml2.so.2"
 
 #define X(f) #f,
-static const char *const name[] = { LIBXML_FUNCTIONS };
+static const char *const name[] = { S3_LIBXML_FUNCTIONS };
 #undef X
 
 static union {
-	struct libxml functions;
+	struct s3_libxml functions;
 	void *symbol[ARRAY_LEN(name)];
 } table;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -28,8 +28,8 @@ load(void)
 	table.functions.xmlInitParser_();
 }
 
-const struct libxml *
-libxml(void)
+const struct s3_libxml *
+s3_libxml(void)
 {
 	pthread_once(&once, load);
 	return &table.functions;
