@@ -21,6 +21,14 @@ struct conf_tier {
 	const char *takes;	/* "all", "hourly", "daily", "weekly"; from rpo where unset */
 	uint64_t rate; /* bytes a second; 0: no limit */
 	bool shared;
+	/* Of an s3: tier; NULL: the driver's default, or the usual places. */
+	const char *endpoint, *region;
+	const char *access_key, *secret_key; /* references */
+	const char *profile;
+	const char *style; /* "path", "host" */
+	const char *ca;
+	const char *class; /* of storage, for packs; NULL: the bucket's */
+	const char *lock;  /* "none", "governance", "compliance" */
 };
 
 struct conf_volume {

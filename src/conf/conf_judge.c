@@ -145,6 +145,35 @@ list_sources(struct conf_build *b)
 		    xasprintf("%s.%s", conf_kind_word(c->source[i].kind), c->source[i].bare));
 }
 
+/* The spot of a key, when somebody wrote it. */
+static bool
+written(const struct conf *c, const char *section, size_t index, const char *key,
+    struct conf_spot *ret)
+{
+	*ret = (struct conf_spot){ section, index, key, NULL };
+	ret->at = conf_build_origin(c, section, key, index);
+	return ret->at != NULL;
+}
+
+static const char *
+server(const struct conf_tier *t)
+{
+	return t->endpoint ? t->endpoint : t->region ? t->region : "";
+}
+
+/* Does that bucket's part hold this one, or is it the same? */
+static bool
+holds(const struct conf_tier *around, const struct conf_tier *in)
+{
+	size_t n = strlen(around->url);
+
+	if (strcmp(around->url, in->url) == 0)
+		return strcmp(server(around), server(in)) == 0;
+	/* Of directories the kernel knows it better. */
+	return strncmp(around->url, "s3:", 3) == 0 && strncmp(around->url, in->url, n) == 0 &&
+	    in->url[n] == '/' && strcmp(server(around), server(in)) == 0;
+}
+
 /* Two tiers in one place would be one copy that looks like two. */
 static void
 check_places(struct conf_build *b)
@@ -155,15 +184,60 @@ check_places(struct conf_build *b)
 
 	for (i = 0; i < c->tiers; i++) {
 		for (k = 0; k < i && c->tier[i].url; k++) {
-			if (!c->tier[k].url || strcmp(c->tier[k].url, c->tier[i].url) != 0)
+			const struct conf_tier *t = &c->tier[i], *u = &c->tier[k];
+
+			if (!u->url || (!holds(u, t) && !holds(t, u)))
 				continue;
 			spot.index = i;
 			spot.at = conf_build_origin(c, "tier", "url", i);
-			conf_build_problem(b, &spot, "'%s' is the place of [tier %s] already",
-			    c->tier[i].url, c->tier[k].name);
+			if (strcmp(u->url, t->url) == 0)
+				conf_build_problem(b, &spot, "'%s' is the place of [tier %s] already",
+				    t->url, u->name);
+			else
+				conf_build_problem(b, &spot, "'%s' and '%s' of [tier %s] lie in each other",
+				    t->url, u->url, u->name);
 			break;
 		}
 	}
+}
+
+/* What only a bucket has, written for a directory, would be thought to hold there. */
+static void
+check_kind(struct conf_build *b, size_t index)
+{
+	static const char *const of_bucket[] = { "endpoint", "region", "access-key", "secret-key",
+		"profile", "style", "ca", "class", "lock" };
+	const struct conf_tier *t = &b->conf->tier[index];
+	bool bucket = t->url && strncmp(t->url, "s3:", 3) == 0;
+	struct conf_spot spot;
+
+	for (size_t i = 0; i < ARRAY_LEN(of_bucket) && t->url && !bucket; i++)
+		if (written(b->conf, "tier", index, of_bucket[i], &spot))
+			conf_build_problem(b, &spot, "is for s3: tiers, and '%s' is none", t->url);
+	if (t->url && t->driver && written(b->conf, "tier", index, "driver", &spot) &&
+	    bucket != (strcmp(t->driver, "fs") != 0))
+		conf_build_problem(b, &spot, "%s is not for '%s'", t->driver, t->url);
+	if (bucket && written(b->conf, "tier", index, "shared", &spot))
+		conf_build_problem(b, &spot, "is for file: tiers: every host sees the same bucket");
+}
+
+/* A name without its secret, and what a driver is known not to have. */
+static void
+check_bucket(struct conf_build *b, size_t index)
+{
+	const struct conf_tier *t = &b->conf->tier[index];
+	struct conf_spot spot;
+
+	if (!t->access_key != !t->secret_key) {
+		written(b->conf, "tier", index, t->access_key ? "access-key" : "secret-key", &spot);
+		conf_build_problem(b, &spot, "is nothing alone, expected access-key and secret-key");
+	}
+	if (!t->driver || strcmp(t->driver, "libs3") != 0)
+		return;
+	if (written(b->conf, "tier", index, "class", &spot))
+		conf_build_problem(b, &spot, "driver libs3 has none, expected driver = s3");
+	if (t->lock && written(b->conf, "tier", index, "lock", &spot) && strcmp(t->lock, "none") != 0)
+		conf_build_problem(b, &spot, "driver libs3 has none, expected driver = s3");
 }
 
 /* A list of tiers that a key names: each is there, none is named twice. */
@@ -193,16 +267,6 @@ check_tiers_of(struct conf_build *b, const struct conf_spot *spot, const char *t
 	}
 	free(words);
 	text_list_done(&list);
-}
-
-/* The spot of a key, when somebody wrote it. */
-static bool
-written(const struct conf *c, const char *section, size_t index, const char *key,
-    struct conf_spot *ret)
-{
-	*ret = (struct conf_spot){ section, index, key, NULL };
-	ret->at = conf_build_origin(c, section, key, index);
-	return ret->at != NULL;
 }
 
 static void
@@ -255,6 +319,10 @@ conf_judge(struct conf_build *b)
 		conf_problem_add(&b->problems, c->file, 0,
 		    "there is no tier, expected at least one section [tier NAME] with its url");
 	check_places(b);
+	for (size_t i = 0; i < c->tiers; i++) {
+		check_kind(b, i);
+		check_bucket(b, i);
+	}
 	for (size_t i = 0; i < c->volumes; i++)
 		if (written(c, "volume", i, "tiers", &spot))
 			check_tiers_of(b, &spot, c->volume[i].tiers);

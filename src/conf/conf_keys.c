@@ -125,11 +125,48 @@ const struct conf_key conf_keys_table[] = {
 	    .summary = "where the tier lies",
 	    .note = "file:///DIR is a directory of this host, or a mounted one. ffdr init makes "
 		    "it; after that it must be there, so that a file system which is not mounted "
-		    "is noticed."),
+		    "is noticed. s3://BUCKET/PREFIX is a bucket, or a part of it (s3://BUCKET is all "
+		    "of it); the bucket must exist."),
 	KEY("tier", "site", CONF_WORD, struct conf_tier, site, .otherwise = "the site of [ffdr]",
 	    .summary = "where the tier stands"),
-	KEY("tier", "driver", CONF_CHOICE, struct conf_tier, driver, .choices = "fs",
-	    .otherwise = "the one for the url", .summary = "the code that talks to the tier"),
+	KEY("tier", "driver", CONF_CHOICE, struct conf_tier, driver, .choices = "fs, s3, libs3",
+	    .otherwise = "fs or s3, by the url", .summary = "the code that talks to the tier",
+	    .note = "libs3 is for stores that know signature version 2 alone: it has no class, no lock, "
+		    "and only one host may write to the tier."),
+	KEY("tier", "endpoint", CONF_ENDPOINT, struct conf_tier, endpoint,
+	    .otherwise = "that of AWS in the region",
+	    .summary = "the server of an s3: tier, without the bucket"),
+	KEY("tier", "region", CONF_TEXT, struct conf_tier, region, .otherwise = "us-east-1",
+	    .summary = "the region of the bucket",
+	    .note = "It is signed with every request. Stores that have no regions take any."),
+	KEY("tier", "access-key", CONF_SECRET, struct conf_tier, access_key, .secret = true,
+	    .otherwise = "the usual places", .summary = "the name of who we are to the store",
+	    .note = "A reference, as secret-key is. Where both are absent: AWS_ACCESS_KEY_ID and "
+		    "AWS_SECRET_ACCESS_KEY of the environment, the shared credentials file, a web "
+		    "identity token, the container's service, the machine's metadata (version 2, at "
+		    "AWS_EC2_METADATA_SERVICE_ENDPOINT where it is set). Its owner needs the rights to "
+		    "list, get, put and delete in the bucket, and none to delete versions."),
+	KEY("tier", "secret-key", CONF_SECRET, struct conf_tier, secret_key, .secret = true,
+	    .otherwise = "the usual places", .summary = "the secret of access-key"),
+	KEY("tier", "profile", CONF_TEXT, struct conf_tier, profile,
+	    .otherwise = "what AWS_PROFILE says, or default",
+	    .summary = "the section of the shared credentials file to use",
+	    .note = "Where it is set, the environment's keys are not looked at."),
+	KEY("tier", "style", CONF_CHOICE, struct conf_tier, style, .otherwise = "path",
+	    .choices = "path, host", .summary = "where the bucket stands in an address",
+	    .note = "path: https://SERVER/BUCKET, host: https://BUCKET.SERVER."),
+	KEY("tier", "ca", CONF_PATH, struct conf_tier, ca, .otherwise = "those of the system",
+	    .summary = "certificates to believe the store by, a file in PEM"),
+	KEY("tier", "class", CONF_TEXT, struct conf_tier, class, .otherwise = "the bucket's",
+	    .summary = "the class of storage for packs",
+	    .note = "STANDARD_IA, GLACIER and what else the store has. Only packs go there: what is "
+		    "needed to find one's way (manifests, keys, records, WAL) does not."),
+	KEY("tier", "lock", CONF_CHOICE, struct conf_tier, lock, .otherwise = "none",
+	    .choices = "none, governance, compliance",
+	    .summary = "whether the store keeps objects from everybody until their time",
+	    .note = "Object Lock: the bucket must have been made with it. Packs are locked for keep and "
+		    "horizon, snapshots and WAL for keep. compliance is for everybody, governance not "
+		    "for who has a right of its own."),
 	KEY("tier", "shared", CONF_BOOL, struct conf_tier, shared, .value = "no",
 	    .summary = "whether a file: tier is mounted on several hosts",
 	    .note = "A file: tier belongs to its host and is shown as NAME@HOST unless it is "

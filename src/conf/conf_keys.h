@@ -14,6 +14,7 @@ enum conf_type {
 	CONF_WORD,     /* const char *: a name, [a-z0-9_-]{1,48} */
 	CONF_PATH,     /* const char *: an absolute path */
 	CONF_URL,      /* const char *: where a tier lies */
+	CONF_ENDPOINT, /* const char *: http://HOST[:PORT], or https */
 	CONF_SECRET,   /* const char *: a reference (secret.h) */
 	CONF_CHOICE,   /* const char *: one of `choices` */
 	CONF_LIST,     /* const char *: words with commas between */

@@ -26,7 +26,8 @@ conf_value_expected(const struct conf_key *k, struct buf *out)
 		[CONF_TEXT] = "a text",
 		[CONF_WORD] = "1 to 48 of a-z 0-9 _ -",
 		[CONF_PATH] = "an absolute path",
-		[CONF_URL] = "file:///DIR",
+		[CONF_URL] = "file:///DIR or s3://BUCKET/PREFIX",
+		[CONF_ENDPOINT] = "https://HOST or http://HOST:PORT",
 		[CONF_SECRET] = REFERENCES,
 		[CONF_CHOICE] = "one of ",
 		[CONF_LIST] = "words with commas between",
@@ -73,17 +74,49 @@ refuse(const struct conf_key *k, const char *text, struct err *e)
 	return -1;
 }
 
+/* A bucket as every store takes it, and names below it as an object may have them. */
+static int
+store_bucket(const char *text, const char *bucket, struct err *e)
+{
+	size_t n = strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+	const char *p = bucket + n;
+
+	if (n < 3 || n > 63 || (*p != '\0' && *p != '/'))
+		return err_set(e, ERR_CONFIG, "'%s' names no bucket, expected s3://BUCKET or "
+		    "s3://BUCKET/PREFIX, the bucket of 3 to 63 of a-z 0-9 . -", text);
+	if (strstr(p, "//") || strstr(p, "/.") || (*p && p[strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789./_-")] != '\0'))
+		return err_set(e, ERR_CONFIG, "'%s': expected a prefix of A-Z a-z 0-9 . _ - and single "
+		    "slashes, no part with a dot in front", text);
+	return 0;
+}
+
+static int
+store_endpoint(const struct conf_key *k, const char *text, struct err *e)
+{
+	const char *host = strstr(text, "://");
+
+	if (strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0)
+		return refuse(k, text, e);
+	host += 3;
+	if (*host == '\0' || host[strcspn(host, "/?# ")] != '\0')
+		return refuse(k, text, e);
+	return 0;
+}
+
 static int
 store_url(const struct conf_key *k, const char *text, struct err *e)
 {
-	static const char file[] = "file://";
+	static const char file[] = "file://", s3[] = "s3://";
 	const char *path, *colon = strstr(text, "://");
 
 	if (!colon)
 		return refuse(k, text, e);
+	if (strncmp(text, s3, strlen(s3)) == 0)
+		return store_bucket(text, text + strlen(s3), e);
 	if (strncmp(text, file, strlen(file)) != 0)
 		return err_set(e, ERR_CONFIG, "'%.*s' is not a kind of tier known here, "
-		    "expected file", (int)(colon - text), text);
+		    "expected file or s3", (int)(colon - text), text);
 	path = text + strlen(file);
 	if (*path != '/')
 		return err_set(e, ERR_CONFIG, "'%s' names a host, expected file:///DIR with three "
@@ -231,6 +264,8 @@ check_text(const struct conf_key *k, const char *text, struct err *e)
 		return *text == '/' ? 0 : refuse(k, text, e);
 	case CONF_URL:
 		return store_url(k, text, e);
+	case CONF_ENDPOINT:
+		return store_endpoint(k, text, e);
 	case CONF_SECRET:
 		if (secret_parse(text, &ref, e) == -1)
 			return -1;

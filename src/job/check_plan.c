@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "job/session.h"
+#include "job/tiers.h"
 
 #define TIERS_MOST 64 /* of one source */
 
@@ -54,7 +55,7 @@ sound_takes(int64_t rpo)
 	static const char *const words[] = { "weekly", "daily", "hourly" };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		if (session_period(words[i]) <= rpo)
+		if (tiers_period(words[i]) <= rpo)
 			return words[i];
 	}
 	return "all";
@@ -65,7 +66,7 @@ static void
 plan_copied(struct check *c, const char *what, const struct conf_tier *t)
 {
 	char rpo[UNITS_TEXT], age[UNITS_TEXT], fix[200];
-	int64_t takes = session_period(t->takes);
+	int64_t takes = tiers_period(t->takes);
 
 	units_duration(t->rpo, rpo);
 	if (takes > t->rpo) {
@@ -129,7 +130,7 @@ plan_tier(struct check *c, const struct conf *conf, const struct conf_tier *t)
 		plan_wal(c, what, t, use.wal);
 	units_duration(t->keep, keep);
 	units_duration(conf->horizon, horizon);
-	if (use.copies && t->keep < session_period(t->takes))
+	if (use.copies && t->keep < tiers_period(t->takes))
 		check_add(c, CHECK_WARN, what, "keep = at least one period of takes, better several",
 		    "keeps %s but takes %s snapshots: only the newest will be there", keep, t->takes);
 	else

@@ -18,6 +18,8 @@
 #include "base/text.h"
 #include "conf/secret.h"
 #include "job/ground.h"
+#include "job/init.h"
+#include "job/tiers.h"
 #include "repo/repo_ours.h"
 #include "repo/newest.h"
 #include "repo/repo_pin.h"
@@ -26,46 +28,6 @@
 #define SESSION_NEWEST "newest"	/* directory there: the newest snapshots seen on each tier */
 #define SESSION_CLOCK "clock"	/* and the clock of the last run that looked at it */
 #define PEM_BEGIN "-----BEGIN "
-#define HOUR_MS (INT64_C(3600) * 1000)
-
-static const struct {
-	const char *word;
-	int64_t ms;
-} periods[] = {
-	{ "all", 0 },
-	{ "hourly", HOUR_MS },
-	{ "daily", 24 * HOUR_MS },
-	{ "weekly", 7 * 24 * HOUR_MS },
-};
-
-int64_t
-session_period(const char *takes)
-{
-	for (size_t i = 0; i < ARRAY_LEN(periods); i++) {
-		if (strcmp(periods[i].word, takes) == 0)
-			return periods[i].ms;
-	}
-	return 0;
-}
-
-static void
-make_tiers(const struct conf *c, struct tier_set *set)
-{
-	set->tier = xcalloc(c->tiers, sizeof(*set->tier));
-	set->count = c->tiers;
-	for (size_t i = 0; i < c->tiers; i++) {
-		const struct conf_tier *from = &c->tier[i];
-
-		set->tier[i] = (struct tier){
-			.name = from->name,
-			.options = { .url = from->url, .rate = from->rate },
-			.keep_ms = from->keep,
-			.rpo_ms = from->rpo,
-			.rto_ms = from->rto,
-			.takes_ms = session_period(from->takes),
-		};
-	}
-}
 
 int
 session_state(const struct conf *c, struct err *e)
@@ -431,10 +393,11 @@ bar_emptied(struct session *s)
 		store_close(t->store);
 		t->store = NULL;
 		t->barred = true;
-		err_set(&t->why, ERR_REMOTE, "'%s' is empty, and has held the repository: is it mounted?",
-		    t->options.url);
-		err_line(&t->why, "fix", "mount it; for a disk that was replaced see operations.md, "
-		    "'A tier is lost'");
+		err_set(&t->why, ERR_REMOTE, "'%s' is empty, and has held the repository: is it %s?",
+		    t->options.url, init_tier_dir(t->options.url) ? "mounted" : "the right bucket");
+		err_line(&t->why, "fix", "%s; for a tier that was replaced see operations.md, "
+		    "'A tier is lost'", init_tier_dir(t->options.url) ? "mount it" :
+		    "mend its url and endpoint");
 		n++;
 	}
 	return n;
@@ -449,7 +412,7 @@ session_open(const struct conf *c, enum session_need need, struct session *ret, 
 	buf_init(&ret->escrow_pem, SECRET_MAX);
 	if (ground_tiers(c, e) == -1)
 		return -1;
-	make_tiers(c, &ret->tiers);
+	tiers_make(c, &ret->tiers);
 	open = tier_open_all(&ret->tiers);
 	if (need != SESSION_NEW)
 		open -= bar_emptied(ret);
@@ -468,9 +431,7 @@ session_done(struct session *s)
 {
 	repo_free(s->repo);
 	s->repo = NULL;
-	tier_close_all(&s->tiers);
-	free(s->tiers.tier);
-	s->tiers = (struct tier_set){ 0 };
+	tiers_free(&s->tiers);
 	kek_done(&s->kek);
 	buf_done(&s->escrow_pem);
 }

@@ -77,7 +77,4 @@ void session_warn_state(const struct session *s, void (*warn)(void *arg, const c
     void *arg);
 /* That, and tiers that are away. Calls back with one text each. */
 void session_warn_away(const struct session *s, void (*warn)(void *arg, const char *text), void *arg);
-/* The period of a tier's `takes` in ms; 0: all. */
-int64_t session_period(const char *takes);
-
 #endif

@@ -21,6 +21,7 @@ struct tier {
 	bool barred; /* with its reason in `why`: tier_open_all() leaves it away */
 	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
 	struct err why;
+	void *held; /* what the options point to, of who made the tier; NULL */
 };
 
 struct tier_set {

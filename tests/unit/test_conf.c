@@ -148,7 +148,8 @@ every_mistake_is_named_with_its_line(void **state)
 		    ":3: something stands behind ']', expected the end of the line" },
 		{ TIER "x = \xff\n", ":3: the line is not UTF-8" },
 		{ TIER "x = \x01\n", ":3: the line has a control character in it" },
-		{ "[tier a]\n", ":1: [tier a] url: is missing, expected file:///DIR" },
+		{ "[tier a]\n", ":1: [tier a] url: is missing, expected "
+		    "file:///DIR or s3://BUCKET/PREFIX" },
 		{ TIER "[volume v]\n",
 		    ":3: [volume v] path: is missing, expected an absolute path" },
 		{ "[ffdr]\n",
@@ -257,10 +258,11 @@ static void
 urls_must_be_directories_of_this_host(void **state)
 {
 	(void)state;
-	confkit_refused("[tier a]\nurl = s3://b/p\n",
-	    ":2: [tier a] url: 's3' is not a kind of tier known here, expected file");
+	confkit_refused("[tier a]\nurl = ftp://b/p\n",
+	    ":2: [tier a] url: 'ftp' is not a kind of tier known here, expected file or s3");
 	confkit_refused("[tier a]\nurl = /srv/a\n",
-	    ":2: [tier a] url: '/srv/a' is not right, expected file:///DIR");
+	    ":2: [tier a] url: '/srv/a' is not right, expected file:///DIR or s3://"
+	    "BUCKET/PREFIX");
 	confkit_refused("[tier a]\nurl = file://srv/a\n",
 	    ":2: [tier a] url: 'file://srv/a' names a host, expected file:///DIR with three "
 	    "slashes");

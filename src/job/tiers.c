@@ -1,0 +1,184 @@
+/*
+ * From a [tier] section to a store. What is locked, and how long, follows from what would be lost
+ * without it: a pack may be named by a snapshot as long as the horizon lets it be used again, and is
+ * then wanted for as long as that snapshot stays. A snapshot is wanted for keep, and beyond it until
+ * there is a newer one, because the newest before the window stays. What must go in time (pend/, gc/,
+ * bad/, beat/) is never locked.
+ */
+#include "job/tiers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "conf/secret.h"
+
+#define HOUR_MS (INT64_C(3600) * 1000)
+#define DAY_MS (24 * HOUR_MS)
+/* `forever` as a lock: what nobody can take back should end some day, and be renewed until then. */
+#define FOREVER_MS (3650 * DAY_MS)
+/* Between two snapshots of a source, where no period says so. */
+#define INTERVAL_MS (7 * DAY_MS)
+/* Keys are used for about so long before the next epoch. */
+#define EPOCH_MS (90 * DAY_MS)
+
+static const struct {
+	const char *word;
+	int64_t ms;
+} periods[] = {
+	{ "all", 0 },
+	{ "hourly", HOUR_MS },
+	{ "daily", DAY_MS },
+	{ "weekly", 7 * DAY_MS },
+};
+
+/* What the options of one tier point to. */
+struct held {
+	struct buf access_key, secret_key;
+	struct store_rule *rule;
+};
+
+int64_t
+tiers_period(const char *takes)
+{
+	for (size_t i = 0; i < ARRAY_LEN(periods); i++)
+		if (strcmp(periods[i].word, takes) == 0)
+			return periods[i].ms;
+	return 0;
+}
+
+static int64_t
+keep_of(const struct conf_tier *t, const struct conf_source *s)
+{
+	int64_t own = s->keep == -1 ? FOREVER_MS : s->keep;
+
+	return own > t->keep ? own : t->keep;
+}
+
+static void
+add(struct store_rule *rule, size_t *n, char *prefix, bool cold, int64_t lock_ms)
+{
+	rule[(*n)++] = (struct store_rule){ prefix, cold, lock_ms };
+}
+
+struct store_rule *
+tiers_rules(const struct conf *c, const struct conf_tier *t)
+{
+	/* Two for each source, six for all, the end. */
+	struct store_rule *rule = xcalloc(2 * c->sources + 7, sizeof(*rule));
+	const int64_t period = tiers_period(t->takes);
+	const int64_t between = period > INTERVAL_MS || period == 0 ? INTERVAL_MS : period + DAY_MS;
+	int64_t longest = t->keep;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->sources; i++) {
+		const struct conf_source *s = &c->source[i];
+		int64_t keep = keep_of(t, s);
+
+		longest = keep > longest ? keep : longest;
+		if (keep == t->keep)
+			continue;
+		add(rule, &n, xasprintf("snap/%s/", s->name), false, keep + between);
+		add(rule, &n, xasprintf("wal/%s/", s->name), false, keep + between);
+	}
+	add(rule, &n, xstrdup("pack/"), true, c->horizon + longest + between);
+	add(rule, &n, xstrdup("snap/"), false, t->keep + between);
+	add(rule, &n, xstrdup("wal/"), false, t->keep + between);
+	add(rule, &n, xstrdup("walb/"), true, t->keep + between);
+	add(rule, &n, xstrdup("key/"), false, EPOCH_MS + c->horizon + longest);
+	add(rule, &n, xstrdup("repo/"), false, EPOCH_MS + c->horizon + longest);
+	return rule;
+}
+
+void
+tiers_rules_free(struct store_rule *rule)
+{
+	for (struct store_rule *r = rule; r != NULL && r->prefix != NULL; r++)
+		free((void *)(uintptr_t)r->prefix);
+	free(rule);
+}
+
+/* A key out of its reference, as text: what editors put behind it is no part of it. */
+static int
+fetch(const struct conf *c, const char *key, const char *ref, struct buf *out, const char **ret,
+    struct err *e)
+{
+	if (ref == NULL)
+		return 0;
+	if (secret_get(ref, c->credentials, out, e) == -1)
+		return err_in(e, "%s = %s", key, ref);
+	while (out->len > 0 && strchr("\r\n \t", out->data[out->len - 1]) != NULL)
+		out->data[--out->len] = '\0';
+	if (out->len == 0 || strlen(buf_str(out)) != out->len)
+		return err_set(e, ERR_CONFIG, "%s = %s: expected one line of text there", key, ref);
+	*ret = buf_str(out);
+	return 0;
+}
+
+static enum store_lock
+lock_of(const char *word)
+{
+	if (word == NULL)
+		return STORE_LOCK_NONE;
+	return strcmp(word, "compliance") == 0 ? STORE_LOCK_COMPLIANCE :
+	    strcmp(word, "governance") == 0    ? STORE_LOCK_GOVERNANCE : STORE_LOCK_NONE;
+}
+
+static void
+make_one(const struct conf *c, const struct conf_tier *from, struct tier *t)
+{
+	struct held *h = xcalloc(1, sizeof(*h));
+
+	buf_init(&h->access_key, SECRET_MAX);
+	buf_init(&h->secret_key, SECRET_MAX);
+	h->rule = tiers_rules(c, from);
+	*t = (struct tier){
+		.name = from->name,
+		.options = {
+			.url = from->url, .driver = from->driver, .rate = from->rate,
+			.endpoint = from->endpoint, .region = from->region, .profile = from->profile,
+			.ca = from->ca,
+			.host_style = from->style != NULL && strcmp(from->style, "host") == 0,
+			.class = from->class, .lock = lock_of(from->lock), .rule = h->rule,
+		},
+		.keep_ms = from->keep,
+		.rpo_ms = from->rpo,
+		.rto_ms = from->rto,
+		.takes_ms = tiers_period(from->takes),
+		.held = h,
+	};
+	if (fetch(c, "access-key", from->access_key, &h->access_key, &t->options.access_key,
+		&t->why) == -1 ||
+	    fetch(c, "secret-key", from->secret_key, &h->secret_key, &t->options.secret_key,
+		&t->why) == -1)
+		t->barred = true;
+}
+
+void
+tiers_make(const struct conf *c, struct tier_set *ret)
+{
+	ret->tier = xcalloc(c->tiers, sizeof(*ret->tier));
+	ret->count = c->tiers;
+	for (size_t i = 0; i < c->tiers; i++)
+		make_one(c, &c->tier[i], &ret->tier[i]);
+}
+
+void
+tiers_free(struct tier_set *set)
+{
+	tier_close_all(set);
+	for (size_t i = 0; i < set->count; i++) {
+		struct held *h = set->tier[i].held;
+
+		if (h == NULL)
+			continue;
+		secret_done(&h->access_key);
+		secret_done(&h->secret_key);
+		tiers_rules_free(h->rule);
+		free(h);
+	}
+	free(set->tier);
+	*set = (struct tier_set){ 0 };
+}

@@ -1,0 +1,25 @@
+#ifndef JOB_TIERS_H
+#define JOB_TIERS_H
+
+#include "conf/conf.h"
+#include "store/tier.h"
+
+/*
+ * The tiers of a configuration as values: the one place where a [tier] section becomes a store. Secrets
+ * are fetched here; a tier whose secret cannot be had is barred, with the reason. Nothing is opened.
+ */
+void tiers_make(const struct conf *c, struct tier_set *ret);
+/* Closes them, wipes what was fetched. */
+void tiers_free(struct tier_set *set);
+
+/* The period of a tier's `takes` in ms; 0: all. */
+int64_t tiers_period(const char *takes);
+
+/*
+ * How long objects are locked on a tier, by the start of their names: into rule, ended by a NULL prefix.
+ * Also which of them go into its class. The strings are the caller's to free (tiers_rules_free()).
+ */
+struct store_rule *tiers_rules(const struct conf *c, const struct conf_tier *t);
+void tiers_rules_free(struct store_rule *rule);
+
+#endif
