@@ -266,9 +266,10 @@ s3_get(struct store *store, const char *name, uint64_t off, uint64_t len, struct
 			return rc == -1 ? -1 : err_set(e, ERR_NOTFOUND, "'%s' was not there then", name);
 		r.query = version;
 	}
+	/* More than any object has is cut off, lest it run over; then there is too little, in any case. */
 	if (len > 0)
 		snprintf(range, sizeof(range), "Range: bytes=%llu-%llu", (unsigned long long)off,
-		    (unsigned long long)(off + len - 1));
+		    (unsigned long long)(off + (len < STORE_OBJECT_MAX ? len : STORE_OBJECT_MAX) - 1));
 	else if (off > 0)
 		snprintf(range, sizeof(range), "Range: bytes=%llu-", (unsigned long long)off);
 	if (range[0] != '\0')

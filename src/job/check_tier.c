@@ -13,23 +13,13 @@
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "filter/key.h"
+#include "job/ability.h"
 #include "job/init.h"
 
 #define PROBE_BYTES 16
 #define ROOM_WARN_PERCENT 5 /* less than that is a backup or two */
-
-static void
-probe_name(char out[LAYOUT_NAME])
-{
-	uint8_t random[8];
-	char hex[TEXT_HEX(sizeof(random))];
-
-	key_random(random, sizeof(random));
-	snprintf(out, LAYOUT_NAME, "check/%s", text_hex(random, sizeof(random), hex));
-}
 
 /* What a second put of other bytes did to the first. 0: all as promised. */
 static int
@@ -85,7 +75,7 @@ probe(const struct tier_set *all, struct store *s, int64_t *skew_ns, struct err 
 	struct store_stat st;
 	int rc = -1, got;
 
-	probe_name(name);
+	ability_place(name);
 	key_random(bytes, sizeof(bytes));
 	if (store_put(s, name, bytes, sizeof(bytes), STORE_NEW, e) == -1)
 		return -1;
@@ -161,7 +151,50 @@ check_room(struct check *c, const char *what, const char *dir, uint64_t pack_siz
 }
 
 static void
-check_store(struct check *c, const struct session *s, const struct tier *t)
+check_versions(struct check *c, const char *what, const struct store_abilities *a)
+{
+	if (a->locks_all)
+		check_add(c, CHECK_WARN, what, "take the default retention from the bucket; lock = in the "
+		    "section locks what should be", "the bucket locks everything by itself, also what "
+		    "must go after an hour: it stays as hidden versions");
+	if (a->versions.can != STORE_CAN)
+		return;
+	if (a->tidies.can == STORE_CAN)
+		check_add(c, CHECK_OK, what, NULL, "what is deleted there can be had as long as the bucket "
+			  "keeps old versions");
+	else
+		check_add(c, CHECK_WARN, what, "a lifecycle rule of the bucket that removes noncurrent "
+		    "versions some days after", "the bucket keeps versions and %s removes them: what is "
+		    "deleted takes up room for ever", a->tidies.can == STORE_CANNOT ? "nothing" :
+		    "perhaps nothing");
+}
+
+/* What the store is able to do, against what its section asks for. */
+static void
+check_ability(struct check *c, const struct session *s, struct tier *t, const char *what)
+{
+	struct store_abilities a;
+	struct err e = { 0 };
+	bool kept;
+
+	if (ability_try(s->conf, t, &a, &kept, &e) == -1 || ability_refuse(t, &a, &e) == -1) {
+		check_error(c, CHECK_FAIL, what, &e);
+		return;
+	}
+	if (a.exclusive.can == STORE_CANNOT)
+		check_add(c, CHECK_WARN, what, "let no other host write to the tier",
+		    "the store does not keep to `If-None-Match`%s%s: of two writers of one name the last "
+		    "would win, so only one host may write there", a.exclusive.seen[0] ? ": " : "",
+		    a.exclusive.seen);
+	if (t->options.lock != STORE_LOCK_NONE)
+		check_add(c, CHECK_OK, what, NULL, "what was locked could not be deleted");
+	if (t->options.class != NULL)
+		check_add(c, CHECK_OK, what, NULL, "takes objects of class %s", t->options.class);
+	check_versions(c, what, &a);
+}
+
+static void
+check_store(struct check *c, const struct session *s, struct tier *t)
 {
 	const char *dir = init_tier_dir(t->options.url);
 	struct err e = { 0 };
@@ -173,6 +206,7 @@ check_store(struct check *c, const struct session *s, const struct tier *t)
 		check_error(c, CHECK_FAIL, what, &t->why);
 		return;
 	}
+	check_ability(c, s, t, what);
 	if (probe(&s->tiers, t->store, &skew, &e) == -1) {
 		check_error(c, CHECK_FAIL, what, &e);
 	} else {

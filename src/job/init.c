@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "conf/secret.h"
 #include "filter/key.h"
+#include "job/ability.h"
 #include "job/session.h"
 
 #define INIT_GROUP "ffdr" /* people and services of this group run ffdr */
@@ -210,6 +211,26 @@ make_tier(const struct conf_tier *t, struct init_report *r, struct err *e)
 	if (share(dir, 02770, e) == -1)
 		return -1;
 	return file_sync_dir(AT_FDCWD, dir, e);
+}
+
+/* A promise that a store cannot keep is better known before anything lies there. */
+static int
+try_tiers(struct session *s, struct err *e)
+{
+	struct store_abilities a;
+	bool kept;
+
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		struct tier *t = &s->tiers.tier[i];
+
+		if (!t->store)
+			continue;
+		if (ability_try(s->conf, t, &a, &kept, e) == -1)
+			return err_in(e, "tier '%s'", t->name);
+		if (ability_refuse(t, &a, e) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 /* ---- keys ---- */
@@ -470,7 +491,7 @@ init_run(const struct conf *c, const struct watch *w, struct init_report *ret, s
 		return -1;
 	if (session_open(c, SESSION_NEW, &s, e) == -1)
 		return -1;
-	if (make_keys(&s, ret, e) == -1)
+	if (try_tiers(&s, e) == -1 || make_keys(&s, ret, e) == -1)
 		goto out;
 	if (w->stop(w->arg)) {
 		err_set(e, ERR_CANCELLED, "init stopped before the repository was made");

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/secret.h"
+#include "job/ability.h"
 
 #define HOUR_MS (INT64_C(3600) * 1000)
 #define DAY_MS (24 * HOUR_MS)
@@ -142,6 +143,7 @@ make_one(const struct conf *c, const struct conf_tier *from, struct tier *t)
 			.ca = from->ca,
 			.host_style = from->style != NULL && strcmp(from->style, "host") == 0,
 			.class = from->class, .lock = lock_of(from->lock), .rule = h->rule,
+			.overwrites = ability_overwrites(c, from),
 		},
 		.keep_ms = from->keep,
 		.rpo_ms = from->rpo,

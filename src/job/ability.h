@@ -1,0 +1,26 @@
+#ifndef JOB_ABILITY_H
+#define JOB_ABILITY_H
+
+#include "conf/conf.h"
+#include "repo/layout.h"
+#include "store/tier.h"
+
+/*
+ * What the store of a tier was found to be able to do, by trying it (store_probe()), kept in `state`
+ * until it is tried again. What is kept only informs: nothing is allowed because of it.
+ */
+
+/* Where something may be tried on a tier: a name that nobody has used, below check/. */
+void ability_place(char out[LAYOUT_NAME]);
+/*
+ * Tries it, now, and keeps what was found (*kept false: that could not be). From then on the tier's
+ * puts look first where the store replaces what it was told not to.
+ */
+int ability_try(const struct conf *c, struct tier *t, struct store_abilities *ret, bool *kept,
+    struct err *e);
+/* ERR_UNSUPPORTED, with what the store said: the section asks for what it cannot do. */
+int ability_refuse(const struct tier *t, const struct store_abilities *a, struct err *e);
+/* Was the store of that section found to replace what is there? False where nothing is known. */
+bool ability_overwrites(const struct conf *c, const struct conf_tier *t);
+
+#endif
