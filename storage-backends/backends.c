@@ -7,10 +7,12 @@
 #include <stddef.h>
 
 #include "storage-backends/fs.h"
+#include "storage-backends/libs3.h"
 #include "storage-backends/s3.h"
 
 const struct store_ops *const store_backends[] = {
 	&store_fs,
 	&store_s3,
+	&store_libs3,
 	NULL,
 };

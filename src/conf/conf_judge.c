@@ -234,6 +234,12 @@ check_bucket(struct conf_build *b, size_t index)
 	}
 	if (!t->driver || strcmp(t->driver, "libs3") != 0)
 		return;
+	if (!t->endpoint) {
+		written(b->conf, "tier", index, "driver", &spot);
+		conf_build_problem(b, &spot, "libs3 needs an endpoint as well");
+	}
+	if (written(b->conf, "tier", index, "ca", &spot))
+		conf_build_problem(b, &spot, "driver libs3 asks for no certificate, expected driver = s3");
 	if (written(b->conf, "tier", index, "class", &spot))
 		conf_build_problem(b, &spot, "driver libs3 has none, expected driver = s3");
 	if (t->lock && written(b->conf, "tier", index, "lock", &spot) && strcmp(t->lock, "none") != 0)

@@ -363,6 +363,20 @@ listing_seen(void *arg, const struct store_entry *entry, struct err *e)
 	return -1;
 }
 
+/* Some stores give nothing at all after a name that does not begin with the prefix. */
+static int
+list_from(struct store *s, const char *prefix, struct listing *l, struct err *e)
+{
+	const char *after = l->last;
+
+	if (strncmp(after, prefix, strlen(prefix)) != 0) {
+		if (strcmp(after, prefix) > 0)
+			return 0;
+		after = "";
+	}
+	return s->ops->list(s, prefix, *after == '\0' ? NULL : after, listing_seen, l, e);
+}
+
 int
 store_list(struct store *s, const char *prefix, const char *after, store_seen *seen, void *arg,
     struct err *e)
@@ -380,8 +394,7 @@ store_list(struct store *s, const char *prefix, const char *after, store_seen *s
 	do {
 		l.moved = false;
 		begin_try(s);
-		rc = s->ops->list(s, prefix, l.last[0] == '\0' ? NULL : l.last, listing_seen, &l,
-		    e);
+		rc = list_from(s, prefix, &l, e);
 		if (l.moved) /* a long listing may fail now and then, as long as it gets on */
 			patience_begin(&p, PATIENCE_NS);
 	} while (rc == -1 && !l.ended && patience_wait(s, &p, e));

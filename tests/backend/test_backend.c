@@ -27,6 +27,8 @@ struct backend {
 	/* Opens the place of the other handle (NULL: a new one) for another user of it. */
 	struct store *(*again)(struct store *other);
 	bool processes; /* other processes may open the url as well */
+	bool single;	/* has one writer at a time */
+	const char *driver;
 	const char *(*missing)(void); /* why it cannot be asked here, or NULL; may be NULL */
 };
 
@@ -46,6 +48,8 @@ static const struct backend backends[] = {
 	{ .name = "fs", .place = fs_place, .processes = true },
 	{ .name = "memory", .again = mem_again },
 	{ .name = "s3", .place = s3place_url, .processes = true, .missing = s3place_missing },
+	{ .name = "libs3", .place = s3place_url, .processes = true, .single = true,
+	    .driver = "libs3", .missing = s3place_old_missing },
 };
 
 static const struct backend *backend; /* whose turn it is */
@@ -56,7 +60,7 @@ static struct err e;
 static struct store *
 open_url(void)
 {
-	struct store_options o = s3place_options(url);
+	struct store_options o = s3place_options(url, backend->driver);
 	struct store *s = NULL;
 
 	assert_int_equal(store_open(&o, &s, &e), 0);
@@ -241,7 +245,7 @@ an_object_bears_the_time_of_its_put_by_the_clock_of_the_store(void **state)
 	assert_int_equal(st.size, 5);
 	/* A store may count in seconds. */
 	assert_true(st.time_ns > before - CLOCK_S);
-	assert_true(st.time_ns < after + CLOCK_S);
+	assert_true(st.time_ns < after + 2 * CLOCK_S);
 	assert_true(before <= after);
 }
 
@@ -527,6 +531,7 @@ int
 main(void)
 {
 	struct CMUnitTest tests[ROWS];
+	bool missing = false;
 	size_t count = 0;
 	int failed;
 
@@ -534,7 +539,9 @@ main(void)
 		const struct backend *b = &backends[i / ARRAY_LEN(sentences)];
 		const struct sentence *s = &sentences[i % ARRAY_LEN(sentences)];
 
-		if (b->missing != NULL && b->missing() != NULL) {
+		if (s == sentences)
+			missing = b->missing != NULL && b->missing() != NULL;
+		if (missing) {
 			if (s == sentences)
 				tests[count++] = (struct CMUnitTest){
 					.name = xasprintf("%s: it_cannot_be_asked_here", b->name),
@@ -543,7 +550,7 @@ main(void)
 				};
 			continue;
 		}
-		if (s->processes && !b->processes)
+		if (s->processes && (!b->processes || b->single))
 			continue;
 		tests[count++] = (struct CMUnitTest){
 			.name = xasprintf("%s: %s", b->name, s->text),

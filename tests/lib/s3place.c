@@ -24,6 +24,25 @@ s3place_missing(void)
 	return VARIABLE "=ENDPOINT/BUCKET names no S3 store";
 }
 
+const char *
+s3place_old_missing(void)
+{
+	static char *url;
+	struct store_options o;
+	struct store *s = NULL;
+	struct err e = { 0 };
+
+	if (s3place_missing() != NULL)
+		return s3place_missing();
+	if (url == NULL)
+		url = s3place_url();
+	o = s3place_options(url, "libs3");
+	if (store_open(&o, &s, &e) == -1 && e.kind == ERR_PERMISSION)
+		return "the store of " VARIABLE " refuses signature version 2";
+	store_close(s);
+	return NULL;
+}
+
 char *
 s3place_url(void)
 {
@@ -35,13 +54,13 @@ s3place_url(void)
 }
 
 struct store_options
-s3place_options(const char *url)
+s3place_options(const char *url, const char *driver)
 {
 	static char endpoint[200];
 	const char *at = getenv(VARIABLE);
 
 	if (strncmp(url, "s3:", 3) != 0)
-		return (struct store_options){ .url = url };
+		return (struct store_options){ .url = url, .driver = driver };
 	snprintf(endpoint, sizeof(endpoint), "%.*s", (int)(strrchr(at, '/') - at), at);
-	return (struct store_options){ .url = url, .endpoint = endpoint };
+	return (struct store_options){ .url = url, .endpoint = endpoint, .driver = driver };
 }

@@ -10,9 +10,11 @@
 
 /* NULL, or why there is none. */
 const char *s3place_missing(void);
+/* The same for driver libs3, whose signature many stores refuse. */
+const char *s3place_old_missing(void);
 /* The url of a prefix there that nobody has used; malloced. */
 char *s3place_url(void);
-/* How to open a url; also of another scheme, which needs no more than itself. */
-struct store_options s3place_options(const char *url);
+/* How to open a url by that driver (NULL: the usual one); of another scheme it needs no more. */
+struct store_options s3place_options(const char *url, const char *driver);
 
 #endif

@@ -63,8 +63,8 @@ what_only_a_bucket_has_is_refused_for_a_directory(void **state)
 	refused("[tier a]\nurl = s3://bkt\nshared = yes\n", ":3: [tier a] shared: is for file:");
 	refused("[tier a]\nurl = s3://bkt\naccess-key = env:K\n",
 	    ":3: [tier a] access-key: is nothing alone");
-	refused("[tier a]\nurl = s3://bkt\ndriver = libs3\nlock = governance\n",
-	    ":4: [tier a] lock: driver libs3 has none");
+	refused("[tier a]\nurl = s3://bkt\ndriver = libs3\nendpoint = http://h\n"
+	    "lock = governance\n", ":5: [tier a] lock: driver libs3 has none");
 	refused("[tier a]\nurl = s3://bkt\nendpoint = h:80\n", ":3: [tier a] endpoint: 'h:80'");
 	refused("[tier a]\nurl = s3://bkt\nendpoint = http://h/bkt\n", ":3: [tier a] endpoint: ");
 }
