@@ -20,6 +20,7 @@
 #include "cmd/words.h"
 #include "job/inventory.h"
 #include "job/pick.h"
+#include "job/proved.h"
 #include "job/rehearse.h"
 #include "repo/reader.h"
 #include "repo/record.h"
@@ -39,38 +40,6 @@ static const struct opt show_opts[] = {
 	    "only what this tier has, and read from it first" },
 	{ 0 },
 };
-
-/* The highest level at which a tier was seen to hold this snapshot, and when; or the last time not. */
-struct proof {
-	const char *id;
-	int level;
-	int64_t time_ns;
-};
-
-static int
-see_proof(void *arg, const char *name, const char *id, int level, int64_t time_ns)
-{
-	struct proof *p = arg;
-
-	(void)name;
-	if (strcmp(id, p->id) == 0 && (level > p->level ||
-	    (level == p->level && time_ns > p->time_ns))) {
-		p->level = level;
-		p->time_ns = time_ns;
-	}
-	return 0;
-}
-
-static int
-see_broken(void *arg, const char *name, const char *id, int level, int64_t time_ns)
-{
-	struct proof *p = arg;
-
-	(void)name;
-	if (strcmp(id, p->id) == 0 && time_ns > p->time_ns)
-		*p = (struct proof){ .id = p->id, .level = level, .time_ns = time_ns };
-	return 0;
-}
 
 static void
 unread(void *arg, const char *name, const struct err *why)
@@ -94,32 +63,28 @@ proofs(struct session *s, const struct layout_snap *part)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < s->tiers.count; i++) {
-		const struct tier *t = &s->tiers.tier[i];
-		struct proof p = { .id = part->id, .level = -1 }, bad = p;
+		struct tier *t = &s->tiers.tier[i];
 		struct err e = { 0 };
+		struct proved p;
 		char when[UNITS_TEXT];
-		bool broken;
 
 		if (!t->store)
 			continue;
-		if (record_proofs(s->repo, t->store, RECORD_VERIFIED, part->source, see_proof,
-		    unread, &p, &e) == -1 || record_proofs(s->repo, t->store, RECORD_BROKEN, part->source,
-		    see_broken, unread, &bad, &e) == -1)
+		if (proved_read(s->repo, t, part, unread, &p, &e) == -1)
 			output_warn("what was verified on %s is not known: %s", t->name, e.text);
-		/* By a look that goes as far, later: then it was mended. */
-		broken = bad.level >= 0 && !(p.level >= bad.level && p.time_ns >= bad.time_ns);
-		if (p.level >= 0 && !broken)
+		if (p.level >= 0 && p.broken == -1)
 			output_detail("verified", "%s on %s, %s", level_text(p.level), t->name,
 			    units_time(p.time_ns, when));
-		if (broken)
+		if (p.broken >= 0)
 			output_detail("broken", "on %s, found so by %s, %s: `ffdr verify %s %s`",
-			    t->name, level_text(bad.level), units_time(bad.time_ns, when),
-			    bad.level == REHEARSE_LEVEL ? "--restore" : "--repair", part->id);
-		if (p.level < 0 && !broken)
+			    t->name, level_text(p.broken), units_time(p.broken_ns, when),
+			    p.broken == REHEARSE_LEVEL ? "--restore" : "--repair", part->id);
+		if (p.level < 0 && p.broken == -1)
 			continue;
 		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "tier", t->name, "level",
 		    p.level < 0 ? json_null() : json_integer(p.level), "time",
-		    words_json_time(p.time_ns), "broken", words_json_time(broken ? bad.time_ns : 0)));
+		    words_json_time(p.time_ns), "broken",
+		    words_json_time(p.broken >= 0 ? p.broken_ns : 0)));
 	}
 	return list;
 }

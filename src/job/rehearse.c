@@ -8,6 +8,7 @@
 #include "job/rehearse.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,10 +73,12 @@ compare(struct session *s, const struct restore_options *first, const struct res
 /* Of all that is files. */
 static int
 by_files(struct session *s, const struct restore_options *o, const struct watch *w,
-    struct restore_report *ret, struct err *e)
+    struct restore_report *ret, struct buf *proof, struct err *e)
 {
 	if (restore_run(s, o, w, ret, e) == -1)
 		return -1;
+	buf_addf(proof, "bytes %" PRIu64 "\nrestore-ms %" PRId64 "\n", ret->bytes,
+	    ret->took_ns / CLOCK_MS);
 	if (ret->lost > 0)
 		return err_set(e, ERR_CORRUPT, "%llu files of %s lack bytes",
 		    (unsigned long long)ret->lost, ret->id);
@@ -158,7 +161,7 @@ rehearse_run(struct session *s, const struct rehearse_options *o, const struct w
 	if (file_make_dirs(AT_FDCWD, s->conf->scratch, 0711, e) == -1 ||
 	    file_remove_tree(AT_FDCWD, dir, e) == -1)
 		goto out;
-	rc = kind->prove ? kind->prove(s, o, dir, w, ret, &proof, e) : by_files(s, &ro, w, ret, e);
+	rc = kind->prove ? kind->prove(s, o, dir, w, ret, &proof, e) : by_files(s, &ro, w, ret, &proof, e);
 	if (rc == 0 || e->kind == ERR_CORRUPT)
 		note(s, ret, &proof, rc == 0 ? NULL : e, w);
 out:
