@@ -274,19 +274,6 @@ wanted(const struct conf_source *source, const struct conf_source *named)
 	return source->kind == CONF_KIND_POSTGRES && (!named || source == named);
 }
 
-/* With every tier away the table says so, each by its reason. */
-static int
-open_for_telling(const struct command_call *call, struct session *s, struct err *e)
-{
-	int rc = session_open(call->conf, SESSION_READ, s, e);
-
-	if (rc == -1 && e->kind == ERR_REMOTE) {
-		err_clear(e);
-		rc = session_open(call->conf, SESSION_TIERS, s, e);
-	}
-	return rc;
-}
-
 static int
 status_command(const struct command_call *call, struct err *e)
 {
@@ -298,7 +285,7 @@ status_command(const struct command_call *call, struct err *e)
 	int rc = 0;
 
 	if ((call->argc > 0 && wal_source_find(call->conf, call->argv[0], 0, &named, e) == -1) ||
-	    open_for_telling(call, &s, e) == -1)
+	    words_open(call->conf, &s, e) == -1)
 		rc = -1;
 	for (size_t i = 0; rc == 0 && i < call->conf->sources; i++) {
 		struct wal_status status;
@@ -538,7 +525,7 @@ exposure_command(const struct command_call *call, struct err *e)
 	int rc;
 
 	if ((call->argc > 0 && conf_find_source(call->conf, call->argv[0], &named, e) == -1) ||
-	    open_for_telling(call, &s, e) == -1)
+	    words_open(call->conf, &s, e) == -1)
 		return -1;
 	rc = exposure_run(&s, named, progress_start("exposure"), &report, e);
 	progress_end();

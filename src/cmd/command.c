@@ -17,6 +17,7 @@
 #include "cmd/cmd_repo.h"
 #include "cmd/cmd_show.h"
 #include "cmd/cmd_snapshot.h"
+#include "cmd/cmd_status.h"
 #include "cmd/cmd_verify.h"
 #include "cmd/cmd_wal.h"
 #include "cmd/cmd_wal_get.h"
@@ -26,6 +27,7 @@
 const struct command *const command_table[] = {
 	&cmd_repo_init,
 	&cmd_repo_check,
+	&cmd_status_status,
 	&cmd_snapshot_backup,
 	&cmd_list_list,
 	&cmd_show_show,

@@ -77,6 +77,18 @@ words_done(struct words *n)
 	memset(n, 0, sizeof(*n));
 }
 
+int
+words_open(const struct conf *c, struct session *ret, struct err *e)
+{
+	int rc = session_open(c, SESSION_READ, ret, e);
+
+	if (rc == -1 && e->kind == ERR_REMOTE) {
+		err_clear(e);
+		rc = session_open(c, SESSION_TIERS, ret, e);
+	}
+	return rc;
+}
+
 json_t *
 words_tiers_json(const struct session *s, uint64_t on)
 {

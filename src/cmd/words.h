@@ -30,6 +30,12 @@ void words_done(struct words *n);
 /* What has a '/', `latest` and the beginning of a time name a snapshot; all else is a source. */
 bool words_is_snapshot(const char *word);
 
+/*
+ * For who tells how things are: the repository open, or the tiers alone when every one of them is
+ * away, so that each can be shown with its reason.
+ */
+int words_open(const struct conf *c, struct session *ret, struct err *e);
+
 /* The tiers of the bits (job/inventory.h). */
 json_t *words_tiers_json(const struct session *s, uint64_t on);
 /* A warning for each tier that does not answer. Returns how many. */

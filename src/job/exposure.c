@@ -114,6 +114,8 @@ tell_wal(struct telling *t, const struct conf_source *source, struct err *e)
 		struct exposure_line *l =
 		    add_line(t, source->name, conf_find_tier(t->s->conf, at->tier->name), true);
 
+		if (at->based && at->reach > at->newest.facts.start)
+			l->replay = at->reach - at->newest.facts.start;
 		if (at->why.kind != ERR_NONE)
 			l->why = at->why;
 		else

@@ -16,6 +16,7 @@ struct exposure_line {
 	struct exposure is;
 	struct err why; /* kind != ERR_NONE: why it is not known */
 	int64_t rpo_ns; /* of the tier; 0: none */
+	uint64_t replay; /* bytes of WAL that a recovery from there would read; 0: not known */
 };
 
 struct exposure_site {

@@ -126,12 +126,17 @@ plan(struct planning *p)
 	}
 }
 
+int64_t
+owed_late_ns(int64_t rpo_ns)
+{
+	return rpo_ns > OWED_LATE_NS ? rpo_ns : OWED_LATE_NS;
+}
+
 static void
 tell(struct planning *p)
 {
 	const struct tier *t = p->to->tier;
-	const int64_t rpo_ns = t->rpo_ms * CLOCK_MS;
-	const int64_t late_ns = rpo_ns > OWED_LATE_NS ? rpo_ns : OWED_LATE_NS;
+	const int64_t late_ns = owed_late_ns(t->rpo_ms * CLOCK_MS);
 
 	for (size_t i = 0; i < p->count; i++) {
 		struct prune_item *it;

@@ -12,6 +12,7 @@
 #define OWED_TIERS 64
 /* A copy that was not made for as long as this, or for longer than the tier's rpo, is late. */
 #define OWED_LATE_NS (24 * LAYOUT_HOUR_NS)
+int64_t owed_late_ns(int64_t rpo_ns);
 
 struct owed_tier {
 	struct tier *tier;

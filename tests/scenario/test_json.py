@@ -47,6 +47,7 @@ def every_command(site):
     yield "copy", site.json("copy", "--dry-run")
     yield "verify", site.json("verify")
     yield "verify", site.json("verify", "--restore", "vol.data")
+    yield "status", site.json("status", status=None)
     yield "show", site.json("show", "vol.data")
     yield "show", site.json("show", "vol.data", "--files")
     yield "restore", site.json("restore", "vol.data", "--to", site.path("x"))

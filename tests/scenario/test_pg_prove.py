@@ -74,6 +74,14 @@ def test_it_ends_where_the_log_ends_and_leaves_evidence(site):
     assert left(site) == ([], [])
 
 
+def test_its_time_is_what_an_rto_is_judged_by(site):
+    got = prove(site, "--json").json()["restores"][0]
+    local, = [x for x in site.json("status", "pay", status=None)["lines"] if x["tier"] == "local"]
+    assert abs(local["measured_seconds"] * 1000 - got["restore_ms"] - got["recovery_ms"]) < 2, (local, got)
+    assert local["measured_bytes"] == local["newest_bytes"] == got["bytes"] and local["verified_level"] == 3
+    assert local["restore_seconds"] >= local["measured_seconds"]
+
+
 def test_the_phases_are_told(site):
     said = prove(site).out
     assert "took      restore " in said and "amcheck" in said and "ended     at " in said, said

@@ -204,3 +204,19 @@ def test_the_headline_counts_only_tiers_elsewhere(streaming):
     streaming.write_config(tier={"local": "keep = 7d", "regional": "keep = 7d\nsite = there"})
     site = streaming.json("exposure")["sites"][0]
     assert site["tier"] == "regional" and site["seconds"] == 0
+
+
+def test_the_status_of_all_tells_of_a_database_by_its_wal(streaming):
+    streaming.server.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+    settled(streaming)
+    found = streaming.json("status", status=None)
+    lines = {x["tier"]: x for x in found["lines"] if x["source"] == "pg.pay"}
+    assert set(lines) == {"local", "regional"}
+    for x in lines.values():
+        assert x["by"] == "wal" and x["answers"] and x["newest"].startswith("pg.pay/") and x["owed"] == 0
+        assert x["loss_seconds"] is not None and x["loss_bytes"] is not None
+    streaming.server.stop()
+    time.sleep(1.1)
+    later = {x["tier"]: x for x in streaming.json("status", "pay", status=None)["lines"]}
+    assert all(later[t]["loss_seconds"] > lines[t]["loss_seconds"] for t in lines), (later, lines)
+    assert {t["tier"]: t["owed_wal"] for t in found["tiers"]} == {"local": 0, "regional": 0}

@@ -1,0 +1,364 @@
+/*
+ * One screen for the question whether the promises are kept. Nothing is judged anew here: what would
+ * be lost is what `exposure` says, what is owed is what `copy` would bring, and how long a restore
+ * takes is what the last one took; so no two commands have two opinions.
+ *
+ * What would surprise: an rto that nobody ever measured is unknown and needs no attention, while an
+ * exposure that is not known does, because a backup that may not be there is none.
+ */
+#include "job/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "job/copy.h"
+#include "job/inventory.h"
+#include "job/owed.h"
+#include "job/rehearse.h"
+#include "job/wal_owed.h"
+
+struct looking {
+	struct session *s;
+	const struct watch *w;
+	struct status *ret;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+alarm_add(struct status *s, const char *fmt, ...)
+{
+	va_list ap;
+	char *text = NULL;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) == -1)
+		text = xstrdup(fmt);
+	va_end(ap);
+	s->alarm = xreallocarray(s->alarm, s->alarms + 1, sizeof(*s->alarm));
+	s->alarm[s->alarms++] = text;
+}
+
+/* The first line of a message that may have more. */
+static int
+first_line(const struct err *e)
+{
+	return (int)strcspn(e->text, "\n");
+}
+
+/* ---- the promises ---- */
+
+enum status_verdict
+status_judge_rpo(const struct exposure *is, int64_t rpo_ns)
+{
+	if (rpo_ns <= 0)
+		return STATUS_NONE;
+	if (!is->known)
+		return STATUS_UNKNOWN;
+	return exposure_judge_within(is, rpo_ns) ? STATUS_KEPT : STATUS_MISSED;
+}
+
+enum status_verdict
+status_judge_rto(int64_t predicted_ms, int64_t rto_ms)
+{
+	if (rto_ms <= 0)
+		return STATUS_NONE;
+	if (predicted_ms < 0)
+		return STATUS_UNKNOWN;
+	return predicted_ms <= rto_ms ? STATUS_KEPT : STATUS_MISSED;
+}
+
+/* ---- what would be lost ---- */
+
+static void
+take_exposure(struct looking *k, const struct exposure_report *r)
+{
+	const struct conf *c = k->s->conf;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct exposure_line *x = &r->line[i];
+		const struct tier *t = tier_find(&k->s->tiers, x->tier);
+		struct status *ret = k->ret;
+		struct status_line *l;
+
+		ret->line = mem_grow(ret->line, &ret->room, ret->count + 1, sizeof(*ret->line));
+		l = &ret->line[ret->count++];
+		*l = (struct status_line){
+			.tier = x->tier,
+			.site = x->site,
+			.answers = t && t->store && t->why.kind != ERR_REMOTE,
+			.wal = x->wal,
+			.is = x->is,
+			.why = x->why,
+			.replay = x->replay,
+			.rpo_ns = x->rpo_ns,
+			.rpo = status_judge_rpo(&x->is, x->rpo_ns),
+			.owed = -1,
+			.proved = { .level = -1, .broken = -1, .last_level = -1 },
+			.predicted_ms = -1,
+			.rto_ms = conf_find_tier(c, x->tier)->rto,
+		};
+		snprintf(l->source, sizeof(l->source), "%s", x->source);
+	}
+}
+
+static struct status_line *
+find(struct status *s, size_t from, const char *tier)
+{
+	for (size_t i = from; i < s->count; i++)
+		if (strcmp(s->line[i].tier, tier) == 0)
+			return &s->line[i];
+	return NULL;
+}
+
+static void
+swap(struct status_line *a, struct status_line *b)
+{
+	struct status_line t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+/* In the order of the source's tiers. */
+static void
+put_in_order(struct looking *k, const struct conf_source *source, size_t from)
+{
+	const struct conf_tier *tier[OWED_TIERS];
+	size_t n = conf_source_tiers(k->s->conf, source->tiers, tier, OWED_TIERS);
+
+	for (size_t i = 0, at = from; i < n && i < OWED_TIERS; i++) {
+		struct status_line *l = find(k->ret, at, tier[i]->name);
+
+		if (l)
+			swap(l, &k->ret->line[at++]);
+	}
+}
+
+/* ---- what lies there ---- */
+
+static void
+bad_record(void *arg, const char *name, const struct err *why)
+{
+	(void)arg; /* `verify` and `show` tell of it; it proves nothing */
+	(void)name;
+	(void)why;
+}
+
+/* What is known of the newest one there: how long a restore took, and whether it was found bad. */
+static void
+take_proofs(struct looking *k, struct status_line *l, struct tier *t, const struct layout_snap *snap)
+{
+	struct err e = { 0 };
+
+	if (!k->s->repo || !t->store)
+		return;
+	if (proved_read(k->s->repo, t, snap, bad_record, &l->proved, &e) == -1 ||
+	    proved_pace(k->s->repo, t, &l->proved, &l->pace, &e) == -1)
+		alarm_add(k->ret, "%s: what was verified on '%s' is not known: %.*s", l->source, l->tier,
+		    first_line(&e), e.text);
+	l->predicted_ms = proved_predict(&l->pace, l->bytes, l->replay);
+	l->rto = status_judge_rto(l->predicted_ms, l->rto_ms);
+}
+
+static void
+take_newest(struct looking *k, struct status_line *l, const struct inventory *inv)
+{
+	struct tier *t = tier_find(&k->s->tiers, l->tier);
+
+	for (size_t i = inv->count; i > 0; i--) {
+		const struct inventory_item *it = &inv->item[i - 1];
+
+		if (!(it->on >> (t - k->s->tiers.tier) & 1) || !it->known || it->facts.partial)
+			continue;
+		memcpy(l->newest, it->part.id, sizeof(l->newest));
+		l->begun_ns = it->facts.started_ns;
+		l->bytes = it->facts.bytes;
+		take_proofs(k, l, t, &it->part);
+		return;
+	}
+	l->rto = status_judge_rto(-1, l->rto_ms);
+}
+
+/*
+ * Each against the first tier of its source. Two exposures were measured one after the other, so what
+ * is below a second is nothing; two snapshots have their times.
+ */
+static void
+compare(struct status *s, size_t from)
+{
+	const struct status_line *first = &s->line[from];
+
+	for (size_t i = from + 1; i < s->count; i++) {
+		struct status_line *l = &s->line[i];
+		int64_t ns = l->is.ns - first->is.ns;
+
+		if (!first->wal && !l->wal && first->newest[0] && l->newest[0])
+			ns = first->begun_ns - l->begun_ns;
+		l->behind_known = first->is.known && l->is.known;
+		l->behind_ns = l->behind_known && ns >= CLOCK_S ? ns : 0;
+	}
+}
+
+/* ---- what it lacks ---- */
+
+static void
+take_owed(struct looking *k, size_t from, const struct copy_report *r)
+{
+	const int64_t now = clock_real_ns();
+
+	for (size_t i = from; i < k->ret->count; i++)
+		if (k->ret->line[i].answers)
+			k->ret->line[i].owed = 0;
+	for (size_t i = 0; i < r->count; i++) {
+		struct status_line *l = find(k->ret, from, r->line[i].to);
+		struct layout_snap part;
+		char name[LAYOUT_NAME];
+
+		if (!l || l->owed == -1)
+			continue;
+		if (r->line[i].outcome == COPY_FAILED)
+			alarm_add(k->ret, "%s: '%s' cannot get what it lacks: %.*s", l->source, l->tier,
+			    first_line(&r->line[i].why), r->line[i].why.text);
+		snprintf(name, sizeof(name), "snap/%s", r->line[i].id);
+		if (r->line[i].outcome != COPY_WOULD || layout_snap_parse(name, &part) == -1)
+			continue;
+		l->owed++;
+		if (now - part.time_ns > l->owed_ns)
+			l->owed_ns = now - part.time_ns;
+		l->owed_late = l->owed_ns > owed_late_ns(l->rpo_ns);
+	}
+}
+
+static int
+look_at(struct looking *k, const struct conf_source *source, struct err *e)
+{
+	const struct inventory_options io = { .source = &source->name, .sources = 1,
+		.refresh = k->s->repo != NULL };
+	const struct copy_options co = { .source = &source->name, .sources = 1, .dry_run = true };
+	struct exposure_report exposed = { 0 };
+	struct inventory inv = { 0 };
+	struct copy_report copied = { 0 };
+	const size_t from = k->ret->count;
+	int rc = exposure_run(k->s, source, k->w, &exposed, e);
+
+	take_exposure(k, &exposed);
+	put_in_order(k, source, from);
+	if (rc == 0)
+		rc = inventory_read(k->s, &io, k->w, &inv, e);
+	for (size_t i = from; rc == 0 && i < k->ret->count; i++)
+		take_newest(k, &k->ret->line[i], &inv);
+	if (from < k->ret->count)
+		compare(k->ret, from);
+	if (rc == 0 && k->s->repo) {
+		rc = copy_run(k->s, &co, k->w, &copied, e);
+		take_owed(k, from, &copied);
+	}
+	copy_done(&copied);
+	inventory_done(&inv);
+	exposure_done(&exposed);
+	return rc;
+}
+
+/* ---- what needs attention ---- */
+
+static void
+judge_line(struct status *s, const struct status_line *l)
+{
+	char a[UNITS_TEXT], b[UNITS_TEXT];
+
+	if (!l->answers)
+		return; /* said once, of the tier */
+	if (!l->is.known)
+		alarm_add(s, "%s: what would be lost with '%s' alone is not known: %.*s", l->source,
+		    l->tier, first_line(&l->why), l->why.text);
+	if (l->rpo == STATUS_MISSED)
+		alarm_add(s, "%s: '%s' is %s behind, rpo promises %s", l->source, l->tier,
+		    units_duration(l->is.ns / CLOCK_MS, a), units_duration(l->rpo_ns / CLOCK_MS, b));
+	if (l->rto == STATUS_MISSED)
+		alarm_add(s, "%s: a restore from '%s' takes %s, rto promises %s", l->source, l->tier,
+		    units_duration(l->predicted_ms, a), units_duration(l->rto_ms, b));
+	if (l->owed_late)
+		alarm_add(s, "%s: '%s' lacks %s, the oldest for %s: `ffdr copy`", l->source, l->tier,
+		    units_count((uint64_t)l->owed, "snapshot", a),
+		    units_duration(l->owed_ns / CLOCK_MS, b));
+	if (l->proved.broken >= 0)
+		alarm_add(s, "%s: the newest on '%s' was found bad, %s: `ffdr verify %s %s`", l->source,
+		    l->tier, units_time(l->proved.broken_ns, a),
+		    l->proved.broken == REHEARSE_LEVEL ? "--restore" : "--repair", l->newest);
+}
+
+static void
+look_at_tiers(struct looking *k)
+{
+	const struct conf *c = k->s->conf;
+
+	k->ret->tier = xcalloc(c->tiers + 1, sizeof(*k->ret->tier));
+	for (size_t i = 0; i < c->tiers; i++) {
+		struct status_tier *st = &k->ret->tier[k->ret->tiers++];
+		struct tier *t = tier_find(&k->s->tiers, c->tier[i].name);
+
+		*st = (struct status_tier){ .tier = t->name, .site = c->tier[i].site, .owed_wal = -1 };
+		if (!t->store || t->why.kind == ERR_REMOTE) {
+			st->why = t->why;
+			if (st->why.kind == ERR_NONE)
+				err_set(&st->why, ERR_REMOTE, "it is not open");
+			alarm_add(k->ret, "'%s' does not answer: %.*s", st->tier, first_line(&st->why),
+			    st->why.text);
+		}
+		if (k->s->state.kind == ERR_NONE)
+			st->owed_wal = wal_owed_settle(&k->s->tiers, c->state, t, 0, NULL);
+		if (st->owed_wal > 0)
+			alarm_add(k->ret, "%d objects of WAL are owed to '%s'", st->owed_wal, st->tier);
+	}
+}
+
+/* -1: to be stopped. */
+static int
+look_at_source(struct looking *k, const struct conf_source *source, struct err *e)
+{
+	struct err why = { 0 };
+
+	k->ret->sources++;
+	if (look_at(k, source, &why) == 0)
+		return 0;
+	if (why.kind == ERR_CANCELLED) {
+		*e = why;
+		return -1;
+	}
+	/* Every tier is away: that is said of each. */
+	if (why.kind != ERR_REMOTE)
+		alarm_add(k->ret, "%s: %.*s", source->name, first_line(&why), why.text);
+	return 0;
+}
+
+int
+status_load(struct session *s, const struct conf_source *const *source, size_t n,
+    const struct watch *w, struct status *ret, struct err *e)
+{
+	struct looking k = { .s = s, .w = w, .ret = ret };
+	size_t count = n > 0 ? n : s->conf->sources;
+
+	*ret = (struct status){ 0 };
+	for (size_t i = 0; i < count; i++)
+		if (look_at_source(&k, n > 0 ? source[i] : &s->conf->source[i], e) == -1)
+			return -1;
+	for (size_t i = 0; i < ret->count; i++)
+		judge_line(ret, &ret->line[i]);
+	look_at_tiers(&k);
+	return 0;
+}
+
+void
+status_done(struct status *s)
+{
+	for (size_t i = 0; i < s->alarms; i++)
+		free(s->alarm[i]);
+	free(s->alarm);
+	free(s->line);
+	free(s->tier);
+	*s = (struct status){ 0 };
+}
