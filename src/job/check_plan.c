@@ -10,10 +10,13 @@
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "job/cold.h"
 #include "job/session.h"
 #include "job/tiers.h"
 
 #define TIERS_MOST 64 /* of one source */
+/* No base backup is made more often: it reads all that the server has. */
+#define BASE_MS (INT64_C(3600) * 1000)
 
 /* How a tier is used by the sources; each NULL where none does. */
 struct use {
@@ -22,6 +25,7 @@ struct use {
 	/* The same of those whose WAL does not come: only the schedule keeps their rpo. */
 	const char *writes_alone, *copies_alone;
 	const struct conf_source *wal; /* one whose WAL comes, the slowest */
+	const char *bare; /* a database that comes there, and its WAL does not */
 };
 
 static struct use
@@ -41,7 +45,10 @@ use_of(const struct conf *conf, const struct conf_tier *t)
 			if (tier[k] != t)
 				continue;
 			*(k == 0 ? &ret.writes : &ret.copies) = s->name;
-			if (!wal)
+			/* By snapshots alone a database keeps no rpo of minutes. */
+			if (!wal && s->postgres && t->rpo > 0 && t->rpo < BASE_MS)
+				ret.bare = s->bare;
+			else if (!wal)
 				*(k == 0 ? &ret.writes_alone : &ret.copies_alone) = s->name;
 		}
 	}
@@ -61,9 +68,12 @@ sound_takes(int64_t rpo)
 	return "all";
 }
 
-/* A tier that is fed by copy. */
+/*
+ * A tier that is fed by copy. Where the WAL of another comes, its rpo was promised for that, and what
+ * has none is worth a word and no refusal.
+ */
 static void
-plan_copied(struct check *c, const char *what, const struct conf_tier *t)
+plan_copied(struct check *c, const char *what, const struct conf_tier *t, const struct use *use)
 {
 	char rpo[UNITS_TEXT], age[UNITS_TEXT], fix[200];
 	int64_t takes = tiers_period(t->takes);
@@ -72,9 +82,9 @@ plan_copied(struct check *c, const char *what, const struct conf_tier *t)
 	if (takes > t->rpo) {
 		snprintf(fix, sizeof(fix), "takes = %s, or rpo = %s", sound_takes(t->rpo),
 		    units_duration_key(takes, age));
-		check_add(c, CHECK_FAIL, what, fix,
-		    "takes %s snapshots, so they are up to %s old, but rpo promises %s", t->takes,
-		    units_duration(takes, age), rpo);
+		check_add(c, use->wal ? CHECK_WARN : CHECK_FAIL, what, fix,
+		    "takes %s snapshots, so those of %s are up to %s old, but rpo promises %s",
+		    t->takes, use->copies_alone, units_duration(takes, age), rpo);
 	} else if (takes > 0) {
 		check_add(c, CHECK_OK, what, NULL, "takes %s snapshots for an rpo of %s: at worst %s "
 			  "and the time that one backup and copy take", t->takes, rpo,
@@ -107,6 +117,41 @@ plan_wal(struct check *c, const char *what, const struct conf_tier *t, const str
 	}
 }
 
+/* A database whose snapshots come there without its WAL, against an rpo of minutes. */
+static void
+plan_bare(struct check *c, const char *what, const struct conf_tier *t, const char *bare)
+{
+	char rpo[UNITS_TEXT], least[UNITS_TEXT], fix[200];
+
+	snprintf(fix, sizeof(fix), "name it in wal of [postgres %s], or rpo = %s or more", bare,
+	    units_duration_key(BASE_MS, least));
+	check_add(c, CHECK_FAIL, what, fix, "no WAL of pg.%s comes there, only snapshots, but rpo "
+		  "promises %s", bare, units_duration(t->rpo, rpo));
+}
+
+/* What lies in an archive is ordered back first. */
+static void
+plan_cold(struct check *c, const char *what, const struct conf_tier *t)
+{
+	const int64_t wait = cold_wait_ms(t->class);
+	const char *other = cold_class_within(t->rto);
+	char text[UNITS_TEXT], rto[UNITS_TEXT], fix[200];
+
+	if (wait == 0 || t->rto == 0)
+		return;
+	units_duration(t->rto, rto);
+	if (wait <= t->rto) {
+		check_add(c, CHECK_OK, what, NULL, "what is of class %s can be read after up to %s of an "
+			  "rto of %s", t->class, units_duration(wait, text), rto);
+		return;
+	}
+	snprintf(fix, sizeof(fix), "class = %s, or rto = more than %s",
+	    other ? other : "one that is read at once, such as STANDARD_IA",
+	    units_duration_key(wait, text));
+	check_add(c, CHECK_FAIL, what, fix, "what is of class %s can be read after up to %s only, but "
+		  "rto promises %s", t->class, units_duration(wait, text), rto);
+}
+
 static void
 plan_tier(struct check *c, const struct conf *conf, const struct conf_tier *t)
 {
@@ -125,7 +170,10 @@ plan_tier(struct check *c, const struct conf *conf, const struct conf_tier *t)
 			  "holds is decided by their schedule", use.writes_alone,
 		    units_duration(t->rpo, rpo));
 	if (t->rpo > 0 && use.copies_alone)
-		plan_copied(c, what, t);
+		plan_copied(c, what, t, &use);
+	if (use.bare)
+		plan_bare(c, what, t, use.bare);
+	plan_cold(c, what, t);
 	if (t->rpo > 0 && use.wal)
 		plan_wal(c, what, t, use.wal);
 	units_duration(t->keep, keep);

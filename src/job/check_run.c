@@ -22,6 +22,7 @@
 #include "job/check_plan.h"
 #include "job/check_source.h"
 #include "job/check_tier.h"
+#include "job/check_time.h"
 #include "job/ground.h"
 #include "job/init.h"
 #include "job/recall.h"
@@ -461,5 +462,6 @@ check_run(const struct conf *conf, const struct watch *w, struct check *ret)
 	check_plan_sources(ret, conf);
 	check_plan_tiers(ret, conf);
 	check_need_tiers(ret, &s, w);
+	check_time_tiers(ret, &s, w);
 	session_done(&s);
 }

@@ -133,6 +133,16 @@ learn(struct session *s, const char *catalog, struct inventory_item *item, const
 	manifest_done(&m);
 }
 
+void
+inventory_learn(struct session *s, struct inventory_item *item, const struct watch *w)
+{
+	char *catalog = inventory_catalog(s);
+
+	if (!item->known)
+		learn(s, catalog, item, w);
+	free(catalog);
+}
+
 static int
 by_id(const void *id, const void *item)
 {

@@ -43,6 +43,8 @@ struct inventory_options {
 int inventory_read(struct session *s, const struct inventory_options *o, const struct watch *w,
     struct inventory *ret, struct err *e);
 void inventory_done(struct inventory *inv);
+/* The facts of one row, from its manifest where the catalog has not got it: the repository is open. */
+void inventory_learn(struct session *s, struct inventory_item *item, const struct watch *w);
 /* The time that it is judged by: expire_time() of its name and of when it was stored. */
 int64_t inventory_time(const struct inventory_item *it, int64_t now_ns);
 

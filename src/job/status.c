@@ -16,8 +16,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "job/cold.h"
 #include "job/copy.h"
-#include "job/inventory.h"
 #include "job/owed.h"
 #include "job/rehearse.h"
 #include "job/wal_owed.h"
@@ -148,39 +148,48 @@ bad_record(void *arg, const char *name, const struct err *why)
 	(void)why;
 }
 
-/* What is known of the newest one there: how long a restore took, and whether it was found bad. */
-static void
-take_proofs(struct looking *k, struct status_line *l, struct tier *t, const struct layout_snap *snap)
+/* The newest complete one there: its place in inv; inv->count: none. */
+static size_t
+newest_there(struct session *s, const struct status_line *l, const struct tier *t,
+    struct inventory *inv, const struct watch *w)
 {
-	struct err e = { 0 };
+	for (size_t i = inv->count; i > 0; i--) {
+		struct inventory_item *it = &inv->item[i - 1];
 
-	if (!k->s->repo || !t->store)
-		return;
-	if (proved_read(k->s->repo, t, snap, bad_record, &l->proved, &e) == -1 ||
-	    proved_pace(k->s->repo, t, &l->proved, &l->pace, &e) == -1)
-		alarm_add(k->ret, "%s: what was verified on '%s' is not known: %.*s", l->source, l->tier,
-		    first_line(&e), e.text);
-	l->predicted_ms = proved_predict(&l->pace, l->bytes, l->replay);
-	l->rto = status_judge_rto(l->predicted_ms, l->rto_ms);
+		if (!(it->on >> (t - s->tiers.tier) & 1) || strcmp(it->part.source, l->source) != 0)
+			continue;
+		if (s->repo)
+			inventory_learn(s, it, w);
+		if (it->known && !it->facts.partial)
+			return i - 1;
+	}
+	return inv->count;
 }
 
-static void
-take_newest(struct looking *k, struct status_line *l, const struct inventory *inv)
+int
+status_restore(struct session *s, struct status_line *l, struct inventory *inv,
+    const struct watch *w, struct err *e)
 {
-	struct tier *t = tier_find(&k->s->tiers, l->tier);
+	struct tier *t = tier_find(&s->tiers, l->tier);
+	const struct inventory_item *it;
+	size_t at = newest_there(s, l, t, inv, w);
+	int rc = 0;
 
-	for (size_t i = inv->count; i > 0; i--) {
-		const struct inventory_item *it = &inv->item[i - 1];
-
-		if (!(it->on >> (t - k->s->tiers.tier) & 1) || !it->known || it->facts.partial)
-			continue;
+	l->predicted_ms = -1;
+	if (at < inv->count) {
+		it = &inv->item[at];
 		memcpy(l->newest, it->part.id, sizeof(l->newest));
 		l->begun_ns = it->facts.started_ns;
 		l->bytes = it->facts.bytes;
-		take_proofs(k, l, t, &it->part);
-		return;
+		if (s->repo && t->store && (proved_read(s->repo, t, &it->part, bad_record, &l->proved,
+		    e) == -1 || proved_pace(s->repo, t, &l->proved, &l->pace, e) == -1))
+			rc = err_in(e, "%s: what was verified on '%s' is not known", l->source, l->tier);
+		l->predicted_ms = proved_predict(&l->pace, l->bytes, l->replay);
+		if (l->predicted_ms >= 0)
+			l->predicted_ms += cold_wait_ms(t->options.class);
 	}
-	l->rto = status_judge_rto(-1, l->rto_ms);
+	l->rto = status_judge_rto(l->predicted_ms, l->rto_ms);
+	return rc;
 }
 
 /*
@@ -236,13 +245,13 @@ take_owed(struct looking *k, size_t from, const struct copy_report *r)
 static int
 look_at(struct looking *k, const struct conf_source *source, struct err *e)
 {
-	const struct inventory_options io = { .source = &source->name, .sources = 1,
-		.refresh = k->s->repo != NULL };
+	const struct inventory_options io = { .source = &source->name, .sources = 1 };
 	const struct copy_options co = { .source = &source->name, .sources = 1, .dry_run = true };
 	struct exposure_report exposed = { 0 };
 	struct inventory inv = { 0 };
 	struct copy_report copied = { 0 };
 	const size_t from = k->ret->count;
+	struct err why = { 0 };
 	int rc = exposure_run(k->s, source, k->w, &exposed, e);
 
 	take_exposure(k, &exposed);
@@ -250,7 +259,8 @@ look_at(struct looking *k, const struct conf_source *source, struct err *e)
 	if (rc == 0)
 		rc = inventory_read(k->s, &io, k->w, &inv, e);
 	for (size_t i = from; rc == 0 && i < k->ret->count; i++)
-		take_newest(k, &k->ret->line[i], &inv);
+		if (status_restore(k->s, &k->ret->line[i], &inv, k->w, &why) == -1)
+			alarm_add(k->ret, "%.*s", first_line(&why), why.text);
 	if (from < k->ret->count)
 		compare(k->ret, from);
 	if (rc == 0 && k->s->repo) {

@@ -2,6 +2,7 @@
 #define JOB_STATUS_H
 
 #include "job/exposure.h"
+#include "job/inventory.h"
 #include "job/proved.h"
 #include "job/session.h"
 #include "job/watch.h"
@@ -67,6 +68,13 @@ struct status {
 int status_load(struct session *s, const struct conf_source *const *source, size_t n,
     const struct watch *w, struct status *ret, struct err *e);
 void status_done(struct status *s);
+
+/*
+ * Of a line with source, tier, replay and rto_ms: the newest snapshot that inv has of it there, what
+ * is known of that, and whether the rto is kept. -1: what was verified cannot be read.
+ */
+int status_restore(struct session *s, struct status_line *l, struct inventory *inv,
+    const struct watch *w, struct err *e);
 
 /* Pure: is the promise kept? */
 enum status_verdict status_judge_rpo(const struct exposure *is, int64_t rpo_ns);

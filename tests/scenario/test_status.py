@@ -116,3 +116,20 @@ def test_a_newest_snapshot_that_was_found_bad_needs_attention(kept):
     kept.run("verify", "--tier", "regional", "--repair", status=None)
     kept.run("verify", "--tier", "regional")
     assert kept.json("status", status=DONE)["attention"] == []
+
+
+def test_check_refuses_an_rto_that_a_measured_restore_does_not_keep(kept):
+    """What nobody measured is unknown; what was measured is judged, with what would do."""
+    def lines(what):
+        return [x for x in kept.json("check", status=None)["lines"] if x["what"] == what]
+    found, = lines("time regional")
+    assert found["verdict"] == "unknown" and "--restore vol.data --tier regional" in found["text"], found
+    kept.run("verify", "--restore", "vol.data", "--tier", "regional")
+    found, = lines("time regional")
+    assert found["verdict"] == "ok" and "of an rto of 2h" in found["text"], found
+    kept.write_config(tier={"local": "keep = 7d", "regional": "rto = 1s\nrate = 2m"})
+    kept.run("verify", "--restore", "vol.data", "--tier", "regional")
+    found, = lines("time regional")
+    assert found["verdict"] == "FAIL" and "rto promises 1" in found["text"], found
+    assert found["fix"].startswith("rto = 1m, or what gives it back faster"), found
+    assert lines("time local") == []

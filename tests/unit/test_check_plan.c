@@ -136,11 +136,49 @@ wal_keeps_an_rpo_that_snapshots_alone_do_not(void **state)
 	assert_int_equal(l->verdict, CHECK_FAIL);
 	assert_string_equal(l->fix, "ship-every = 5m, or less");
 	judge(PAIR SERVER "wal = local\n");
-	assert_int_equal(find("plan nas", "takes daily snapshots")->verdict, CHECK_FAIL);
+	l = find("plan nas", "no WAL of pg.pay comes there");
+	assert_int_equal(l->verdict, CHECK_FAIL);
+	assert_string_equal(l->fix, "name it in wal of [postgres pay], or rpo = 1h or more");
+	assert_int_equal(check.verdicts[CHECK_FAIL], 1);
+	/* What has no WAL has to do with a promise that was made for one: worth a word. */
 	judge(PAIR SERVER VOLUME);
-	assert_int_equal(find("plan nas", "takes daily snapshots")->verdict, CHECK_FAIL);
+	l = find("plan nas", "takes daily snapshots, so those of vol.data");
+	assert_int_equal(l->verdict, CHECK_WARN);
+	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
 	judge(PAIR SERVER "wal-from = push\n");
 	assert_int_equal(find("plan nas", "archive_timeout")->verdict, CHECK_UNKNOWN);
+}
+
+static void
+no_base_backup_is_made_every_minute(void **state)
+{
+	(void)state;
+	/* Also where backups are written to at once, and where all are taken. */
+	judge("[tier local]\nurl = file:///srv/ffdr\nrpo = 59m\n" SERVER "wal =\n");
+	assert_int_equal(find("plan local", "no WAL of pg.pay comes there")->verdict, CHECK_FAIL);
+	judge("[tier local]\nurl = file:///srv/ffdr\nrpo = 1h\n" SERVER "wal =\n");
+	assert_int_equal(find("plan local", "schedule")->verdict, CHECK_UNKNOWN);
+	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
+}
+
+#define COLD(class, rto) LOCAL "[tier cold]\nurl = s3://bucket\nclass = " class "\nrto = " rto "\n"
+
+static void
+an_archive_that_opens_too_late_for_the_rto_fails(void **state)
+{
+	const struct check_line *l;
+
+	(void)state;
+	judge(COLD("DEEP_ARCHIVE", "8h") VOLUME);
+	l = find("plan cold", "after up to 12h only, but rto promises 8h");
+	assert_int_equal(l->verdict, CHECK_FAIL);
+	assert_string_equal(l->fix, "class = GLACIER, or rto = more than 12h");
+	judge(COLD("GLACIER", "2h") VOLUME);
+	assert_non_null(strstr(find("plan cold", "only, but rto")->fix, "read at once"));
+	judge(COLD("GLACIER", "8h") VOLUME);
+	assert_int_equal(find("plan cold", "after up to 5h of an rto of 8h")->verdict, CHECK_OK);
+	judge(COLD("STANDARD_IA", "1h") VOLUME);
+	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
 }
 
 static void
@@ -213,6 +251,8 @@ main(void)
 		cmocka_unit_test(a_tier_that_keeps_less_than_it_takes_is_a_warning),
 		cmocka_unit_test(a_tier_that_nobody_uses_is_a_warning),
 		cmocka_unit_test(wal_keeps_an_rpo_that_snapshots_alone_do_not),
+		cmocka_unit_test(no_base_backup_is_made_every_minute),
+		cmocka_unit_test(an_archive_that_opens_too_late_for_the_rto_fails),
 		cmocka_unit_test(wal_that_goes_nowhere_useful_is_a_warning),
 		cmocka_unit_test(nothing_to_protect_is_said),
 		cmocka_unit_test(
