@@ -1,9 +1,13 @@
 /* The arithmetic of promises, over configurations as people write them. */
 #include "tests/lib/vector.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "job/check_need.h"
 #include "job/check_plan.h"
@@ -181,6 +185,46 @@ an_archive_that_opens_too_late_for_the_rto_fails(void **state)
 	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
 }
 
+/* Appends schedules/tiers/NAME.ini, as it is shipped. */
+static void
+profile(const char *name, struct buf *text)
+{
+	const char *top = getenv("FFDR_SRCDIR");
+	char path[400];
+	struct err e = { 0 };
+
+	snprintf(path, sizeof(path), "%s/schedules/tiers/%s.ini", top ? top : ".", name);
+	if (file_get(AT_FDCWD, path, text, &e) == -1)
+		fail_msg("%s", e.text);
+}
+
+/* The four policies, by the numbers they were made for. */
+static void
+the_tiers_that_are_shipped_can_keep_what_they_promise(void **state)
+{
+	static const char *const shipped[] = { "local", "regional", "dr", "cross-region" };
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 1u << 16);
+	for (size_t i = 0; i < ARRAY_LEN(shipped); i++)
+		profile(shipped[i], &text);
+	buf_adds(&text, SERVER "wal = local, regional, dr\n");
+	judge(buf_str(&text));
+	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
+	assert_int_equal(check.verdicts[CHECK_WARN], 0);
+	assert_int_equal(find("plan local", "for an rpo of 4h")->verdict, CHECK_OK);
+	find("plan local", "keeps snapshots 7d");
+	assert_int_equal(find("plan regional", "for an rpo of 1d")->verdict, CHECK_OK);
+	find("plan regional", "keeps snapshots 30d");
+	assert_int_equal(find("plan dr", "for an rpo of 5m")->verdict, CHECK_OK);
+	assert_int_equal(
+	    find("plan cross-region", "takes weekly snapshots for an rpo of 7d")->verdict, CHECK_OK);
+	assert_int_equal(find("plan cross-region", "up to 5h of an rto of 8h")->verdict, CHECK_OK);
+	find("plan cross-region", "keeps snapshots 1y");
+	buf_done(&text);
+}
+
 static void
 wal_that_goes_nowhere_useful_is_a_warning(void **state)
 {
@@ -253,6 +297,7 @@ main(void)
 		cmocka_unit_test(wal_keeps_an_rpo_that_snapshots_alone_do_not),
 		cmocka_unit_test(no_base_backup_is_made_every_minute),
 		cmocka_unit_test(an_archive_that_opens_too_late_for_the_rto_fails),
+		cmocka_unit_test(the_tiers_that_are_shipped_can_keep_what_they_promise),
 		cmocka_unit_test(wal_that_goes_nowhere_useful_is_a_warning),
 		cmocka_unit_test(nothing_to_protect_is_said),
 		cmocka_unit_test(
