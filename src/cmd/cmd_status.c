@@ -66,6 +66,17 @@ restore_text(const struct status_line *l, char out[CELL])
 		    units_duration(l->predicted_ms, text));
 }
 
+/* Times of snapshots and records are whole seconds. */
+static const char *
+age_text(int64_t then, int64_t now, char out[UNITS_TEXT])
+{
+	if (now - then < CLOCK_S) {
+		snprintf(out, UNITS_TEXT, "now");
+		return out;
+	}
+	return units_duration((now - then) / CLOCK_S * (CLOCK_S / CLOCK_MS), out);
+}
+
 static void
 verified_text(const struct status_line *l, int64_t now, char out[CELL])
 {
@@ -77,8 +88,8 @@ verified_text(const struct status_line *l, int64_t now, char out[CELL])
 	else if (p->last_ns == 0)
 		snprintf(out, CELL, "never");
 	else
-		snprintf(out, CELL, "level %d, %s ago", p->last_level,
-		    units_duration(now > p->last_ns ? (now - p->last_ns) / CLOCK_MS : 0, text));
+		snprintf(out, CELL, "level %d, %s%s", p->last_level, age_text(p->last_ns, now, text),
+		    now - p->last_ns < CLOCK_S ? "" : " ago");
 }
 
 static void
@@ -91,8 +102,7 @@ line_text(struct output_table *t, const struct status_line *l, bool first)
 	if (!l->answers)
 		snprintf(newest, sizeof(newest), "unknown");
 	else if (l->newest[0])
-		snprintf(newest, sizeof(newest), "%s", units_duration(now > l->begun_ns ?
-		    (now - l->begun_ns) / CLOCK_MS : 0, text));
+		snprintf(newest, sizeof(newest), "%s", age_text(l->begun_ns, now, text));
 	loss_text(l, loss);
 	if (!first)
 		snprintf(behind, sizeof(behind), "%s", !l->behind_known ? "unknown" :
@@ -243,8 +253,8 @@ const struct command cmd_status_status = {
 		"the tier lacks that `ffdr copy` would bring; when something of it was last verified.\n\n"
 		"How long a restore takes is known from the last `ffdr verify --restore` of that source "
 		"from that tier, and said as \"about\" where the newest snapshot is larger by now. What "
-		"was never measured is unknown, which needs no attention; nor is the rate of a restore of less "
-		"than 256 MB believed for one that is more than twice as large.\n\n"
+		"was never measured is unknown, which needs no attention; nor is the rate of a restore of "
+		"less than 256 MB believed for one that is more than twice as large.\n\n"
 		"An interval that is just as long as the rpo is late for as long as one backup and copy "
 		"take. What stands in the way of WAL, `ffdr wal status` says.\n\n"
 		"Ends with 3 when something needs attention, and says what: a tier that does not answer, "

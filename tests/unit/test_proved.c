@@ -1,7 +1,9 @@
-/* How long a restore will take, out of how long one took. */
+/* How long a restore will take, out of how long one took; and whether what was promised is kept. */
 #include "tests/lib/vector.h"
 
-#include "job/proved.h"
+#include "base/clock.h"
+#include "job/cold.h"
+#include "job/status.h"
 
 #define GIB (UINT64_C(1) << 30)
 #define MIB (UINT64_C(1) << 20)
@@ -66,6 +68,41 @@ the_wal_that_is_replayed_counts_by_its_own_rate(void **state)
 	assert_int_equal(proved_predict(&p, 10 * GIB, GIB), -1);
 }
 
+static void
+a_promise_is_kept_up_to_its_last_moment(void **state)
+{
+	const struct exposure unknown = { 0 };
+	struct exposure is = { .known = true, .ns = 60 * CLOCK_S };
+
+	(void)state;
+	assert_int_equal(status_judge_rpo(&is, 0), STATUS_NONE);
+	assert_int_equal(status_judge_rpo(&is, 60 * CLOCK_S), STATUS_KEPT);
+	assert_int_equal(status_judge_rpo(&is, 60 * CLOCK_S - 1), STATUS_MISSED);
+	/* What nobody knows is never within a promise, and breaks none that was not made. */
+	assert_int_equal(status_judge_rpo(&unknown, 60 * CLOCK_S), STATUS_UNKNOWN);
+	assert_int_equal(status_judge_rpo(&unknown, 0), STATUS_NONE);
+	assert_int_equal(status_judge_rto(1000, 0), STATUS_NONE);
+	assert_int_equal(status_judge_rto(1000, 1000), STATUS_KEPT);
+	assert_int_equal(status_judge_rto(1001, 1000), STATUS_MISSED);
+	assert_int_equal(status_judge_rto(-1, 1000), STATUS_UNKNOWN);
+}
+
+static void
+an_archive_is_waited_for_and_other_classes_are_not(void **state)
+{
+	const int64_t hour = INT64_C(3600) * 1000;
+
+	(void)state;
+	assert_int_equal(cold_wait_ms(NULL), 0);
+	assert_int_equal(cold_wait_ms("STANDARD_IA"), 0);
+	assert_int_equal(cold_wait_ms("GLACIER_IR"), 0);
+	assert_int_equal(cold_wait_ms("GLACIER"), 5 * hour);
+	assert_int_equal(cold_wait_ms("DEEP_ARCHIVE"), 12 * hour);
+	assert_string_equal(cold_class_within(12 * hour), "DEEP_ARCHIVE");
+	assert_string_equal(cold_class_within(12 * hour - 1), "GLACIER");
+	assert_null(cold_class_within(5 * hour - 1));
+}
+
 int
 main(void)
 {
@@ -74,6 +111,8 @@ main(void)
 		cmocka_unit_test(what_grew_takes_longer_at_the_same_rate),
 		cmocka_unit_test(what_shrank_takes_no_less_than_it_did),
 		cmocka_unit_test(a_few_bytes_are_no_rate),
+		cmocka_unit_test(a_promise_is_kept_up_to_its_last_moment),
+		cmocka_unit_test(an_archive_is_waited_for_and_other_classes_are_not),
 		cmocka_unit_test(the_wal_that_is_replayed_counts_by_its_own_rate),
 	};
 
