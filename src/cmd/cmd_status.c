@@ -256,7 +256,8 @@ const struct command cmd_status_status = {
 		"was never measured is unknown, which needs no attention; nor is the rate of a restore of "
 		"less than 256 MB believed for one that is more than twice as large.\n\n"
 		"An interval that is just as long as the rpo is late for as long as one backup and copy "
-		"take. What stands in the way of WAL, `ffdr wal status` says.\n\n"
+		"take. The first thing that stands in the way of WAL is told, too; `ffdr wal status` tells "
+		"all.\n\n"
 		"Ends with 3 when something needs attention, and says what: a tier that does not answer, "
 		"an rpo that is not kept or of which that is not known, an rto that is exceeded, snapshots "
 		"that a tier has lacked for a day and its rpo, a newest snapshot that was found bad.",

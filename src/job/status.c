@@ -21,6 +21,7 @@
 #include "job/owed.h"
 #include "job/rehearse.h"
 #include "job/wal_owed.h"
+#include "job/wal_status.h"
 
 struct looking {
 	struct session *s;
@@ -242,6 +243,18 @@ take_owed(struct looking *k, size_t from, const struct copy_report *r)
 	}
 }
 
+/* Slots, lease, gaps, spool: what `wal status` warns of is no promise yet, and will break one. */
+static void
+look_at_wal(struct looking *k, const struct conf_source *source)
+{
+	struct wal_status wal;
+
+	if (wal_status_load(k->s, source, k->w, &wal, NULL) == 0 && wal.alarms > 0)
+		alarm_add(k->ret, "%s: %s%s: `ffdr wal status %s`", source->name, wal.alarm[0],
+		    wal.alarms > 1 ? ", and more" : "", source->bare);
+	wal_status_done(&wal);
+}
+
 static int
 look_at(struct looking *k, const struct conf_source *source, struct err *e)
 {
@@ -267,6 +280,8 @@ look_at(struct looking *k, const struct conf_source *source, struct err *e)
 		rc = copy_run(k->s, &co, k->w, &copied, e);
 		take_owed(k, from, &copied);
 	}
+	if (rc == 0 && source->postgres && source->postgres->wal)
+		look_at_wal(k, source);
 	copy_done(&copied);
 	inventory_done(&inv);
 	exposure_done(&exposed);

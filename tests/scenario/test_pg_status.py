@@ -215,6 +215,11 @@ def test_the_status_of_all_tells_of_a_database_by_its_wal(streaming):
     for x in lines.values():
         assert x["by"] == "wal" and x["answers"] and x["newest"].startswith("pg.pay/") and x["owed"] == 0
         assert x["loss_seconds"] is not None and x["loss_bytes"] is not None
+    eventually(lambda: streaming.json("status", status=None)["attention"] == [], what="no attention")
+    streaming.run("status")
+    streaming.server.sql("SELECT pg_create_physical_replication_slot('ffdr_gone', true)")
+    attention, = streaming.json("status", status=DEGRADED)["attention"]
+    assert "slot ffdr_gone is of a host that does not receive" in attention and "`ffdr wal status pay`" in attention
     streaming.server.stop()
     time.sleep(1.1)
     later = {x["tier"]: x for x in streaming.json("status", "pay", status=None)["lines"]}
