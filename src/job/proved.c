@@ -4,7 +4,9 @@
  * with it; it never shrinks below what was seen, for the next restore may meet a slower day.
  *
  * What would surprise: a restore of a few files says nothing about one of a terabyte. Scaled up it
- * would be an alarm about nothing, so it is not known then, and the way to know is another proof.
+ * would be an alarm about nothing, so it is not known then, and the way to know is another proof. And
+ * records are read from the newest on, only as far as they can be about that snapshot: a year of
+ * proofs is hundreds.
  */
 #include "job/proved.h"
 
@@ -12,10 +14,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "job/rehearse.h"
+
+/* A proof is younger than its snapshot, by clocks that may be a day apart. */
+#define APART_NS (24 * LAYOUT_HOUR_NS)
+/* So many records behind those the newest restore is looked for: each is an object to fetch. */
+#define BACK_MOST 100
 
 struct seeing {
 	const char *id;
+	int64_t from_ns; /* before it there is nothing about that snapshot */
+	unsigned back;	 /* records from before that were looked at */
+	bool enough;
 	struct proved *ret;
 	int64_t restored_ns;
 	record_unread *unread;
@@ -27,6 +38,10 @@ good_seen(void *arg, const char *name, const char *id, int level, int64_t time_n
 	struct seeing *s = arg;
 	struct proved *p = s->ret;
 
+	if (time_ns < s->from_ns && (p->restored[0] || s->back++ == BACK_MOST)) {
+		s->enough = true;
+		return -1;
+	}
 	if (time_ns > p->last_ns) {
 		p->last_ns = time_ns;
 		p->last_level = level;
@@ -68,14 +83,23 @@ int
 proved_read(const struct repo *r, struct tier *t, const struct layout_snap *snap,
     record_unread *unread, struct proved *ret, struct err *e)
 {
-	struct seeing s = { .id = snap->id, .ret = ret, .unread = unread };
+	struct seeing s = { .id = snap->id, .ret = ret, .unread = unread,
+		.from_ns = snap->time_ns - APART_NS };
 	int rc;
 
 	*ret = (struct proved){ .level = -1, .broken = -1, .last_level = -1 };
-	rc = record_proofs(r, t->store, RECORD_VERIFIED, snap->source, good_seen, bad_record, &s, e);
+	/* Named in the future, it was verified before its time. */
+	if (snap->time_ns > clock_real_ns())
+		s.from_ns = INT64_MIN;
+	rc = record_proofs_back(r, t->store, RECORD_VERIFIED, snap->source, good_seen, bad_record, &s,
+	    e);
+	if (rc == -1 && s.enough) {
+		err_clear(e);
+		rc = 0;
+	}
 	if (rc == 0)
-		rc = record_proofs(r, t->store, RECORD_BROKEN, snap->source, bad_seen, bad_record,
-		    &s, e);
+		rc = record_proofs(r, t->store, RECORD_BROKEN, snap->source, bad_seen, bad_record, &s,
+		    e);
 	/* By a look that goes as far, later: then it was mended. */
 	if (ret->level >= ret->broken && ret->time_ns >= ret->broken_ns)
 		ret->broken = -1;

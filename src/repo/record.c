@@ -453,18 +453,38 @@ one_proof(const struct repo *r, struct store *s, const char *name, record_proof 
 	return 0;
 }
 
+static int
+list_proofs(struct store *s, const char *kind, const char *source, struct record_names *l,
+    struct err *e)
+{
+	char prefix[LAYOUT_NAME];
+
+	snprintf(prefix, sizeof(prefix), "rec/%s/%s/", kind, source);
+	return store_list(s, prefix, NULL, add_any, l, e);
+}
+
 int
 record_proofs(const struct repo *r, struct store *s, const char *kind, const char *source,
     record_proof *seen, record_unread *unread, void *arg, struct err *e)
 {
 	struct record_names l = { 0 };
-	char prefix[LAYOUT_NAME];
-	int rc;
+	int rc = list_proofs(s, kind, source, &l, e);
 
-	snprintf(prefix, sizeof(prefix), "rec/%s/%s/", kind, source);
-	rc = store_list(s, prefix, NULL, add_any, &l, e);
 	for (size_t i = 0; i < l.count && rc == 0; i++)
 		rc = one_proof(r, s, l.name[i], seen, unread, arg, e);
+	free(l.name);
+	return rc;
+}
+
+int
+record_proofs_back(const struct repo *r, struct store *s, const char *kind, const char *source,
+    record_proof *seen, record_unread *unread, void *arg, struct err *e)
+{
+	struct record_names l = { 0 };
+	int rc = list_proofs(s, kind, source, &l, e);
+
+	for (size_t i = l.count; i > 0 && rc == 0; i--)
+		rc = one_proof(r, s, l.name[i - 1], seen, unread, arg, e);
 	free(l.name);
 	return rc;
 }

@@ -91,5 +91,8 @@ bool record_let_go(const struct repo *r, const struct tier *t, const char *id);
 typedef int record_proof(void *arg, const char *name, const char *id, int level, int64_t time_ns);
 int record_proofs(const struct repo *r, struct store *s, const char *kind, const char *source,
     record_proof *seen, record_unread *unread, void *arg, struct err *e);
+/* The same, newest first: a record is an object to fetch, and who has seen enough ends it. */
+int record_proofs_back(const struct repo *r, struct store *s, const char *kind, const char *source,
+    record_proof *seen, record_unread *unread, void *arg, struct err *e);
 
 #endif

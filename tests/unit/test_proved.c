@@ -1,9 +1,12 @@
 /* How long a restore will take, out of how long one took; and whether what was promised is kept. */
 #include "tests/lib/vector.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "job/cold.h"
 #include "job/status.h"
+#include "tests/lib/repokit.h"
 
 #define GIB (UINT64_C(1) << 30)
 #define MIB (UINT64_C(1) << 20)
@@ -68,6 +71,111 @@ the_wal_that_is_replayed_counts_by_its_own_rate(void **state)
 	assert_int_equal(proved_predict(&p, 10 * GIB, GIB), -1);
 }
 
+/* ---- out of records ---- */
+
+#define AT (INT64_C(1795226400) * CLOCK_S) /* 20261121T020000Z */
+#define DAY (24 * LAYOUT_HOUR_NS)
+#define SNAP "vol.a/20261121T020000Z-1a2b3c4d"
+
+static void
+say(const char *kind, int64_t time_ns, const char *id, int level, const char *more)
+{
+	char name[LAYOUT_NAME];
+	struct err e = { 0 };
+	struct buf b;
+
+	buf_init(&b, RECORD_MAX);
+	buf_addf(&b, "snapshot %s\nlevel %d\ntier one\n%s", id, level, more);
+	if (record_put(repokit.repo, repokit.tier[0].store, kind, "vol.a", time_ns, &b, name, &e) == -1)
+		fail_msg("%s", e.text);
+	buf_done(&b);
+}
+
+static void
+unread(void *arg, const char *name, const struct err *why)
+{
+	(void)arg;
+	fail_msg("%s: %s", name, why->text);
+}
+
+static struct proved
+proved(const char *id)
+{
+	char name[LAYOUT_NAME];
+	struct layout_snap snap;
+	struct err e = { 0 };
+	struct proved p;
+
+	snprintf(name, sizeof(name), "snap/%s", id);
+	assert_int_equal(layout_snap_parse(name, &snap), 0);
+	if (proved_read(repokit.repo, &repokit.tier[0], &snap, unread, &p, &e) == -1)
+		fail_msg("%s", e.text);
+	return p;
+}
+
+static void
+the_highest_level_counts_and_what_was_found_bad_until_it_is_seen_good(void **state)
+{
+	struct proved p;
+
+	(void)state;
+	p = proved(SNAP);
+	assert_true(p.level == -1 && p.broken == -1 && p.last_ns == 0 && !p.restored[0]);
+	say("verified", AT + 60 * CLOCK_S, SNAP, 2, "");
+	say("verified", AT + 120 * CLOCK_S, SNAP, 1, "");
+	p = proved(SNAP);
+	assert_true(p.level == 2 && p.time_ns == AT + 60 * CLOCK_S);
+	assert_true(p.last_ns == AT + 120 * CLOCK_S && p.last_level == 1);
+	say("broken", AT + 180 * CLOCK_S, SNAP, 2, "");
+	assert_int_equal(proved(SNAP).broken, 2);
+	say("verified", AT + 240 * CLOCK_S, SNAP, 1, ""); /* a look that goes less deep */
+	assert_int_equal(proved(SNAP).broken, 2);
+	say("verified", AT + 300 * CLOCK_S, SNAP, 2, "");
+	assert_int_equal(proved(SNAP).broken, -1);
+	assert_int_equal(proved("vol.a/20261121T030000Z-1a2b3c4d").level, -1);
+}
+
+static void
+the_newest_restore_is_found_behind_younger_proofs_of_others(void **state)
+{
+	const char *old = "vol.a/20261101T020000Z-1a2b3c4d";
+	struct proved_pace pace;
+	struct err e = { 0 };
+	struct proved p;
+
+	(void)state;
+	say("verified", AT - 12 * DAY, old, 3, "bytes 7\nrestore-ms 9\n");
+	say("verified", AT - 10 * DAY, old, 3,
+	    "bytes 1000\nrestore-ms 250\nwal-bytes 64\nrecovery-ms 30\n");
+	for (int i = 0; i < 20; i++)
+		say("verified", AT - 9 * DAY + i * CLOCK_S, old, 1, "");
+	say("verified", AT, SNAP, 1, "");
+	p = proved(SNAP);
+	assert_int_equal(p.level, 1);
+	assert_int_equal(proved_pace(repokit.repo, &repokit.tier[0], &p, &pace, &e), 0);
+	assert_true(pace.known && pace.bytes == 1000 && pace.restore_ms == 250);
+	assert_true(pace.wal_bytes == 64 && pace.recovery_ms == 30 && pace.time_ns == AT - 10 * DAY);
+	assert_string_equal(pace.id, old);
+	/* A record of before, that tells no time. */
+	say("verified", AT + DAY, SNAP, 3, "");
+	p = proved(SNAP);
+	assert_int_equal(proved_pace(repokit.repo, &repokit.tier[0], &p, &pace, &e), 0);
+	assert_false(pace.known);
+}
+
+static void
+the_proofs_of_an_old_snapshot_are_found_behind_all_that_came_since(void **state)
+{
+	const char *old = "vol.a/20261101T020000Z-1a2b3c4d";
+
+	(void)state;
+	say("verified", AT - 20 * DAY, old, 2, "");
+	for (int i = 0; i < 120; i++)
+		say("verified", AT + i * CLOCK_S, SNAP, 3, "bytes 1\nrestore-ms 1\n");
+	assert_int_equal(proved(old).level, 2);
+	assert_int_equal(proved(SNAP).level, 3);
+}
+
 static void
 a_promise_is_kept_up_to_its_last_moment(void **state)
 {
@@ -103,6 +211,8 @@ an_archive_is_waited_for_and_other_classes_are_not(void **state)
 	assert_null(cold_class_within(5 * hour - 1));
 }
 
+#define T(f) cmocka_unit_test_setup_teardown(f, repokit_two_tiers, repokit_teardown)
+
 int
 main(void)
 {
@@ -111,6 +221,9 @@ main(void)
 		cmocka_unit_test(what_grew_takes_longer_at_the_same_rate),
 		cmocka_unit_test(what_shrank_takes_no_less_than_it_did),
 		cmocka_unit_test(a_few_bytes_are_no_rate),
+		T(the_highest_level_counts_and_what_was_found_bad_until_it_is_seen_good),
+		T(the_newest_restore_is_found_behind_younger_proofs_of_others),
+		T(the_proofs_of_an_old_snapshot_are_found_behind_all_that_came_since),
 		cmocka_unit_test(a_promise_is_kept_up_to_its_last_moment),
 		cmocka_unit_test(an_archive_is_waited_for_and_other_classes_are_not),
 		cmocka_unit_test(the_wal_that_is_replayed_counts_by_its_own_rate),

@@ -259,6 +259,10 @@ proofs_of_a_source_are_told_oldest_first(void **state)
 	    unread, &got, &e), 0);
 	assert_string_equal(buf_str(&got), SNAP " 1 0;" OTHER " 2 60;");
 	buf_reset(&got);
+	assert_int_equal(record_proofs_back(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
+	    unread, &got, &e), 0);
+	assert_string_equal(buf_str(&got), OTHER " 2 60;" SNAP " 1 0;");
+	buf_reset(&got);
 	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.b", collect,
 	    unread, &got, &e), 0);
 	assert_int_equal(got.len, 0);
