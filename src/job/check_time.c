@@ -87,6 +87,15 @@ time_tier(struct check *c, struct session *s, const struct conf_tier *t,
 		    times.never, rto, times.never, t->name);
 }
 
+/* Of one that is away nothing is known, which has a line of its own. */
+static bool
+answers(const struct session *s, const struct conf_tier *t)
+{
+	const struct tier *tier = tier_find(&s->tiers, t->name);
+
+	return tier && tier->store;
+}
+
 void
 check_time_tiers(struct check *c, struct session *s, const struct watch *w)
 {
@@ -98,7 +107,7 @@ check_time_tiers(struct check *c, struct session *s, const struct watch *w)
 		return; /* that it does not open has its own line */
 	if (inventory_read(s, &all, w, &inv, &e) == 0) {
 		for (size_t i = 0; i < s->conf->tiers; i++)
-			if (s->conf->tier[i].rto > 0)
+			if (s->conf->tier[i].rto > 0 && answers(s, &s->conf->tier[i]))
 				time_tier(c, s, &s->conf->tier[i], &inv, w);
 	}
 	/* A failing listing is told where the need of room is. */

@@ -133,3 +133,5 @@ def test_check_refuses_an_rto_that_a_measured_restore_does_not_keep(kept):
     assert found["verdict"] == "FAIL" and "rto promises 1" in found["text"], found
     assert found["fix"].startswith("rto = 1m, or what gives it back faster"), found
     assert lines("time local") == []
+    os.rename(kept.tier("regional"), kept.tier("regional") + ".away")
+    assert lines("time regional") == []
