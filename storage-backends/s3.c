@@ -242,8 +242,13 @@ s3_put(struct store *store, const char *name, const void *data, size_t len, cons
 	put_lines(s, name, r.sha, how, &l);
 	if (s3_talk(s, &r, name, &a, e) == -1)
 		return -1;
-	if (a.status == 412 && how == STORE_NEW)
+	if (a.status == 412 && how == STORE_NEW) {
+		/* The first sending may have taken effect, and only its answer be lost. */
+		if (a.sent > 1)
+			return err_set(e, ERR_REMOTE, "'%s': the connection broke, and what came of it "
+			    "is not known", s->place.endpoint);
 		return 0;
+	}
 	return a.status == 200 ? 1 : s3_talk_refused(s, &a, "put", name, e);
 }
 

@@ -134,6 +134,17 @@ give_back(struct s3_http *h, CURL *c)
 
 /* ---- the answer, as it comes ---- */
 
+/* Before the request is sent, each time. */
+static int
+on_send(void *arg, char *to, char *from, int to_port, int from_port)
+{
+	struct transfer *t = arg;
+
+	(void)to, (void)from, (void)to_port, (void)from_port;
+	t->answer->sent++;
+	return CURL_PREREQFUNC_OK;
+}
+
 static size_t
 on_body(char *bytes, size_t one, size_t n, void *arg)
 {
@@ -301,6 +312,8 @@ perform(struct s3_http *h, CURL *c, const struct s3_request *r, const struct s3_
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, &t);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, &t);
+	curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_send);
+	curl_easy_setopt(c, CURLOPT_PREREQDATA, &t);
 	code = curl_easy_perform(c);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &ret->status);
 	ret->length = curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK

@@ -52,6 +52,7 @@ enum s3_header {
 
 struct s3_answer {
 	long status;
+	unsigned sent;		      /* how often: libcurl repeats what met a connection that had died */
 	int64_t length;		      /* as announced; -1: not */
 	char header[S3_HEADERS][128]; /* "" when absent */
 	char said[4096];	      /* what a bad answer says, cut there */
