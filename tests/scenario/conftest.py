@@ -87,6 +87,10 @@ class Site:
     def tier(self, name, *parts):
         return self.path("tier-" + name, *parts)
 
+    def place(self, name):
+        """A tier's url, and the lines that belong to it."""
+        return "file://" + self.tier(name)
+
     def write_config(self, more="", volume="", tier=None, keys=None):
         """tier: {name: lines} to add to a tier's section."""
         text = "[ffdr]\nsite = here\nstate = %s\nscratch = %s\n" % (
@@ -96,8 +100,7 @@ class Site:
             self.path("etc", "escrow.pem")))
         text += "[repository]\npack-size = 16m\n"
         for name in self.tiers:
-            text += "[tier %s]\nurl = file://%s\n%s\n" % (
-                name, self.tier(name), (tier or {}).get(name, "keep = 7d"))
+            text += "[tier %s]\nurl = %s\n%s\n" % (name, self.place(name), (tier or {}).get(name, "keep = 7d"))
         text += "[volume data]\npath = %s\ntiers = %s\n%s\n%s\n" % (
             self.source, ", ".join(self.tiers), volume, more)
         with open(self.config, "w", encoding="utf-8") as f:
