@@ -1,0 +1,79 @@
+"""An attacker who holds ffdr's own credentials, against a tier with Object Lock: deletes, overwrites, shortens; and everything comes back."""
+
+import botocore.exceptions
+import pytest
+
+import trees
+from s3 import Site, in_days, minio_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
+
+KINDS = ("radosgw", "minio", "versitygw")
+
+
+@pytest.fixture(name="locked", params=KINDS)
+def locked_fixture(request, tmp_path):
+    """A site whose only tier is locked, with a snapshot."""
+    server = request.getfixturevalue(request.param)
+    site = Site(tmp_path, {"regional": server.bucket(lock=True)}, tiers=("regional",),
+                lines={"regional": "keep = 7d\nlock = compliance"})
+    trees.make_plain(site.source)
+    site.init()
+    site.snapshot = site.backup()
+    return site
+
+
+def attempt(call, **kw):
+    """Did the server let them?"""
+    try:
+        call(**kw)
+        return True
+    except botocore.exceptions.ClientError:
+        return False
+
+
+def test_packs_and_snapshots_are_locked_for_as_long_as_they_are_kept(locked):
+    bucket = locked.bucket("regional")
+    for kind, days in (("pack/", 37), ("snap/", 7)):
+        names = bucket.names("prod/" + kind)
+        assert names
+        for name in names:
+            got = bucket.s3.get_object_retention(Bucket=bucket.name, Key=name)["Retention"]
+            assert got["Mode"] == "COMPLIANCE"
+            assert in_days(days - 0.1) < got["RetainUntilDate"], (name, got)
+
+
+def test_nothing_of_a_snapshot_is_lost_to_who_has_our_keys(locked):
+    bucket = locked.bucket("regional")
+    s3, before = bucket.s3, locked.scan()
+    before_attack = bucket.versions("prod/")
+    survived = 0
+    for name, version, marker in before_attack:
+        if marker:
+            continue
+        kw = {"Bucket": bucket.name, "Key": name}
+        if name.startswith(("prod/pack/", "prod/snap/")):
+            assert not attempt(s3.delete_object, VersionId=version, **kw), name
+            assert not attempt(s3.delete_object, VersionId=version, BypassGovernanceRetention=True, **kw), name
+            assert not attempt(s3.put_object_retention, VersionId=version, BypassGovernanceRetention=True, Retention={
+                "Mode": "COMPLIANCE", "RetainUntilDate": in_days(0.001)}, **kw), name
+            survived += 1
+        # These a store lets them: something is written over it, and then it is hidden.
+        attempt(s3.put_object, Body=b"your files are ours", **kw)
+        attempt(s3.delete_object, **kw)
+    assert survived > 1 and bucket.names("prod/") == []
+    assert not attempt(s3.delete_bucket, Bucket=bucket.name)
+    # The owner takes away what the attacker laid over it; what was there before is under it.
+    old = {version for _, version, _ in before_attack}
+    for name, version, _ in bucket.versions("prod/"):
+        if version not in old:
+            s3.delete_object(Bucket=bucket.name, Key=name, VersionId=version)
+    locked.run("verify", "--level", "2")
+    locked.assert_restores(before, locked.snapshot)
+
+
+def test_a_lock_on_a_bucket_that_has_none_is_refused_by_init(minio, tmp_path):
+    site = Site(tmp_path, {"regional": minio.bucket()}, tiers=("regional",),
+                lines={"regional": "keep = 7d\nlock = compliance"})
+    site.lend_escrow()
+    result = site.run("init", status=None)
+    assert result.status != 0 and "lock" in result.err.lower(), result
+    assert site.objects("regional", "snap/") == []
