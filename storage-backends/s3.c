@@ -252,6 +252,17 @@ s3_put(struct store *store, const char *name, const void *data, size_t len, cons
 	return a.status == 200 ? 1 : s3_talk_refused(s, &a, "put", name, e);
 }
 
+/* Is it the answer to this question? One that came twice is taken for that of the next. */
+static bool
+begins_at(const struct s3_answer *a, uint64_t off)
+{
+	char expected[40];
+
+	snprintf(expected, sizeof(expected), "bytes %llu-", (unsigned long long)off);
+	return a->header[S3_CONTENT_RANGE][0] == '\0' ||
+	    strncmp(a->header[S3_CONTENT_RANGE], expected, strlen(expected)) == 0;
+}
+
 static int
 s3_get(struct store *store, const char *name, uint64_t off, uint64_t len, struct buf *out,
     struct err *e)
@@ -286,6 +297,9 @@ s3_get(struct store *store, const char *name, uint64_t off, uint64_t len, struct
 		    s->place.endpoint, name);
 	if (a.status != (range[0] != '\0' ? 206 : 200))
 		return s3_talk_refused(s, &a, "get", name, e);
+	if (range[0] != '\0' && !begins_at(&a, off))
+		return err_set(e, ERR_REMOTE, "'%s' was asked for '%s' from %llu on, and sent '%s'",
+		    s->place.endpoint, name, (unsigned long long)off, a.header[S3_CONTENT_RANGE]);
 	if (len > 0 && out->len - before < len)
 		return err_set(e, ERR_CORRUPT, "'%s' is shorter than expected: %llu bytes from %llu on, "
 		    "there are %zu", name, (unsigned long long)len, (unsigned long long)off,
