@@ -298,10 +298,10 @@ yield()
 start()
 {
 	kind=$1
+	have "$kind" || die "$kind is not there: s3.sh install $kind"
 	mkdir -p "$2"
 	# Absolute: versitygw and the logs of Ceph want it.
 	dir=$(cd "$2" && pwd)
-	have "$kind" || die "$kind is not there: s3.sh install $kind"
 	[ -f "$dir/port" ] || free_ports 1 >"$dir/port"
 	port=$(cat "$dir/port")
 	endpoint=http${FFDR_S3_TLS:+s}://127.0.0.1:$port
