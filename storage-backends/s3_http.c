@@ -39,7 +39,10 @@ struct s3_http {
 	char *base;   /* url of the bucket */
 	char *signer; /* provider, region and service */
 	pthread_mutex_t lock;
-	CURL *idle[IDLE_MOST];
+	struct link {
+		CURL *curl;
+		char last[S3_HEADER_MOST]; /* id of the answer that came over it before */
+	} idle[IDLE_MOST];
 	size_t idles;
 };
 
@@ -65,6 +68,7 @@ static const char *const header_name[S3_HEADERS] = {
 	[S3_LOCK_MODE] = "x-amz-object-lock-mode",
 	[S3_LOCK_UNTIL] = "x-amz-object-lock-retain-until-date",
 	[S3_RETRY_AFTER] = "retry-after",
+	[S3_REQUEST_ID] = "x-amz-request-id",
 };
 
 /* ---- where requests go ---- */
@@ -99,37 +103,58 @@ s3_http_free(struct s3_http *h)
 	if (h == NULL)
 		return;
 	while (h->idles > 0)
-		curl_easy_cleanup(h->idle[--h->idles]);
+		curl_easy_cleanup(h->idle[--h->idles].curl);
 	pthread_mutex_destroy(&h->lock);
 	free(h->base);
 	free(h->signer);
 	free(h);
 }
 
-static CURL *
+static struct link
 take(struct s3_http *h)
 {
-	CURL *c = NULL;
+	struct link l = { 0 };
 
 	pthread_mutex_lock(&h->lock);
 	if (h->idles > 0)
-		c = h->idle[--h->idles];
+		l = h->idle[--h->idles];
 	pthread_mutex_unlock(&h->lock);
-	return c == NULL ? s3_curl_new() : c;
+	if (l.curl == NULL)
+		l.curl = s3_curl_new();
+	return l;
 }
 
 static void
-give_back(struct s3_http *h, CURL *c)
+give_back(struct s3_http *h, struct link *l)
 {
 	/* Its options go, its connection stays. */
-	curl_easy_reset(c);
+	curl_easy_reset(l->curl);
 	pthread_mutex_lock(&h->lock);
 	if (h->idles < IDLE_MOST) {
-		h->idle[h->idles++] = c;
-		c = NULL;
+		h->idle[h->idles++] = *l;
+		l->curl = NULL;
 	}
 	pthread_mutex_unlock(&h->lock);
-	curl_easy_cleanup(c);
+	curl_easy_cleanup(l->curl);
+}
+
+/*
+ * An answer that came twice would be taken for that to the next question, and from then on each for the
+ * one before: a put that failed would look like one that did not. Such a connection is not used again.
+ */
+static int
+fresh_answer(const struct s3_http *h, struct link *l, const struct s3_answer *a, struct err *e)
+{
+	const char *id = a->header[S3_REQUEST_ID];
+
+	if (id[0] != '\0' && strcmp(id, l->last) == 0) {
+		curl_easy_cleanup(l->curl);
+		*l = (struct link){ .curl = s3_curl_new() };
+		return err_set(e, ERR_REMOTE, "'%s' gives the same answer to two questions: %s",
+		    h->place.endpoint, id);
+	}
+	memcpy(l->last, id, sizeof(l->last));
+	return 0;
 }
 
 /* ---- the answer, as it comes ---- */
@@ -331,14 +356,16 @@ int
 s3_http_do(struct s3_http *h, const struct s3_request *r, struct s3_answer *ret, struct err *e)
 {
 	struct s3_access_pair who;
-	CURL *c;
+	struct link l;
 	int rc;
 
 	if (s3_access_get(h->access, &who, e) == -1)
 		return -1;
-	c = take(h);
-	rc = perform(h, c, r, &who, ret, e);
-	give_back(h, c);
+	l = take(h);
+	rc = perform(h, l.curl, r, &who, ret, e);
+	if (rc == 0)
+		rc = fresh_answer(h, &l, ret, e);
+	give_back(h, &l);
 	/* A token that ended between our look and theirs. */
 	if (rc == 0 && (ret->status == 400 || ret->status == 403) &&
 	    strstr(ret->said, "<Code>ExpiredToken") != NULL)

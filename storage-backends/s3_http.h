@@ -47,14 +47,16 @@ enum s3_header {
 	S3_LOCK_MODE,
 	S3_LOCK_UNTIL,
 	S3_RETRY_AFTER,
+	S3_REQUEST_ID, /* of the answer: no other has the same */
 	S3_HEADERS
 };
 
+#define S3_HEADER_MOST 128
 struct s3_answer {
 	long status;
 	unsigned sent;		      /* how often: libcurl repeats what met a connection that had died */
 	int64_t length;		      /* as announced; -1: not */
-	char header[S3_HEADERS][128]; /* "" when absent */
+	char header[S3_HEADERS][S3_HEADER_MOST]; /* "" when absent */
 	char said[4096];	      /* what a bad answer says, cut there */
 };
 
