@@ -13,8 +13,9 @@ s3_curl_new(void)
 {
 	CURL *c = curl_easy_init();
 
-	/* xmalloc() knows how to die. */
-	return c != NULL ? c : xmalloc((size_t)-1 / 2);
+	if (c == NULL)
+		mem_out();
+	return c;
 }
 
 void
@@ -35,7 +36,9 @@ s3_curl_line(struct curl_slist *list, const char *line)
 {
 	struct curl_slist *longer = curl_slist_append(list, line);
 
-	return longer != NULL ? longer : xmalloc((size_t)-1 / 2);
+	if (longer == NULL)
+		mem_out();
+	return longer;
 }
 
 void

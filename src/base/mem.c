@@ -30,8 +30,8 @@ mem_end(const char *text)
 	_exit(status);
 }
 
-static void __attribute__((noreturn))
-die(void)
+void
+mem_out(void)
 {
 	mem_end("ffdr: out of memory\n");
 }
@@ -42,7 +42,7 @@ xmalloc(size_t size)
 	void *p = malloc(size ? size : 1);
 
 	if (!p)
-		die();
+		mem_out();
 	return p;
 }
 
@@ -52,7 +52,7 @@ xcalloc(size_t count, size_t size)
 	void *p = calloc(count ? count : 1, size ? size : 1);
 
 	if (!p)
-		die();
+		mem_out();
 	return p;
 }
 
@@ -62,7 +62,7 @@ xrealloc(void *ptr, size_t size)
 	void *p = realloc(ptr, size ? size : 1);
 
 	if (!p)
-		die();
+		mem_out();
 	return p;
 }
 
@@ -72,7 +72,7 @@ xreallocarray(void *ptr, size_t count, size_t size)
 	size_t bytes;
 
 	if (__builtin_mul_overflow(count, size, &bytes))
-		die();
+		mem_out();
 	return xrealloc(ptr, bytes);
 }
 
@@ -114,7 +114,7 @@ xasprintf(const char *fmt, ...)
 	n = vasprintf(&p, fmt, ap);
 	va_end(ap);
 	if (n < 0)
-		die();
+		mem_out();
 	return p;
 }
 
@@ -127,7 +127,7 @@ mem_grow(void *array, size_t *room, size_t want, size_t size)
 		return array;
 	while (next < want)
 		if (__builtin_mul_overflow(next, (size_t)2, &next))
-			die();
+			mem_out();
 	array = xreallocarray(array, next, size);
 	*room = next;
 	return array;

@@ -11,6 +11,8 @@
 void *xmalloc(size_t size);
 /* The exit status of that death: 1 unless somebody says otherwise. */
 void mem_exit_with(int status);
+/* That death, for memory that a library did not get. */
+void mem_out(void) __attribute__((noreturn));
 /* Dies with it and these words, for what else the process cannot be without. */
 void mem_end(const char *text) __attribute__((noreturn));
 void *xcalloc(size_t count, size_t size);
