@@ -135,6 +135,12 @@ err_clear(struct err *e)
 	e->text[0] = '\0';
 }
 
+int
+err_first_line(const struct err *e)
+{
+	return (int)strcspn(e->text, "\n");
+}
+
 const char *
 err_word(enum err_kind kind)
 {

@@ -47,6 +47,8 @@ int err_in(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2,
 int err_line(struct err *e, const char *label, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void err_clear(struct err *e);
+/* For "%.*s": how long the first line of its text is; an err may have more, with what to do. */
+int err_first_line(const struct err *e);
 /* "corrupt", "remote", ...: a stable word, used in --json and metrics. */
 const char *err_word(enum err_kind kind);
 

@@ -128,9 +128,9 @@ status_text(const struct status *s)
 	units_count(s->sources, "source", sources);
 	units_count(s->tiers, "tier", tiers);
 	output_done("%s on %s: %s", sources, tiers,
-	    s->alarms > 0 ? "needs attention" : "what is promised is kept");
-	for (size_t i = 0; i < s->alarms; i++)
-		output_detail("attention", "%s", s->alarm[i]);
+	    s->alarms.count > 0 ? "needs attention" : "what is promised is kept");
+	for (size_t i = 0; i < s->alarms.count; i++)
+		output_detail("attention", "%s", s->alarms.text[i]);
 	for (size_t i = 0; i < s->count; i++)
 		line_text(t, &s->line[i],
 		    i == 0 || strcmp(s->line[i].source, s->line[i - 1].source) != 0);
@@ -198,8 +198,8 @@ status_json(const struct status *s)
 {
 	json_t *attention = json_array(), *lines = json_array(), *tiers = json_array();
 
-	for (size_t i = 0; i < s->alarms; i++)
-		json_array_append_new(attention, output_string(s->alarm[i]));
+	for (size_t i = 0; i < s->alarms.count; i++)
+		json_array_append_new(attention, output_string(s->alarms.text[i]));
 	for (size_t i = 0; i < s->count; i++)
 		json_array_append_new(lines, line_json(&s->line[i]));
 	for (size_t i = 0; i < s->tiers; i++) {
@@ -233,7 +233,7 @@ status_command(const struct command_call *call, struct err *e)
 	if (rc == 0) {
 		status_text(&status);
 		output_json(status_json(&status));
-		rc = status.alarms > 0 ? EXIT_DEGRADED : EXIT_DONE;
+		rc = status.alarms.count > 0 ? EXIT_DEGRADED : EXIT_DONE;
 	}
 out:
 	status_done(&status);

@@ -119,7 +119,7 @@ status_text(const struct wal_status *s)
 	char lsn[LSN_TEXT], size[UNITS_TEXT], most[UNITS_TEXT];
 
 	output_done("WAL of %s: %s", l->w.source->name,
-		    s->alarms == 0 ? "all is well" : "needs attention");
+		    s->alarms.count == 0 ? "all is well" : "needs attention");
 	if (l->placed)
 		output_detail("kept as", "system %" PRIu64 ", epoch %" PRIu32, l->place.sysid,
 			      l->place.epoch);
@@ -137,8 +137,8 @@ status_text(const struct wal_status *s)
 	output_detail("spool here", "%s of %s%s%s", units_size(s->spooled, size),
 		      units_size(s->backlog, most), s->spool_end ? ", up to " : "",
 		      s->spool_end ? lsn_text(s->spool_end, lsn) : "");
-	for (size_t i = 0; i < s->alarms; i++)
-		output_detail("attention", "%s", s->alarm[i]);
+	for (size_t i = 0; i < s->alarms.count; i++)
+		output_detail("attention", "%s", s->alarms.text[i]);
 	status_tiers(s);
 	status_slots(s);
 }
@@ -243,8 +243,8 @@ status_json(const struct wal_status *s)
 	const struct wal_look *l = &s->look;
 	json_t *attention = json_array(), *server, *system = NULL;
 
-	for (size_t i = 0; i < s->alarms; i++)
-		json_array_append_new(attention, words_json(s->alarm[i], strlen(s->alarm[i])));
+	for (size_t i = 0; i < s->alarms.count; i++)
+		json_array_append_new(attention, words_json(s->alarms.text[i], strlen(s->alarms.text[i])));
 	server =
 	    json_pack("{s:b, s:o, s:o, s:o, s:o}", "reached", l->server.reached, "why",
 		      words_json_error(&l->server.why), "flushed", lsn_json(l->server.flush),
@@ -297,7 +297,7 @@ status_command(const struct command_call *call, struct err *e)
 		if (rc == 0) {
 			status_text(&status);
 			json_array_append_new(list, status_json(&status));
-			alarms += status.alarms;
+			alarms += status.alarms.count;
 		}
 		wal_status_done(&status);
 	}

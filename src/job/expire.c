@@ -111,7 +111,7 @@ tell_kept(struct letting *l, const struct expire_part *part)
 		warn(l, xasprintf("%s of what was verified of %s on '%s' unreadable, so without effect: "
 		    "%.*s; `ffdr verify --repair --tier %s` sets it aside",
 		    units_count(p->unread, "record", n),
-		    part->source, part->tier, (int)strcspn(p->unread_why.text, "\n"),
+		    part->source, part->tier, err_first_line(&p->unread_why),
 		    p->unread_why.text, part->tier));
 	tell_waiting(l, part);
 }

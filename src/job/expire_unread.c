@@ -45,7 +45,7 @@ static int
 refuse(const struct tier *t, const char *name, const char *key, const struct err *why, struct err *e)
 {
 	err_set(e, ERR_REFUSED, "'%s' is whole on '%s', and is not given up: %.*s", name, t->name,
-	    (int)strcspn(why->text, "\n"), why->text);
+	    err_first_line(why), why->text);
 	if (key[0] == '\0')
 		return err_line(e, "fix", "use the version of ffdr that made it");
 	err_line(e, "fix", "another host, or the key in the safe, may open it: [keys] kek");

@@ -333,7 +333,7 @@ prove(struct prove *p, const struct rehearse_options *o, struct err *e)
 	if (p->unasked.kind == ERR_NONE)
 		return 0;
 	err_set(e, ERR_CONFIG, "check-sql of %s cannot be asked: %.*s", p->report->source,
-	    (int)strcspn(p->unasked.text, "\n"), p->unasked.text);
+	    err_first_line(&p->unasked), p->unasked.text);
 	return err_line(e, "fix", "mend check-sql; `ffdr check` asks it of the server that lives");
 }
 

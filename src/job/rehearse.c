@@ -105,7 +105,7 @@ note(struct session *s, const struct restore_report *made, const struct buf *pro
 		buf_addf(
 		    &text, "snapshot %s\nlevel %d\ntier %s\n", made->id, REHEARSE_LEVEL, t->name);
 		if (failed)
-			buf_addf(&text, "why %.*s\n", (int)strcspn(failed->text, "\n"),
+			buf_addf(&text, "why %.*s\n", err_first_line(failed),
 			    failed->text);
 		buf_adds(&text, buf_str(proof));
 		rc = record_put(s->repo, t->store, failed ? RECORD_BROKEN : RECORD_VERIFIED,

@@ -1,14 +1,13 @@
 /*
- * One screen for the question whether the promises are kept. Nothing is judged anew here: what would
- * be lost is what `exposure` says, what is owed is what `copy` would bring, and how long a restore
- * takes is what the last one took; so no two commands have two opinions.
+ * One screen for the question whether the promises are kept. Nothing is judged anew here: what
+ * would be lost is what `exposure` says, what is owed is what `copy` would bring, and how long a
+ * restore takes is what the last one took; so no two commands have two opinions.
  *
  * What would surprise: an rto that nobody ever measured is unknown and needs no attention, while an
  * exposure that is not known does, because a backup that may not be there is none.
  */
 #include "job/status.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,27 +27,6 @@ struct looking {
 	const struct watch *w;
 	struct status *ret;
 };
-
-static void __attribute__((format(printf, 2, 3)))
-alarm_add(struct status *s, const char *fmt, ...)
-{
-	va_list ap;
-	char *text = NULL;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = xstrdup(fmt);
-	va_end(ap);
-	s->alarm = xreallocarray(s->alarm, s->alarms + 1, sizeof(*s->alarm));
-	s->alarm[s->alarms++] = text;
-}
-
-/* The first line of a message that may have more. */
-static int
-first_line(const struct err *e)
-{
-	return (int)strcspn(e->text, "\n");
-}
 
 /* ---- the promises ---- */
 
@@ -182,9 +160,11 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 		memcpy(l->newest, it->part.id, sizeof(l->newest));
 		l->begun_ns = it->facts.started_ns;
 		l->bytes = it->facts.bytes;
-		if (s->repo && t->store && (proved_read(s->repo, t, &it->part, bad_record, &l->proved,
-		    e) == -1 || proved_pace(s->repo, t, &l->proved, &l->pace, e) == -1))
-			rc = err_in(e, "%s: what was verified on '%s' is not known", l->source, l->tier);
+		if (s->repo && t->store &&
+		    (proved_read(s->repo, t, &it->part, bad_record, &l->proved, e) == -1 ||
+		     proved_pace(s->repo, t, &l->proved, &l->pace, e) == -1))
+			rc = err_in(e, "%s: what was verified on '%s' is not known", l->source,
+				    l->tier);
 		l->predicted_ms = proved_predict(&l->pace, l->bytes, l->replay);
 		if (l->predicted_ms >= 0)
 			l->predicted_ms += cold_wait_ms(t->options.class);
@@ -194,8 +174,8 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 }
 
 /*
- * Each against the first tier of its source. Two exposures were measured one after the other, so what
- * is below a second is nothing; two snapshots have their times.
+ * Each against the first tier of its source. Two exposures were measured one after the other, so
+ * what is below a second is nothing; two snapshots have their times.
  */
 static void
 compare(struct status *s, size_t from)
@@ -231,8 +211,9 @@ take_owed(struct looking *k, size_t from, const struct copy_report *r)
 		if (!l || l->owed == -1)
 			continue;
 		if (r->line[i].outcome == COPY_FAILED)
-			alarm_add(k->ret, "%s: '%s' cannot get what it lacks: %.*s", l->source, l->tier,
-			    first_line(&r->line[i].why), r->line[i].why.text);
+			alarms_add(&k->ret->alarms, "%s: '%s' cannot get what it lacks: %.*s",
+				   l->source, l->tier, err_first_line(&r->line[i].why),
+				   r->line[i].why.text);
 		snprintf(name, sizeof(name), "snap/%s", r->line[i].id);
 		if (r->line[i].outcome != COPY_WOULD || layout_snap_parse(name, &part) == -1)
 			continue;
@@ -249,9 +230,10 @@ look_at_wal(struct looking *k, const struct conf_source *source)
 {
 	struct wal_status wal;
 
-	if (wal_status_load(k->s, source, k->w, &wal, NULL) == 0 && wal.alarms > 0)
-		alarm_add(k->ret, "%s: %s%s: `ffdr wal status %s`", source->name, wal.alarm[0],
-		    wal.alarms > 1 ? ", and more" : "", source->bare);
+	if (wal_status_load(k->s, source, k->w, &wal, NULL) == 0 && wal.alarms.count > 0)
+		alarms_add(&k->ret->alarms, "%s: %s%s: `ffdr wal status %s`", source->name,
+			   wal.alarms.text[0], wal.alarms.count > 1 ? ", and more" : "",
+			   source->bare);
 	wal_status_done(&wal);
 }
 
@@ -273,7 +255,7 @@ look_at(struct looking *k, const struct conf_source *source, struct err *e)
 		rc = inventory_read(k->s, &io, k->w, &inv, e);
 	for (size_t i = from; rc == 0 && i < k->ret->count; i++)
 		if (status_restore(k->s, &k->ret->line[i], &inv, k->w, &why) == -1)
-			alarm_add(k->ret, "%.*s", first_line(&why), why.text);
+			alarms_add(&k->ret->alarms, "%.*s", err_first_line(&why), why.text);
 	if (from < k->ret->count)
 		compare(k->ret, from);
 	if (rc == 0 && k->s->repo) {
@@ -298,21 +280,24 @@ judge_line(struct status *s, const struct status_line *l)
 	if (!l->answers)
 		return; /* said once, of the tier */
 	if (!l->is.known)
-		alarm_add(s, "%s: what would be lost with '%s' alone is not known: %.*s", l->source,
-		    l->tier, first_line(&l->why), l->why.text);
+		alarms_add(&s->alarms, "%s: what would be lost with '%s' alone is not known: %.*s",
+			   l->source, l->tier, err_first_line(&l->why), l->why.text);
 	if (l->rpo == STATUS_MISSED)
-		alarm_add(s, "%s: '%s' is %s behind, rpo promises %s", l->source, l->tier,
-		    units_duration(l->is.ns / CLOCK_MS, a), units_duration(l->rpo_ns / CLOCK_MS, b));
+		alarms_add(&s->alarms, "%s: '%s' is %s behind, rpo promises %s", l->source, l->tier,
+			   units_duration(l->is.ns / CLOCK_MS, a),
+			   units_duration(l->rpo_ns / CLOCK_MS, b));
 	if (l->rto == STATUS_MISSED)
-		alarm_add(s, "%s: a restore from '%s' takes %s, rto promises %s", l->source, l->tier,
-		    units_duration(l->predicted_ms, a), units_duration(l->rto_ms, b));
+		alarms_add(&s->alarms, "%s: a restore from '%s' takes %s, rto promises %s",
+			   l->source, l->tier, units_duration(l->predicted_ms, a),
+			   units_duration(l->rto_ms, b));
 	if (l->owed_late)
-		alarm_add(s, "%s: '%s' lacks %s, the oldest for %s: `ffdr copy`", l->source, l->tier,
-		    units_count((uint64_t)l->owed, "snapshot", a),
-		    units_duration(l->owed_ns / CLOCK_MS, b));
+		alarms_add(&s->alarms, "%s: '%s' lacks %s, the oldest for %s: `ffdr copy`",
+			   l->source, l->tier, units_count((uint64_t)l->owed, "snapshot", a),
+			   units_duration(l->owed_ns / CLOCK_MS, b));
 	if (l->proved.broken >= 0)
-		alarm_add(s, "%s: the newest on '%s' was found bad, %s: `ffdr verify %s %s`", l->source,
-		    l->tier, units_time(l->proved.broken_ns, a),
+		alarms_add(
+		    &s->alarms, "%s: the newest on '%s' was found bad, %s: `ffdr verify %s %s`",
+		    l->source, l->tier, units_time(l->proved.broken_ns, a),
 		    l->proved.broken == REHEARSE_LEVEL ? "--restore" : "--repair", l->newest);
 }
 
@@ -326,18 +311,20 @@ look_at_tiers(struct looking *k)
 		struct status_tier *st = &k->ret->tier[k->ret->tiers++];
 		struct tier *t = tier_find(&k->s->tiers, c->tier[i].name);
 
-		*st = (struct status_tier){ .tier = t->name, .site = c->tier[i].site, .owed_wal = -1 };
+		*st =
+		    (struct status_tier){.tier = t->name, .site = c->tier[i].site, .owed_wal = -1};
 		if (!t->store || t->why.kind == ERR_REMOTE) {
 			st->why = t->why;
 			if (st->why.kind == ERR_NONE)
 				err_set(&st->why, ERR_REMOTE, "it is not open");
-			alarm_add(k->ret, "'%s' does not answer: %.*s", st->tier, first_line(&st->why),
-			    st->why.text);
+			alarms_add(&k->ret->alarms, "'%s' does not answer: %.*s", st->tier,
+				   err_first_line(&st->why), st->why.text);
 		}
 		if (k->s->state.kind == ERR_NONE)
 			st->owed_wal = wal_owed_settle(&k->s->tiers, c->state, t, 0, NULL);
 		if (st->owed_wal > 0)
-			alarm_add(k->ret, "%d objects of WAL are owed to '%s'", st->owed_wal, st->tier);
+			alarms_add(&k->ret->alarms, "%d objects of WAL are owed to '%s'",
+				   st->owed_wal, st->tier);
 	}
 }
 
@@ -356,7 +343,8 @@ look_at_source(struct looking *k, const struct conf_source *source, struct err *
 	}
 	/* Every tier is away: that is said of each. */
 	if (why.kind != ERR_REMOTE)
-		alarm_add(k->ret, "%s: %.*s", source->name, first_line(&why), why.text);
+		alarms_add(&k->ret->alarms, "%s: %.*s", source->name, err_first_line(&why),
+			   why.text);
 	return 0;
 }
 
@@ -380,9 +368,7 @@ status_load(struct session *s, const struct conf_source *const *source, size_t n
 void
 status_done(struct status *s)
 {
-	for (size_t i = 0; i < s->alarms; i++)
-		free(s->alarm[i]);
-	free(s->alarm);
+	alarms_done(&s->alarms);
 	free(s->line);
 	free(s->tier);
 	*s = (struct status){ 0 };

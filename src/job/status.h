@@ -1,6 +1,7 @@
 #ifndef JOB_STATUS_H
 #define JOB_STATUS_H
 
+#include "job/alarms.h"
 #include "job/exposure.h"
 #include "job/inventory.h"
 #include "job/proved.h"
@@ -57,8 +58,7 @@ struct status {
 	size_t count, room;
 	struct status_tier *tier; /* all of the configuration */
 	size_t tiers, sources;
-	char **alarm; /* what needs attention, in words */
-	size_t alarms;
+	struct alarms alarms;
 };
 
 /*

@@ -7,7 +7,6 @@
 #include "job/wal_status.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,47 +193,28 @@ load_gaps(struct wal_status *s, struct session *session)
 
 /* ---- what needs attention ---- */
 
-static void __attribute__((format(printf, 2, 3)))
-alarm_add(struct wal_status *s, const char *fmt, ...)
-{
-	va_list ap;
-	char *text = NULL;
-
-	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = xstrdup(fmt);
-	va_end(ap);
-	s->alarm = xreallocarray(s->alarm, s->alarms + 1, sizeof(*s->alarm));
-	s->alarm[s->alarms++] = text;
-}
-
-/* The first line of a message that may have more. */
-static int
-first_line(const struct err *e)
-{
-	return (int)strcspn(e->text, "\n");
-}
-
 static void
 judge_server(struct wal_status *s)
 {
 	const struct wal_look *l = &s->look;
 
 	if (!l->server.reached)
-		alarm_add(s, "the server cannot be asked: %.*s", first_line(&l->server.why),
-			  l->server.why.text);
+		alarms_add(&s->alarms, "the server cannot be asked: %.*s",
+			   err_first_line(&l->server.why), l->server.why.text);
 	else if (l->placed && l->server.sysid != l->place.sysid)
-		alarm_add(s, "the server is another system, %" PRIu64 ", expected %" PRIu64,
-			  l->server.sysid, l->place.sysid);
+		alarms_add(&s->alarms,
+			   "the server is another system, %" PRIu64 ", expected %" PRIu64,
+			   l->server.sysid, l->place.sysid);
 	if (l->coord.kind != ERR_NONE)
-		alarm_add(s, "the coordination place does not answer: %.*s", first_line(&l->coord),
-			  l->coord.text);
+		alarms_add(&s->alarms, "the coordination place does not answer: %.*s",
+			   err_first_line(&l->coord), l->coord.text);
 	else if (!*l->w.active.etag)
-		alarm_add(
-		    s, "no server is pinned yet: `ffdr check` or the first `ffdr backup` does it");
+		alarms_add(
+		    &s->alarms,
+		    "no server is pinned yet: `ffdr check` or the first `ffdr backup` does it");
 	if (s->streams && s->leased == 0)
-		alarm_add(s, "no host ships the WAL: is `ffdr wal stream %s` running?",
-			  l->w.source->bare);
+		alarms_add(&s->alarms, "no host ships the WAL: is `ffdr wal stream %s` running?",
+			   l->w.source->bare);
 }
 
 static bool
@@ -257,11 +237,14 @@ judge_archiver(struct wal_status *s)
 	if (!s->look.server.reached || !s->look.server.conn)
 		return;
 	if (wal_archiver_ask(s->look.server.conn, !s->streams, &a, &why) == -1)
-		alarm_add(s, "the server's archiver: %.*s", first_line(&why), why.text);
+		alarms_add(&s->alarms, "the server's archiver: %.*s", err_first_line(&why),
+			   why.text);
 	else if (a.fails)
-		alarm_add(s, "the server cannot archive %s, tried %s ago, and keeps all WAL from there "
-			  "on: " WAL_ARCHIVER_FIX,
-			  a.file, units_duration(a.ago_ms, ago), a.file);
+		alarms_add(
+		    &s->alarms,
+		    "the server cannot archive %s, tried %s ago, and keeps all WAL from there "
+		    "on: " WAL_ARCHIVER_FIX,
+		    a.file, units_duration(a.ago_ms, ago), a.file);
 }
 
 /* Who ships has no slot there at all: a lease says who, and not from which server. */
@@ -276,8 +259,11 @@ judge_shipper(struct wal_status *s)
 	for (size_t i = 0; i < s->slots; i++)
 		if (s->slot[i].there && is_shippers(s, &s->slot[i]))
 			return;
-	alarm_add(s, "'%s' ships, but has no slot on the server that conninfo leads to: it receives from "
-	    "another one, or not at all", s->lease.host);
+	alarms_add(
+	    &s->alarms,
+	    "'%s' ships, but has no slot on the server that conninfo leads to: it receives from "
+	    "another one, or not at all",
+	    s->lease.host);
 }
 
 static void
@@ -287,25 +273,31 @@ judge_slot(struct wal_status *s, const struct wal_status_slot *slot)
 
 	if (!slot->there) {
 		if (s->streams)
-			alarm_add(s, "slot %s is not there: the server keeps no WAL for us",
-				  slot->name);
+			alarms_add(&s->alarms,
+				   "slot %s is not there: the server keeps no WAL for us",
+				   slot->name);
 		return;
 	}
 	units_size(slot->slot.behind, size);
 	if (slot->slot.wal == PG_SLOT_WAL_UNRESERVED || slot->slot.wal == PG_SLOT_WAL_LOST)
-		alarm_add(s, "slot %s is %s: the server may have removed WAL that is not here",
-			  slot->name, pg_slot_wal_word(slot->slot.wal));
+		alarms_add(&s->alarms,
+			   "slot %s is %s: the server may have removed WAL that is not here",
+			   slot->name, pg_slot_wal_word(slot->slot.wal));
 	if (slot->slot.full && !slot->slot.active && is_shippers(s, slot))
-		alarm_add(s, "slot %s is idle, although '%s' ships: it receives from another server, or "
-			  "not at all", slot->name, s->lease.host);
+		alarms_add(
+		    &s->alarms,
+		    "slot %s is idle, although '%s' ships: it receives from another server, or "
+		    "not at all",
+		    slot->name, s->lease.host);
 	else if (slot->role == WAL_STATUS_OTHER && slot->slot.full && !slot->slot.active)
-		alarm_add(s,
+		alarms_add(&s->alarms,
 			  "slot %s is of a host that does not receive: it keeps %s on the server. "
 			  "`ffdr wal forget` drops it",
 			  slot->name, size);
 	if (slot->role == WAL_STATUS_HOLD && slot->slot.behind > s->backlog)
-		alarm_add(s, "slot %s keeps %s on the server: the tiers off this host fall behind",
-			  slot->name, size);
+		alarms_add(&s->alarms,
+			   "slot %s keeps %s on the server: the tiers off this host fall behind",
+			   slot->name, size);
 }
 
 static void
@@ -317,14 +309,15 @@ judge_silence(struct wal_status *s, const struct wal_look_tier *t)
 	if (!s->streams)
 		return;
 	if (t->stray && t->now_ns - t->beat.sample.time_ns <= most)
-		alarm_add(s, "what gets to '%s' is of epoch %" PRIu32 ", and epoch %" PRIu32
-			  " is the active one: restart `ffdr wal stream %s`", t->tier->name,
-			  t->beat.place.epoch,
-			  s->look.place.epoch, s->look.w.source->bare);
+		alarms_add(&s->alarms,
+			   "what gets to '%s' is of epoch %" PRIu32 ", and epoch %" PRIu32
+			   " is the active one: restart `ffdr wal stream %s`",
+			   t->tier->name, t->beat.place.epoch, s->look.place.epoch,
+			   s->look.w.source->bare);
 	else if (!t->beaten)
-		alarm_add(s, "no sample was ever stored on '%s'", t->tier->name);
+		alarms_add(&s->alarms, "no sample was ever stored on '%s'", t->tier->name);
 	else if (t->now_ns - t->beat.sample.time_ns > most)
-		alarm_add(s, "the newest sample on '%s' is %s old", t->tier->name,
+		alarms_add(&s->alarms, "the newest sample on '%s' is %s old", t->tier->name,
 			  units_duration((t->now_ns - t->beat.sample.time_ns) / CLOCK_MS, age));
 }
 
@@ -339,8 +332,8 @@ is_written_down(const struct wal_status *s, const struct lsn_range *hole)
 }
 
 /*
- * One that nobody can fill, that was told when it came about, and that every recovery from the newest
- * base backup begins behind, is past.
+ * One that nobody can fill, that was told when it came about, and that every recovery from the
+ * newest base backup begins behind, is past.
  */
 static bool
 matters(const struct wal_status *s, const struct wal_look_tier *t, const struct lsn_range *hole)
@@ -348,7 +341,8 @@ matters(const struct wal_status *s, const struct wal_look_tier *t, const struct 
 	if (hole->to > t->newest.facts.start || !is_written_down(s, hole))
 		return true;
 	for (size_t i = 0; i < s->look.tiers; i++)
-		if (&s->look.tier[i] != t && lsn_set_has(&s->look.tier[i].have, hole->from, hole->to))
+		if (&s->look.tier[i] != t &&
+		    lsn_set_has(&s->look.tier[i].have, hole->from, hole->to))
 			return true;
 	return false;
 }
@@ -361,29 +355,32 @@ judge_tier(struct wal_status *s, size_t i)
 	char a[LSN_TEXT], b[LSN_TEXT];
 
 	if (t->why.kind != ERR_NONE) {
-		alarm_add(s, "'%s' does not answer, how far it is is not known: %.*s",
-			  t->tier->name, first_line(&t->why), t->why.text);
+		alarms_add(&s->alarms, "'%s' does not answer, how far it is is not known: %.*s",
+			  t->tier->name, err_first_line(&t->why), t->why.text);
 		return;
 	}
 	if (t->tli == 0) {
-		alarm_add(s, "'%s' has no WAL", t->tier->name);
+		alarms_add(&s->alarms, "'%s' has no WAL", t->tier->name);
 		return;
 	}
 	if (t->frontier == 0)
-		alarm_add(s, "'%s' has nothing of timeline %" PRIu32 " but its history", t->tier->name,
-			  t->tli);
+		alarms_add(&s->alarms, "'%s' has nothing of timeline %" PRIu32 " but its history",
+			   t->tier->name, t->tli);
 	if (wal_look_set_back(&s->look, t))
-		alarm_add(s, "the server is at %s, before what '%s' has: it was set back, or is a copy",
-			  lsn_text(s->look.server.flush, a), t->tier->name);
+		alarms_add(
+		    &s->alarms,
+		    "the server is at %s, before what '%s' has: it was set back, or is a copy",
+		    lsn_text(s->look.server.flush, a), t->tier->name);
 	if (!t->based)
-		alarm_add(s, "'%s' has no base backup that its WAL goes on from", t->tier->name);
+		alarms_add(&s->alarms, "'%s' has no base backup that its WAL goes on from",
+			   t->tier->name);
 	for (size_t k = 0; k < more->holes.count; k++)
 		if (matters(s, t, &more->holes.range[k]))
-			alarm_add(s, "'%s' lacks WAL from %s to %s", t->tier->name,
+			alarms_add(&s->alarms, "'%s' lacks WAL from %s to %s", t->tier->name,
 			  lsn_text(more->holes.range[k].from, a),
 			  lsn_text(more->holes.range[k].to, b));
 	if (more->owed > 0)
-		alarm_add(s, "%d objects are owed to '%s'", more->owed, t->tier->name);
+		alarms_add(&s->alarms, "%d objects are owed to '%s'", more->owed, t->tier->name);
 	judge_silence(s, t);
 }
 
@@ -401,20 +398,22 @@ judge(struct wal_status *s)
 		judge_tier(s, i);
 	for (size_t i = 0; i < s->gaps; i++)
 		if (s->gap[i].open)
-			alarm_add(s,
+			alarms_add(&s->alarms,
 				  "WAL of timeline %" PRIu32
 				  " from %s to %s is lost: a base backup made now begins behind it",
 				  s->gap[i].gap.tli, lsn_text(s->gap[i].gap.from, a),
 				  s->gap[i].gap.to == UINT64_MAX ? "an unknown place"
 								 : lsn_text(s->gap[i].gap.to, b));
 	if (s->gaps_why.kind != ERR_NONE && s->gaps_why.kind != ERR_REMOTE)
-		alarm_add(s, "the records of gaps: %.*s", first_line(&s->gaps_why),
+		alarms_add(&s->alarms, "the records of gaps: %.*s", err_first_line(&s->gaps_why),
 			  s->gaps_why.text);
 	if (s->spool_why.kind != ERR_NONE)
-		alarm_add(s, "the spool: %.*s", first_line(&s->spool_why), s->spool_why.text);
+		alarms_add(&s->alarms, "the spool: %.*s", err_first_line(&s->spool_why),
+			   s->spool_why.text);
 	if (s->spooled > s->backlog)
-		alarm_add(s, "the spool holds %s, more than backlog = %s: receiving waits",
-			  units_size(s->spooled, held), units_size(s->backlog, most));
+		alarms_add(&s->alarms,
+			   "the spool holds %s, more than backlog = %s: receiving waits",
+			   units_size(s->spooled, held), units_size(s->backlog, most));
 }
 
 int
@@ -441,9 +440,7 @@ wal_status_done(struct wal_status *s)
 {
 	for (size_t i = 0; i < s->look.tiers; i++)
 		lsn_set_done(&s->tier[i].holes);
-	for (size_t i = 0; i < s->alarms; i++)
-		free(s->alarm[i]);
-	free(s->alarm);
+	alarms_done(&s->alarms);
 	free(s->slot);
 	free(s->gap);
 	wal_look_done(&s->look);

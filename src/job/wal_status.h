@@ -2,6 +2,7 @@
 #define JOB_WAL_STATUS_H
 
 #include "coord/lease.h"
+#include "job/alarms.h"
 #include "job/wal_look.h"
 #include "repo/wal_gap.h"
 #include "source/pg_slot.h"
@@ -51,8 +52,7 @@ struct wal_status {
 
 	struct wal_status_tier tier[WAL_SOURCE_TIERS]; /* of the index of look.tier */
 
-	char **alarm; /* what needs attention, in words */
-	size_t alarms;
+	struct alarms alarms;
 };
 
 /* wal_status_done() in any case; -1 as wal_look_load(). */

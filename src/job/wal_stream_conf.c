@@ -45,7 +45,7 @@ tell_unread(struct stream *s, const struct err *why)
 	if (!s->conf_unread)
 		wal_stream_event(s, "warning",
 		    "the configuration cannot be read again, receiving goes on as before: %.*s",
-		    (int)strcspn(why->text, "\n"), why->text);
+		    err_first_line(why), why->text);
 	s->conf_unread = true;
 }
 
@@ -84,7 +84,7 @@ refuse(struct stream *s, char *conninfo, const struct err *why)
 	if (!s->refused || strcmp(s->refused, conninfo) != 0)
 		wal_stream_event(s, "warning",
 		    "the new conninfo cannot be used, receiving goes on with the one of before: %.*s",
-		    (int)strcspn(why->text, "\n"), why->text);
+		    err_first_line(why), why->text);
 	if (s->refused != conninfo)
 		free(s->refused);
 	s->refused = conninfo;
