@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 
 import boto3
@@ -85,6 +86,18 @@ class Server:
             aws_secret_access_key=secret or self.secret, region_name=REGION,
             config=botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1},
                                           read_timeout=seconds, request_checksum_calculation="when_required", proxies={}))
+
+    def await_writes(self, bucket, seconds=120):
+        """Until it takes objects again: a store whose disk was away has to find itself first."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self.client(seconds=5).put_object(Bucket=bucket.name, Key="alive", Body=b"yes")
+                self.client(seconds=5).delete_object(Bucket=bucket.name, Key="alive")
+                return
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+                assert time.monotonic() < end, "%s does not come back" % self.kind
+                time.sleep(0.5)
 
     def bucket(self, lock=False, versions=False):
         """A new one."""

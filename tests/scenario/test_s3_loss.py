@@ -181,11 +181,13 @@ def test_a_full_bucket_is_told_as_that_and_has_no_half_snapshot(radosgw, tmp_pat
 
 def test_a_disk_that_hangs_behind_the_store_does_not_hang_us(fresh_server, tmp_path):
     server = fresh_server("radosgw")
-    site = two_tiers(tmp_path, server.bucket())
+    bucket = server.bucket()
+    site = two_tiers(tmp_path, bucket)
     os.kill(server.pid("osd"), signal.SIGSTOP)
     begun = time.monotonic()
     result = site.run("verify", "--tier", "regional", status=None)
     assert result.status not in (0, VERIFY) and "regional" in result.err, result
     assert time.monotonic() - begun < 110
     os.kill(server.pid("osd"), signal.SIGCONT)
+    server.await_writes(bucket)
     site.run("verify", "--tier", "regional")
