@@ -523,7 +523,7 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 		}
 		if (wal_stream_conf_back(&s, &why))
 			continue;
-		if (is_final(&s, &why)) {
+		if (is_final(&s, &why) && !wal_stream_conf_waits(&s, &why)) {
 			*e = why;
 			rc = err_in(e, "%s", o->source);
 		} else

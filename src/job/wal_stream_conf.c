@@ -8,8 +8,10 @@
  * cannot be read, or is half written, changes nothing. Neither does a conninfo that cannot be used:
  * a slip of the pen must not end what a database may wait for. So where it leads is looked at before
  * the connection that lives is left, and again later, since a server may just be starting; and one
- * that is found out only afterwards is left again for the one of before. With a conninfo that is
- * wrong from the start nothing was ever well, and the service ends as it says.
+ * that is found out only afterwards is left again for the one of before. That is tried again, too: on
+ * the server that took over somebody may have to free a slot first. It costs the connection that
+ * lives, so it is done soon only while there is none. With a conninfo that is wrong from the start
+ * nothing was ever well, and the service ends as it says.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,6 +25,9 @@
 #define LOOK_NS (5 * CLOCK_S)
 #define TRY_S 3	   /* to connect: nothing is received meanwhile */
 #define TRY_PART 10 /* of the time at most goes into trying */
+#define SOON_NS (15 * CLOCK_S) /* one that was found out is used again, with nothing to lose; else: */
+#define BACK_FIRST_NS (60 * CLOCK_S)
+#define BACK_MOST_NS (3600 * CLOCK_S)
 
 /* What the file says now; NULL: it cannot be told. The caller frees. */
 static char *
@@ -77,31 +82,43 @@ leads_there(struct stream *s, const char *conninfo, struct err *e)
 	return rc;
 }
 
+static void
+forget_refused(struct stream *s)
+{
+	free(s->refused);
+	s->refused = NULL;
+	s->back_ns = 0;
+}
+
 /* Told once each; s->refused becomes that text. */
 static void
 refuse(struct stream *s, char *conninfo, const struct err *why)
 {
-	if (!s->refused || strcmp(s->refused, conninfo) != 0)
+	if (!s->refused || strcmp(s->refused, conninfo) != 0) {
 		wal_stream_event(s, "warning",
 		    "the new conninfo cannot be used, receiving goes on with the one of before: %.*s",
 		    err_first_line(why), why->text);
-	if (s->refused != conninfo)
-		free(s->refused);
+		s->back_ns = 0;
+	}
+	free(s->refused);
 	s->refused = conninfo;
 }
 
-/* Next time it is told where we came out. */
+/* Next time it is told where we came out. One that was found out before says nothing until it is well. */
 static void
 take(struct stream *s, char *conninfo)
 {
+	const bool known = s->refused && strcmp(s->refused, conninfo) == 0;
+
 	free(s->former);
-	free(s->refused);
 	s->former = s->conninfo;
-	s->refused = NULL;
 	s->conninfo = conninfo;
 	s->turned = true;
 	s->greeted = false;
 	s->pause_ns = 0;
+	if (known)
+		return;
+	forget_refused(s);
 	wal_stream_event(s, "changed", "conninfo was changed: receiving goes on from where it leads now");
 }
 
@@ -113,16 +130,16 @@ consider(struct stream *s, char *now)
 	const int64_t begun = clock_boot_ns();
 	struct err why = { 0 };
 
-	if (known && (s->refused_for_good || begun < s->try_boot_ns)) {
+	if (known && begun < (s->failed ? s->soon_boot_ns : s->try_boot_ns)) {
 		free(now);
 		return;
 	}
-	s->refused_for_good = false;
 	if (leads_there(s, now, &why) == 0)
 		take(s, now);
 	else
 		refuse(s, now, &why);
 	s->try_boot_ns = clock_boot_ns() + (clock_boot_ns() - begun) * TRY_PART;
+	s->soon_boot_ns = s->try_boot_ns;
 }
 
 bool
@@ -131,10 +148,21 @@ wal_stream_conf_back(struct stream *s, const struct err *why)
 	if (!s->former || why->kind == ERR_REMOTE || why->kind == ERR_BUSY || why->kind == ERR_CANCELLED)
 		return false;
 	refuse(s, s->conninfo, why);
-	s->refused_for_good = true;
+	s->back_ns = s->back_ns ? s->back_ns * 2 : BACK_FIRST_NS;
+	if (s->back_ns > BACK_MOST_NS)
+		s->back_ns = BACK_MOST_NS;
+	s->try_boot_ns = clock_boot_ns() + s->back_ns;
+	s->soon_boot_ns = clock_boot_ns() + SOON_NS;
 	s->conninfo = s->former;
 	s->former = NULL;
 	return true;
+}
+
+bool
+wal_stream_conf_waits(const struct stream *s, const struct err *why)
+{
+	return s->refused && !s->former &&
+	    (why->kind == ERR_STALE || why->kind == ERR_UNSUPPORTED || why->kind == ERR_CONFIG);
 }
 
 void
@@ -142,6 +170,8 @@ wal_stream_conf_good(struct stream *s)
 {
 	free(s->former);
 	s->former = NULL;
+	if (s->refused && strcmp(s->refused, s->conninfo) == 0)
+		forget_refused(s);
 }
 
 void
@@ -163,8 +193,8 @@ wal_stream_conf_read(struct stream *s)
 			tell_unread(s, &why);
 	} else if (strcmp(now, s->conninfo) == 0) {
 		free(now);
-		free(s->refused);
-		s->refused = NULL;
+		if (!s->former)
+			forget_refused(s);
 		s->conf_unread = false;
 	} else {
 		s->conf_unread = false;

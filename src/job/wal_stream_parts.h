@@ -61,8 +61,8 @@ struct stream {
 	char *conninfo; /* the one in use */
 	char *former;	/* used before it, until something came by the new one */
 	char *refused;	/* what the configuration has now, and cannot be used */
-	bool refused_for_good; /* until it is changed; else it is tried again then: */
-	int64_t try_boot_ns;
+	int64_t try_boot_ns, soon_boot_ns; /* tried again then; the latter while the one in use fails */
+	int64_t back_ns; /* it was used in vain: so long until it is used again; 0: it was not */
 	int64_t conf_boot_ns; /* read again then */
 	bool conf_unread;     /* told once */
 	bool turned;	      /* it leads elsewhere: this connection is not the one any more */
@@ -113,6 +113,8 @@ void wal_stream_conf_read(struct stream *s);
 void wal_stream_conf_look(struct stream *s); /* now and then by itself; call it often */
 /* The round failed: is it for a conninfo that is new? Then the one of before is in use again. */
 bool wal_stream_conf_back(struct stream *s, const struct err *why);
+/* That one is not the database any more: may the new one, which is tried again, still lead there? */
+bool wal_stream_conf_waits(const struct stream *s, const struct err *why);
 void wal_stream_conf_good(struct stream *s); /* something came by it */
 void wal_stream_conf_end(struct stream *s);
 

@@ -1117,6 +1117,31 @@ def test_the_receiver_follows_to_an_adopted_server_by_itself(servers, site):
     assert ledger.lost(other) == [] and site.services[0].poll() is None
 
 
+@pytest.mark.parametrize("old", ("dead", "alive"))
+def test_the_receiver_comes_to_an_adopted_server_once_it_may(servers, site, old):
+    """All slots are in use there at first; what it goes back to meanwhile is gone, or is not the database any more."""
+    site.backup()
+    worked(site, 5)
+    shipped(site)
+    said = restore(site, "--adopt")
+    epoch = int(re.search(r"epoch (\d+) of pg\.pay begins with this server", said.out).group(1))
+    readable(site)
+    if old == "dead":
+        site.server.kill()
+    other = prepare(servers, site).set(max_replication_slots=1).start()
+    eventually(other.recovered, what="the end of recovery")
+    other.sql("SELECT pg_create_physical_replication_slot('mine')")
+    site.write_config(conninfo=other.conninfo)
+    eventually(lambda: "all replication slots are in use" in site.stream_log(), what=site.stream_log)
+    other.set(max_replication_slots=4).restart()
+    other.sql("INSERT INTO ffdr_ledger VALUES (55555, 0, 'new')")
+    end = lsn(other.value("SELECT pg_switch_wal()"))
+    eventually(lambda: site.frontier("regional", 2, epoch) >= end, what=site.stream_log)
+    told = site.stream_log()
+    assert site.services[0].poll() is None and told.count("the new conninfo cannot be used") == 1, told
+    assert told.count("conninfo was changed") == 1, told
+
+
 @pytest.mark.parametrize("version", (14, 15, 18))
 def test_a_standby_of_the_restored_server_starts_and_streams(servers, version):
     """It is a copy of the directory, settings and all: nothing of the recovery may be in it."""
