@@ -241,22 +241,65 @@ need_bases(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LA
 	return rc;
 }
 
+/* The highest one of that system that any of them has; a restore asks the same way. */
+static uint32_t
+highest_epoch(struct verify_wal *p, const struct pg_facts *newest)
+{
+	uint32_t epoch = newest->epoch;
+
+	for (size_t i = 0; i < p->opens; i++) {
+		struct walread_places pl = { 0 };
+
+		(void)!walread_places(p->open[i], p->source, &pl, NULL);
+		for (size_t k = 0; k < pl.count; k++)
+			if (pl.place[k].sysid == newest->sysid && pl.place[k].epoch > epoch)
+				epoch = pl.place[k].epoch;
+		free(pl.place);
+	}
+	return epoch;
+}
+
+/* The oldest base backup on the way to that place; NULL: none is. */
+static int
+find_first(struct verify_wal *p, const struct wal_place *place, const struct bases *b,
+    const struct pg_facts **ret, struct err *e)
+{
+	int rc = verify_wal_open(p, place, e);
+
+	*ret = NULL;
+	for (size_t i = 0; rc == 0 && i < b->count; i++)
+		if (b->base[i].sysid == place->sysid &&
+		    (!*ret || b->base[i].start < (*ret)->start) &&
+		    wal_lineage_has(&p->lineage, b->base[i].epoch, b->base[i].stop_tli,
+			b->base[i].stop))
+			*ret = &b->base[i];
+	return rc;
+}
+
 /*
- * The way that WAL goes, and its last timeline. Where the coordination place knows of none, as on a
- * host that is new, it is the one of the newest base backup, on to the highest timeline there is.
+ * The way that WAL goes, its last timeline, and where it begins to count. Where the coordination place
+ * knows of none, as on a host that is new, it leads to the highest epoch that a base backup leads to, and
+ * there to the highest timeline there is.
  */
-static void
-find_way(const struct wal_source *ws, const struct bases *b, struct wal_place *place, uint32_t *tli)
+static int
+find_way(struct verify_wal *p, const struct wal_source *ws, const struct bases *b,
+    struct wal_place *place, uint32_t *tli, const struct pg_facts **first, struct err *e)
 {
 	const struct pg_facts *newest = &b->base[b->count - 1];
 
 	*place = ws->place;
 	*tli = ws->active.tli;
 	if (*ws->active.etag)
-		return;
+		return find_first(p, place, b, first, e);
 	place->sysid = newest->sysid;
-	place->epoch = newest->epoch;
+	place->epoch = highest_epoch(p, newest);
 	*tli = UINT32_MAX;
+	if (find_first(p, place, b, first, e) == -1)
+		return -1;
+	if (*first || place->epoch == newest->epoch)
+		return 0;
+	place->epoch = newest->epoch;
+	return find_first(p, place, b, first, e);
 }
 
 /* From the oldest base backup on the active way on: on tiers that receive the WAL. */
@@ -275,14 +318,7 @@ need_points(struct verify_wal *p, const struct conf_source *source, const struct
 		wal_source_done(&ws);
 		return 0;
 	}
-	find_way(&ws, b, &place, &newest);
-	rc = verify_wal_open(p, &place, e);
-	for (size_t i = 0; rc == 0 && i < b->count; i++)
-		if (b->base[i].sysid == place.sysid &&
-		    (!first || b->base[i].start < first->start) &&
-		    wal_lineage_has(&p->lineage, b->base[i].epoch, b->base[i].stop_tli,
-			b->base[i].stop))
-			first = &b->base[i];
+	rc = find_way(p, &ws, b, &place, &newest, &first, e);
 	if (rc == 0 && first)
 		rc = walread_timelines(p->read, p->t, &tl, e);
 	/* The active timeline, when anything is there of it. */
