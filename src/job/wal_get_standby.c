@@ -192,7 +192,7 @@ wal_get_standby(struct repo *repo, struct wal_get_options *o, char **told, struc
 	struct wal_get_standby at;
 	struct wal_place now;
 	struct pg_walname n = { 0 };
-	uint64_t start = 0;
+	uint64_t start = 0, own;
 	size_t level;
 	int rc = 1;
 
@@ -211,6 +211,8 @@ wal_get_standby(struct repo *repo, struct wal_get_options *o, char **told, struc
 	if (pg_walname_parse(o->name, &n) == PG_WALNAME_SEGMENT &&
 	    pg_walname_start(&n, o->segment_size, &start, e) == -1)
 		rc = -1;
+	/* What it has, it may have again; where nobody knows, what both epochs have. */
+	own = at.lsn == UINT64_MAX ? wal_lineage_bound(&l, level, n.timeline) : at.lsn;
 	/* It asks for what comes next: what is before it, it has, whoever gave it. */
 	if (start > at.lsn && n.timeline >= at.tli)
 		at.lsn = start;
@@ -219,7 +221,7 @@ wal_get_standby(struct repo *repo, struct wal_get_options *o, char **told, struc
 	else if (n.timeline > at.tli && at.lsn != UINT64_MAX &&
 	    leaves(repo, o, &now, n.timeline, at.tli) <= wal_lineage_bound(&l, level, at.tli))
 		o->place = now;
-	else if (rc == 1 && start > 0 && start + o->segment_size > at.lsn)
+	else if (rc == 1 && start > 0 && start + o->segment_size > own)
 		rc = tell(o, &at, now.epoch, told, e) == -1 ? -1 : 0;
 out:
 	wal_lineage_done(&l);

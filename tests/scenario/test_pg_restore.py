@@ -1048,6 +1048,44 @@ def test_a_standby_follows_into_the_epoch_of_an_adopted_server(servers, site):
     assert 66666 not in ids(warm) and warm.value("SELECT pg_is_in_recovery()")
 
 
+def test_a_standby_that_has_lost_its_note_says_why_it_stays(servers, site):
+    site.backup()
+    ledger = worked(site, 5)
+    shipped(site)
+    restore(site, "--standby", to="warm")
+    warm = prepare(servers, site, "warm").start()
+    eventually(lambda: len(ids(warm)) >= ledger.count(), what="the first rows\n" + warm.log()[-1000:])
+    warm.stop()
+    os.unlink(site.path("warm", "pg_wal", ".ffdr-given"))
+    restore(site, "--adopt")
+    readable(site)
+    warm.start()
+    eventually(lambda: "this standby cannot follow" in warm.log(), what=lambda: warm.log()[-2000:])
+    assert "what it has replayed is not known (.ffdr-given in pg_wal is missing)" in warm.log()
+    time.sleep(6)
+    assert warm.log().count("this standby cannot follow") == 1 and len(ids(warm)) >= ledger.count()
+
+
+def test_what_an_adopted_server_wrote_is_verified_where_nothing_is_known(servers, site):
+    """A new host has no coordination place; a restore there follows the highest epoch, and so does a proof."""
+    site.backup()
+    shipped(site)
+    epoch = int(re.search(r"epoch (\d+) of pg\.pay begins with this server", restore(site, "--adopt").out).group(1))
+    readable(site)
+    site.server.kill()
+    site.server = boot(servers, site)
+    site.write_config(conninfo=site.server.conninfo)
+    worked(site, 5)
+    end = lsn(site.server.value("SELECT pg_switch_wal()"))
+    eventually(lambda: site.frontier("local", 2, epoch) >= end, what=site.stream_log)
+    site.end_streams()
+    pieces = site.json("verify")["wal_pieces"]
+    flip(sorted(glob.glob(site.tier("local", "wal", "pg.pay", "*", "%08x" % epoch, "00000002", "*-*")))[-1])
+    os.rename(site.path("state"), site.path("state-of-before"))
+    got = site.json("verify", status=VERIFY)
+    assert got["wal_pieces"] == pieces, got
+
+
 def test_a_standby_gets_no_second_life_on_top_of_the_first(servers):
     """The server's disk is set back, and it goes on with records of the same lengths: nothing tells the standby but what it was given."""
     server = servers.new(15, "--wal-segsize=1", autovacuum="off", bgwriter_lru_maxpages=0).start()
