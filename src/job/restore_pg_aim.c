@@ -84,6 +84,7 @@ restore_pg_at(struct restore_pg *r, struct err *e)
 	if (r->o->at && parse_at(r, r->o->at, e) == -1)
 		return -1;
 	t->exclusive = r->o->before;
+	t->timeline = r->o->timeline;
 	if (t->exclusive && t->kind != PG_TARGET_TIME && t->kind != PG_TARGET_LSN &&
 	    t->kind != PG_TARGET_XID)
 		return err_set(

@@ -29,6 +29,7 @@ struct pg_target {
 	const char *name;
 	bool exclusive;	  /* stop before it; of times, LSNs and xids */
 	const char *base; /* only this base backup; NULL: the newest that will do */
+	uint32_t timeline; /* that was asked for, to be repeated in a fix; 0: none was */
 };
 
 struct pg_target_base {

@@ -185,21 +185,23 @@ add_possible(const struct pg_target *want, const struct pg_target_world *w,
 
 /* ---- the way out ---- */
 
-/* Another base backup than the one that was named, and nothing is lost. */
+/* Another base backup than the one that was named, and nothing is lost: all else as it was asked for. */
 static bool
 add_other_base(const struct pg_target *want, const struct pg_target_world *w, struct err *e)
 {
 	struct pg_target t = *want;
 	struct pg_target_plan p;
-	char at[WHAT_TEXT];
+	char at[WHAT_TEXT], line[32] = "";
 
 	t.base = NULL;
 	if (t.kind == PG_TARGET_IMMEDIATE)
 		t.kind = PG_TARGET_LATEST;
 	if (!want->base || !fits(&t, w, &p))
 		return false;
-	err_line(e, "fix", "`restore %s --at '%s'` takes %s", w->source, ask_for(&t, at),
-	    w->base[p.base].id);
+	if (t.timeline)
+		snprintf(line, sizeof(line), " --timeline %" PRIu32, t.timeline);
+	err_line(e, "fix", "`restore %s --at '%s'%s%s` takes %s", w->source, ask_for(&t, at),
+	    t.exclusive ? " --before" : "", line, w->base[p.base].id);
 	return true;
 }
 

@@ -330,6 +330,11 @@ across_a_hole_nothing_is_restored(void **state)
 	refuses(&s, &t, ERR_REFUSED, "behind a hole");
 	refuses(&s, &t, ERR_REFUSED, "possible  0/1100 .. 0/5800\n"
 	    "  fix       `restore pg.payments --at '0/7100'` takes pg.payments/c");
+	/* it is typed as it stands: what was to be left out stays out */
+	t.exclusive = true;
+	t.timeline = 3;
+	refuses(&s, &t, ERR_REFUSED,
+	    "fix       `restore pg.payments --at '0/7100' --before --timeline 3` takes pg.payments/c");
 	t = (struct pg_target){ .kind = PG_TARGET_LATEST, .base = "pg.payments/a" };
 	refuses(&s, &t, ERR_REFUSED, "fix       `restore pg.payments --at 'latest'` takes pg.payments/c");
 	/* nothing leads behind it: what lies before it is the newest that can be had */
