@@ -27,7 +27,7 @@
 
 struct get_opts {
 	struct common_options common;
-	const char *source, *tiers, *mode, *system, *spool, *until, *replays, *prepared;
+	const char *source, *tiers, *mode, *system, *spool, *until, *replays, *target, *prepared;
 	int64_t epoch, timeline;
 	uint64_t segment_size;
 	bool final, no_ahead, confined;
@@ -55,6 +55,9 @@ static const struct opt get_table[] = {
 	    "the recovery ends before it: a segment behind it that is not to be had counts as absent" },
 	{ "replays", 0, OPT_STRING, offsetof(struct get_opts, replays), "LSN..[LSN]",
 	    "records that begin outside are not replayed: tablespaces that they make do not count" },
+	{ "target", 0, OPT_STRING, offsetof(struct get_opts, target), "TEXT",
+	    "for which the ends of --until and --replays were said: with another one in "
+	    "postgresql.auto.conf there are none" },
 	{ "confined", 0, OPT_FLAG, offsetof(struct get_opts, confined), NULL,
 	    "a proof: stop at any tablespace that would be made at a path of its own" },
 	{ "prepared", 0, OPT_STRING, offsetof(struct get_opts, prepared), "N",
@@ -301,6 +304,17 @@ judge_replays(const char *text, struct wal_guard *may, struct err *e)
 	return rc;
 }
 
+/* Somebody may have let the recovery go on to another place than the restore knew. */
+static void
+judge_target(const struct get_opts *opts, struct wal_get_options *o, struct wal_guard *may)
+{
+	char *data = opts->target ? wal_guard_data(o->path) : NULL;
+
+	if (data && !wal_guard_aims(data, opts->target))
+		o->until = may->to = 0;
+	free(data);
+}
+
 static int
 judge_opts(const struct get_opts *o, uint64_t *until, struct err *e)
 {
@@ -339,6 +353,7 @@ get_command(const struct command_call *call, struct err *e)
 		output_error(e);
 		return GET_UNKNOWN;
 	}
+	judge_target(opts, &o, &may);
 	o.asked = asked = asked_by(call, opts);
 	got = get_one(&g, &o, &may, &why);
 	if (got == 1)

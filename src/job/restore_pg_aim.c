@@ -176,6 +176,25 @@ add_replays(const struct restore_pg *r, struct buf *out)
 	}
 }
 
+/* For which that holds; as postgresql.auto.conf will have it, where somebody may change it. */
+static void
+add_target(const struct restore_pg *r, struct buf *out)
+{
+	struct pg_target_setting target[PG_TARGET_SETTINGS];
+	const size_t n = r->o->standby ? 0 : pg_target_settings(&r->plan, "", target);
+	struct buf text;
+
+	buf_init(&text, COMMAND_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (*target[i].value)
+			buf_addf(&text, "%s%s", i > 0 ? " " : "", target[i].value);
+	if (n > 0) {
+		pg_conf_word(out, "--target");
+		pg_conf_word(out, buf_str(&text));
+	}
+	buf_done(&text);
+}
+
 /* The text of restore_command. */
 static int
 command_text(const struct restore_pg *r, struct buf *out, struct err *e)
@@ -211,6 +230,7 @@ command_text(const struct restore_pg *r, struct buf *out, struct err *e)
 			snprintf(text, sizeof(text), "%" PRIu32, r->plan.timeline);
 		pg_conf_word(out, r->o->standby ? text : lsn_text(r->plan.until, text));
 		add_replays(r, out);
+		add_target(r, out);
 		if (restore_pg_carries(r)) {
 			pg_conf_word(out, "--spool");
 			pg_conf_word(out, RESTORE_PG_SPOOL);

@@ -183,6 +183,40 @@ wal_guard_prepare(const char *data, int64_t least, int64_t value, struct err *e)
 }
 
 static bool
+take_target(void *arg, const struct pg_conf_line *l)
+{
+	static const char *const aims[] = { "recovery_target", "recovery_target_lsn",
+		"recovery_target_time", "recovery_target_name", "recovery_target_xid",
+		"recovery_target_inclusive", "recovery_target_timeline" };
+	struct buf *all = arg;
+
+	for (size_t i = 0; i < ARRAY_LEN(aims); i++)
+		if (l->value.len > 0 && pg_conf_line_is(l, aims[i]))
+			buf_addf(all, "%s%s", all->len > 0 ? " " : "", buf_str(&l->value));
+	return false;
+}
+
+bool
+wal_guard_aims(const char *data, const char *target)
+{
+	char *path = xasprintf("%s/" AUTO_FILE, data);
+	struct buf text, copy, has;
+	bool aims;
+
+	buf_init(&text, CONFIG_MAX);
+	buf_init(&copy, CONFIG_MAX);
+	buf_init(&has, CONFIG_MAX);
+	if (file_get(AT_FDCWD, path, &text, NULL) == 0)
+		pg_conf_filter(buf_str(&text), text.len, false, take_target, &has, &copy);
+	aims = strcmp(buf_str(&has), target) == 0;
+	buf_done(&has);
+	buf_done(&copy);
+	buf_done(&text);
+	free(path);
+	return aims;
+}
+
+static bool
 is_replayed(const struct wal_guard *g, const struct pg_walrecord *r)
 {
 	return r->start >= g->from && (g->to == 0 || r->start < g->to);

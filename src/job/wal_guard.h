@@ -41,6 +41,12 @@ struct wal_guard {
  */
 #define WAL_GUARD_PREPARED "max_prepared_transactions"
 int wal_guard_prepare(const char *data, int64_t least, int64_t value, struct err *e);
+/*
+ * Is that still the recovery's target, as postgresql.auto.conf there has it: the bound, whether it is
+ * inclusive, the timeline, as far as they are set, with blanks between? Where somebody has set another
+ * one, what was said of the end of the recovery does not hold.
+ */
+bool wal_guard_aims(const char *data, const char *target);
 /* The data directory that a server asks for that file (%p) in; the caller frees. NULL: it is none. */
 char *wal_guard_data(const char *path);
 /*

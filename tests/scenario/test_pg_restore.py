@@ -1,6 +1,7 @@
 """A database restored to any point, on real servers, judged by what its client was told."""
 
 import datetime
+import contextlib
 import glob
 import os
 import re
@@ -756,6 +757,34 @@ def test_before_the_tablespace_a_recovery_may_end(servers, site):
     other = boot(servers, site, to="earlier", name="earlier")
     assert other.value("SELECT count(*) FROM t") == 1
     assert other.value("SELECT count(*) FROM pg_tablespace WHERE spcname = 'late'") == 0
+
+
+@pytest.mark.parametrize("then", ("later", "none"))
+def test_a_recovery_that_is_sent_on_to_another_place_is_guarded_there_too(servers, site, then):
+    """It has shut down where it was told to, and somebody writes another place into its configuration."""
+    site.server.sql("CREATE TABLE t AS SELECT 1 n")
+    site.backup()
+    site.server.sql("INSERT INTO t VALUES (2)")
+    at = site.server.value("SELECT pg_current_wal_lsn()")
+    where = late(servers, site)
+    before = content(where)
+    restore(site, "--at", str(at), "--target-action", "shutdown", status=None)
+    other = prepare(servers, site)
+    with contextlib.suppress(RuntimeError):
+        other.start()
+    eventually(lambda: "shutdown at recovery target" in other.log(), what=other.log)
+    auto = site.path("back", "postgresql.auto.conf")
+    with open(auto, encoding="utf-8") as f:
+        lines = [line for line in f if not line.startswith("recovery_target_lsn")]
+    with open(auto, "w", encoding="utf-8") as f:
+        f.writelines(lines + (["recovery_target_time = '%s'\n" % site.server.value("SELECT now()::text")] if then == "later" else []))
+    with contextlib.suppress(RuntimeError):
+        other.start()
+    eventually(lambda: not other.lives(), what=other.log)
+    assert "the log makes tablespace" in other.log() and "archive recovery complete" not in other.log(), other.log()
+    assert content(where) == before
+    site.server.restart()
+    assert site.server.sql("SELECT who FROM late_t ORDER BY 1") == [("first",), ("second",)]
 
 
 def test_where_nothing_is_a_tablespace_is_made_and_made_again(servers, site):

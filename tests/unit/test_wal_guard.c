@@ -381,6 +381,41 @@ the_data_directory_is_found_by_the_path_that_the_server_says(void **state)
 	end(&p);
 }
 
+static bool
+aims(struct place *p, const char *conf, const char *target)
+{
+	char *path = xasprintf("%s/postgresql.auto.conf", p->data);
+	bool does;
+
+	assert_int_equal(file_put(AT_FDCWD, path, conf, strlen(conf), 0600, FILE_REPLACE, NULL), 1);
+	does = wal_guard_aims(p->data, target);
+	unlink(path);
+	free(path);
+	return does;
+}
+
+static void
+a_target_that_was_changed_is_another_one(void **state)
+{
+	static const char conf[] = "restore_command = 'x'\nrecovery_target_lsn = '0/7000028'\n"
+				   "recovery_target_inclusive = 'on'\n"
+				   "recovery_target_timeline = '1'\n"
+				   "recovery_target_action = 'pause'\n";
+	struct place p;
+
+	(void)state;
+	begin(&p, 15);
+	assert_true(aims(&p, conf, "0/7000028 on 1"));
+	assert_false(aims(&p, conf, "0/7000020 on 1"));
+	assert_false(aims(&p, conf, "0/7000028 off 1"));
+	assert_false(aims(&p, "recovery_target_timeline = '1'\n", "0/7000028 on 1"));
+	assert_true(aims(&p, "recovery_target = 'immediate'\nrecovery_target_timeline = '2'\n"
+			     "recovery_target_time = ''\n", "immediate 2"));
+	/* nobody says what it is */
+	assert_false(wal_guard_aims(p.data, "immediate 2"));
+	end(&p);
+}
+
 int
 main(void)
 {
@@ -392,6 +427,7 @@ main(void)
 		cmocka_unit_test(only_what_is_replayed_counts),
 		cmocka_unit_test(a_record_that_begins_in_the_segment_before_is_seen),
 		cmocka_unit_test(what_the_server_was_given_for_prepared_transactions_the_directory_gets),
+		cmocka_unit_test(a_target_that_was_changed_is_another_one),
 		cmocka_unit_test(the_data_directory_is_found_by_the_path_that_the_server_says),
 	};
 
