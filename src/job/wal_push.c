@@ -365,7 +365,7 @@ acknowledge(
 	return 0;
 }
 
-/* ---- may it be? ---- */
+/* ---- may it be? 0; 1 it needs not; -1 ---- */
 
 /* What cannot be acknowledged is stored nowhere: nobody vouches for it, and it had the name. */
 static int
@@ -463,8 +463,11 @@ wal_push_run(
 	switch (j->what.kind) {
 	case PG_WALNAME_SEGMENT:
 	case PG_WALNAME_PARTIAL:
-		if (check_segment(repo, j, e) == 0)
+		rc = check_segment(repo, j, e);
+		if (rc == 0)
 			rc = push_one(o, j, ret, e);
+		else if (rc == 1)
+			rc = 0;
 		break;
 	case PG_WALNAME_BACKUP:
 		if (check_file(repo, j, e) == 0)
@@ -497,7 +500,7 @@ take_up(struct repo *repo, const struct wal_push_options *o, char (*name)[WAL_AH
 
 	while (n < count) {
 		job[n] = job_new(repo, o, xasprintf("%.*s%s", (int)dir, o->path, name[n]));
-		if (check_segment(repo, job[n], &why) == -1) {
+		if (check_segment(repo, job[n], &why) != 0) {
 			job_free(job[n]);
 			break;
 		}

@@ -22,6 +22,7 @@
 #include "job/wal_pusher.h"
 #include "repo/walread.h"
 #include "source/pg_history.h"
+#include "source/pg_walrecord.h"
 
 #define SEGMENT_MOST (1u << 30)
 
@@ -132,9 +133,41 @@ is_here(const struct may *m, const struct buf *file, struct err *e)
 	return got;
 }
 
+struct goes {
+	uint64_t to, end;
+	bool on;
+};
+
+static int
+see_record(void *arg, const struct pg_walrecord *r, struct err *e)
+{
+	struct goes *g = arg;
+
+	(void)e;
+	g->on = r->start >= g->to;
+	g->end = r->end;
+	return g->on;
+}
+
+/* Does the log in that segment end there, whatever stands behind it? */
+static bool
+ends_at(const struct may *m, const struct buf *file, uint64_t to)
+{
+	const struct pg_walrecord_options o = { .lsn = m->f->start, .seg_size = file->len,
+		.sysid = m->o->place.sysid };
+	struct goes g = { .to = to };
+	struct pg_walrecords *w = pg_walrecord_new(&o, see_record, &g);
+
+	(void)!pg_walrecord_feed(w, file->data, file->len, NULL);
+	pg_walrecord_free(w);
+	return !g.on && g.end >= to;
+}
+
 /*
  * The segment in which it was left: a server that archives it whole wrote it to its end, so it went on
- * where the active one did not come from.
+ * where the active one did not come from. But a standby (`archive_mode = always`) archives it as far as
+ * it was sent, when it follows to the next timeline. That segment of the next one begins with the same
+ * bytes, so nobody needs it, and an archiver that is refused would stand still for ever: 1.
  */
 static int
 check_last(const struct may *m, uint64_t to, struct err *e)
@@ -150,7 +183,9 @@ check_last(const struct may *m, uint64_t to, struct err *e)
 		rc = -1;
 	} else if (to < m->f->start + file.len) {
 		here = is_here(m, &file, &why);
-		if (here == 0)
+		if (here == 0 && ends_at(m, &file, to))
+			rc = 1;
+		else if (here == 0)
 			rc = stale(m, "was left within that segment", e);
 		if (here == -1) {
 			*e = why;
@@ -325,7 +360,7 @@ compare(struct may *m, struct wal_pusher_server *s, struct err *e)
 	if (tli < m->tli)
 		return check_older(m, e);
 	if (m->pusher.replays)
-		return check_replayed(m, s, e);
+		return m->f->what.kind == PG_WALNAME_SEGMENT ? check_replayed(m, s, e) : 0;
 	is = wal_pusher_is(&m->pusher, s, m->f->path, e);
 	if (is == 1)
 		wal_pusher_keep(&m->pusher, m->o->state, &m->o->place, tli, m->o->conninfo,

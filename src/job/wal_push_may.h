@@ -15,7 +15,10 @@ struct wal_push_file {
 	struct pg_walname what;
 	uint64_t start; /* of a segment, else 0 */
 };
-/* 0, or -1: ERR_STALE; ERR_CORRUPT a history that is none; ERR_REFUSED as of wal_place_pin(). */
+/*
+ * 0; 1 it needs not be stored, for all that counts of it is another file's; or -1: ERR_STALE;
+ * ERR_CORRUPT a history that is none; ERR_REFUSED as of wal_place_pin().
+ */
 int wal_push_may(struct repo *repo, const struct wal_push_options *o, const struct wal_push_file *f,
     struct err *e);
 

@@ -293,6 +293,45 @@ def test_a_standby_archives_what_the_database_has_removed(servers, primary):
     assert [p for p in primary.pieces("regional") if p[0] <= int(path[-8:], 16) * MIB < p[1]]
 
 
+def ready(server):
+    """What its archiver would push, in the order it does."""
+    folder = os.path.join(server.data, "pg_wal", "archive_status")
+    names = [n[:-len(".ready")] for n in os.listdir(folder) if n.endswith(".ready")]
+    return [os.path.join(server.data, "pg_wal", n) for n in sorted(names, key=lambda n: (not n.endswith(".history"), n))]
+
+
+@pytest.mark.parametrize("version", [14, 15, 18])
+def test_a_standby_that_archives_goes_on_behind_a_promotion(servers, version):
+    """The server has it archive the last segment of the old timeline as far as it was sent, and nothing comes behind what is refused."""
+    site = make_database(servers, version, "--wal-segsize=1", wal_from="push")
+    first = site.server
+    site.run("backup", "pg.pay")
+    heir, standby = servers.clone(first), servers.clone(first)
+    heir.set(archive_mode="on", archive_command="/bin/false").start()
+    standby.set(archive_mode="always", archive_command="/bin/false").start()
+    eventually(lambda: first.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == 2, what="streaming")
+    site.run("wal", "push", write_some(first))
+    first.sql("CREATE TABLE last (n int)")
+    end = first.value("SELECT pg_current_wal_flush_lsn()")
+    for server in (heir, standby):
+        eventually(lambda: server.value("SELECT pg_last_wal_receive_lsn() >= %s::pg_lsn", end), what="all of it")
+    first.kill()
+    heir.promote()
+    site.write_config(conninfo=heir.conninfo)
+    standby.sql("ALTER SYSTEM SET primary_conninfo = '%s'" % heir.conninfo.replace("'", "''"))
+    standby.sql("SELECT pg_reload_conf()")
+    eventually(lambda: heir.sql("SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"), what=standby.log)
+    left = os.path.join(standby.data, "pg_wal", "archive_status", os.path.basename(write_some(heir)) + ".ready")
+    eventually(lambda: os.path.exists(left), what="the segment on the standby\n" + standby.log()[-1000:])
+    fork = [n for n in ready(standby) if n.endswith("00000001" + os.path.basename([p for p in ready(heir) if p.endswith(".partial")][0])[8:24])]
+    assert len(fork) == 1, "the server does not archive what this test is about: %r" % ready(standby)
+    for path in ready(standby):
+        site.run("wal", "push", path)
+    assert site.assert_no_hole("regional", tli=2) and active(site) == 2
+    # What a server wrote behind the fork itself is no such segment.
+    assert not [p for p in site.pieces("regional") if p[0] >= int(fork[0][-8:], 16) * MIB]
+
+
 def test_the_standby_of_a_clone_is_refused(servers, primary):
     """A pair was cloned as it lies on its disks; the copy's standby follows the copy, on the same timeline."""
     server = primary.server
