@@ -89,9 +89,10 @@ struct pg_target_plan {
 
 /*
  * 0 and *ret; -1 with ERR_REFUSED when it cannot be (earlier than the first base's end, beyond the
- * frontier, across a gap, off the timeline), ERR_NOTFOUND for a base, xid or name that is not
- * there. The text has the lines `checked`, `possible` and, where there is one, `fix`: both ends of
- * every range that is named, and every fix, would be accepted as they are written. Rules:
+ * frontier, across a gap, off the timeline, an xid or name that is not in the log), ERR_NOTFOUND for
+ * a base that is not there. The text has the lines `checked`, `possible` and, where there is one,
+ * `fix`: both ends of every range that is named, and every fix, would be accepted as they are written.
+ * Rules:
  *   latest     the start of the last complete record, inclusive: its end would make the server fail
  *   time       as it is while a later commit or abort is known; after the last one, but not after
  *              the frontier's clock, it is `latest`

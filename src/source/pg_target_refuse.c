@@ -297,7 +297,7 @@ say_missing(const struct pg_target *t, const struct pg_target_world *w, struct e
 {
 	char what[WHAT_TEXT], lsn[LSN_TEXT];
 
-	err_set(e, ERR_NOTFOUND, "restore refused: %s is not in the WAL of %s", describe(t, what),
+	err_set(e, ERR_REFUSED, "restore refused: %s is not in the WAL of %s", describe(t, what),
 	    w->source);
 	err_line(e, "checked", "timeline %" PRIu32 " up to %s on %s", w->history->timeline,
 	    lsn_text(w->frontier, lsn), w->tiers);

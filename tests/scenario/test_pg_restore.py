@@ -227,7 +227,7 @@ def test_what_lies_outside_is_refused_with_what_is_possible(points, at, says):
 
 @pytest.mark.parametrize("at", ("xid:123456", "name:nobody"))
 def test_what_is_not_in_the_log_is_refused(points, at):
-    assert "is not in the WAL of pg.pay" in restore(points, "--at", at, status=USAGE).err
+    assert "is not in the WAL of pg.pay" in restore(points, "--at", at, status=REFUSED).err
 
 
 @pytest.mark.parametrize("at", ("xid:", "xid:1", "name:", "5/x", "tomorrow", ""))

@@ -263,8 +263,8 @@ a_transaction_or_a_point_becomes_the_lsn_of_its_record(void **state)
 
 	(void)state;
 	set_up(&s);
-	refuses(&s, &xid, ERR_NOTFOUND, "transaction 731 is not in the WAL of pg.payments");
-	refuses(&s, &name, ERR_NOTFOUND, "restore point 'before the fall' is not");
+	refuses(&s, &xid, ERR_REFUSED, "transaction 731 is not in the WAL of pg.payments");
+	refuses(&s, &name, ERR_REFUSED, "restore point 'before the fall' is not");
 	s.hit = (struct pg_target_hit){ true, 0x4200, 0x4230 };
 	assert_int_equal(choose(&s, &xid, &p), 'b');
 	assert_true(p.bound == PG_TARGET_LSN && p.lsn == 0x4200 && p.exclusive && p.until == 0x4230);
