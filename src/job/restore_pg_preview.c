@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "job/preview.h"
 #include "job/restore_pg.h"
+#include "source/pg_label.h"
 
 static int
 look(struct restore_pg *r, const struct preview_options *o, struct preview *p, struct err *e)
@@ -28,11 +29,12 @@ restore_pg_preview(struct restore_pg *r, struct err *e)
 	struct preview p = { 0 };
 	int rc;
 
+	skip[0] = PG_LABEL_MAP_FILE; /* written where there are tablespaces, and only then */
 	for (size_t i = 0; i < r->spaces; i++)
 		skip[i] = r->space[i].path;
 	rc = look(r,
 	    &(struct preview_options){ .target = r->o->delta ? r->report->to : NULL,
-		.own = &r->run.own, .skip = skip, .skips = r->spaces },
+		.own = &r->run.own, .skip = skip, .skips = r->spaces ? r->spaces : 1 },
 	    &p, e);
 	for (size_t i = 0; rc == 0 && i < r->spaces; i++)
 		rc = look(r,

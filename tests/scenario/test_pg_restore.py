@@ -125,6 +125,7 @@ def test_a_dry_run_says_the_plan_and_does_nothing(site):
     assert got["snapshot"] == base and got["bound"] == "lsn" and got["timeline"] == 1 and got["major"] == 15
     assert lsn(got["start_lsn"]) < lsn(got["until_lsn"]) == lsn(got["frontier"])
     assert not os.path.exists(site.path("back"))
+    assert site.json("restore", "pay", "--to", site.path("back"))["files"] == got["files"]
 
 
 def test_the_newest_state_before_a_record_that_is_cut_off(servers, site):
