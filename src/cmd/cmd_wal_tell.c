@@ -416,6 +416,15 @@ time_text(const struct exposure *x, char out[TIME_TEXT])
 		snprintf(out, TIME_TEXT, "%s", all);
 }
 
+/* A directory tree has no WAL and no commits: there is nothing that could be known. */
+static const char *
+or_else(bool known, const char *text, const char *source)
+{
+	if (known)
+		return text;
+	return strncmp(source, "pg.", 3) == 0 ? UNKNOWN : "-";
+}
+
 static void
 exposure_lines(const struct exposure_report *r)
 {
@@ -433,8 +442,8 @@ exposure_lines(const struct exposure_report *r)
 		snprintf(why, sizeof(why), "%.*s", (int)strcspn(l->why.text, "\n"), l->why.text);
 		output_table_row(t, (const char *const[]){
 					l->source, l->tier, l->site, l->wal ? "wal" : "snapshot",
-					time, l->is.bytes_known ? bytes : UNKNOWN,
-					l->is.commits_known ? commits : UNKNOWN, why });
+					time, or_else(l->is.bytes_known, bytes, l->source),
+					or_else(l->is.commits_known, commits, l->source), why });
 	}
 	output_table_print(t);
 }

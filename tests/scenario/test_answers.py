@@ -167,6 +167,12 @@ def test_a_tier_that_is_named_and_has_only_an_older_one_is_told(site):
     assert newest + " is newer, and is not on 'regional'" in result.err, result
 
 
+def test_of_a_tree_there_is_no_wal_that_could_be_known(site):
+    site.backup()
+    lines = re.findall("^vol.data +local .*", site.run("exposure", "vol.data", status=None).out, re.MULTILINE)
+    assert len(lines) == 1 and re.search(r" - +-", lines[0]) and "unknown" not in lines[0], lines
+
+
 def test_a_day_means_its_end(site):
     newest = site.backup()
     day = "%s-%s-%s" % re.match(r"vol.data/(\d{4})(\d\d)(\d\d)T", newest).groups()
