@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -22,6 +23,7 @@
  * upload. */
 #define SILENT_TIMES 3
 #define SILENT_NS (15 * CLOCK_S)
+#define ROOM_LEAST (1u << 20) /* with less a receiver waits already, or will in a moment */
 
 /* ---- slots ---- */
 
@@ -110,11 +112,14 @@ load_spool(struct wal_status *s)
 {
 	const struct wal_look *l = &s->look;
 	struct spool_dir_files f = { 0 };
+	struct statvfs fs;
 	uint32_t tli = 0;
 
 	s->backlog = l->w.source->postgres->backlog;
 	spool_dir_list(&l->w.spool, &f, &s->spool_why);
 	s->spooled = f.held;
+	s->spool_room = statvfs(l->w.spool_path, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize :
+							     UINT64_MAX;
 	for (size_t i = 0; i < f.count; i++)
 		if (f.file[i].sysid == l->place.sysid && f.file[i].epoch == l->place.epoch &&
 		    f.file[i].tli >= tli) {
@@ -227,6 +232,13 @@ is_shippers(const struct wal_status *s, const struct wal_status_slot *slot)
 	    strcmp(name, slot->name) == 0;
 }
 
+/* A receiver of this host that cannot write leaves its slot idle. */
+static bool
+waits_for_room(const struct wal_status *s)
+{
+	return s->spool_room < ROOM_LEAST && strcmp(s->lease.host, s->look.w.host) == 0;
+}
+
 static void
 judge_archiver(struct wal_status *s)
 {
@@ -283,17 +295,18 @@ judge_slot(struct wal_status *s, const struct wal_status_slot *slot)
 		alarms_add(&s->alarms,
 			   "slot %s is %s: the server may have removed WAL that is not here",
 			   slot->name, pg_slot_wal_word(slot->slot.wal));
-	if (slot->slot.full && !slot->slot.active && is_shippers(s, slot))
-		alarms_add(
-		    &s->alarms,
-		    "slot %s is idle, although '%s' ships: it receives from another server, or "
-		    "not at all",
-		    slot->name, s->lease.host);
-	else if (slot->role == WAL_STATUS_OTHER && slot->slot.full && !slot->slot.active)
+	if (slot->slot.full && !slot->slot.active && is_shippers(s, slot)) {
+		if (!waits_for_room(s))
+			alarms_add(&s->alarms,
+				   "slot %s is idle, although '%s' ships: it receives from another "
+				   "server, or not at all",
+				   slot->name, s->lease.host);
+	} else if (slot->role == WAL_STATUS_OTHER && slot->slot.full && !slot->slot.active) {
 		alarms_add(&s->alarms,
 			  "slot %s is of a host that does not receive: it keeps %s on the server. "
 			  "`ffdr wal forget` drops it",
 			  slot->name, size);
+	}
 	if (slot->role == WAL_STATUS_HOLD && slot->slot.behind > s->backlog)
 		alarms_add(&s->alarms,
 			   "slot %s keeps %s on the server: the tiers off this host fall behind",
@@ -410,6 +423,10 @@ judge(struct wal_status *s)
 	if (s->spool_why.kind != ERR_NONE)
 		alarms_add(&s->alarms, "the spool: %.*s", err_first_line(&s->spool_why),
 			   s->spool_why.text);
+	if (s->spool_room < ROOM_LEAST)
+		alarms_add(&s->alarms,
+			   "the disk of the spool '%s' is full, %s are left: receiving waits until "
+			   "there is room", s->look.w.spool_path, units_size(s->spool_room, held));
 	if (s->spooled > s->backlog)
 		alarms_add(&s->alarms,
 			   "the spool holds %s, more than backlog = %s: receiving waits",

@@ -48,6 +48,7 @@ struct wal_status {
 
 	struct err spool_why;
 	uint64_t spooled, backlog; /* of this host */
+	uint64_t spool_room;	   /* on its disk; UINT64_MAX: not known */
 	uint64_t spool_end;	   /* of the newest timeline; 0: nothing there */
 
 	struct wal_status_tier tier[WAL_SOURCE_TIERS]; /* of the index of look.tier */

@@ -80,6 +80,9 @@ def test_a_disk_that_is_full_holds_the_receiver_up_and_loses_nothing(servers):
         eventually(lambda: "interrupted" in site.stream_log(), what="the receiver noticing")
         assert child.poll() is None
         assert "space" in site.stream_log().lower()
+        said = site.run("wal", "status", "pay", status=None)
+        assert "the disk of the spool '%s/pg.pay' is full" % spool in said.out + said.err, said
+        assert "receives from another server" not in said.out + said.err, said
         os.unlink(site.tier("regional", "wal"))
         end = site.server.lsn()
         site.wait_shipped(end)
