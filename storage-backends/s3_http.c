@@ -18,6 +18,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "filter/digest.h"
@@ -203,8 +204,10 @@ on_header(char *line, size_t one, size_t n, void *arg)
 
 	(void)one;
 	/* "HTTP/1.1 100 Continue" has headers of its own: those of the last answer count. */
-	if (n > 5 && memcmp(line, "HTTP/", 5) == 0)
+	if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
 		memset(t->answer->header, 0, sizeof(t->answer->header));
+		t->answer->began_ns = clock_boot_ns();
+	}
 	for (i = 0; i < S3_HEADERS; i++)
 		if (strlen(header_name[i]) == name && strncasecmp(line, header_name[i], name) == 0)
 			break;

@@ -56,6 +56,7 @@ struct s3_answer {
 	long status;
 	unsigned sent;		      /* how often: libcurl repeats what met a connection that had died */
 	int64_t length;		      /* as announced; -1: not */
+	int64_t began_ns;	      /* when it began to come; boot time */
 	char header[S3_HEADERS][S3_HEADER_MOST]; /* "" when absent */
 	char said[4096];	      /* what a bad answer says, cut there */
 };

@@ -199,7 +199,7 @@ try_locks(struct probe *p, struct err *e)
 
 	if (lock == STORE_LOCK_NONE)
 		return 0;
-	p->until_ns = clock_real_ns() + p->s->ahead_ns + LOCK_NS;
+	p->until_ns = s3_talk_now(p->s) + LOCK_NS;
 	s3_talk_lock(lock, p->until_ns, mode, until);
 	if (put(p, LOCKS, "bytes", NULL, more, &a, e) == -1)
 		return -1;
@@ -247,7 +247,7 @@ clean(const struct probe *p)
 	struct s3_answer a;
 
 	if (p->locked) {
-		int64_t left = p->until_ns + CLOCK_S - (clock_real_ns() + p->s->ahead_ns);
+		int64_t left = p->until_ns + CLOCK_S - s3_talk_now(p->s);
 
 		if (left > 0)
 			clock_sleep_ns(left);

@@ -5,6 +5,7 @@
  */
 #include "storage-backends/s3_talk.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,29 @@ slow_down(struct s3 *s, const struct s3_answer *a)
 		store_slow_down(&s->store, (int64_t)seconds * CLOCK_S);
 }
 
+/*
+ * A date is cut to whole seconds and was written before it came, so each tells what the clock is at
+ * least: the highest stays, as long as it is not a second above what the newest says.
+ */
+static void
+note_date(struct s3 *s, const struct s3_answer *a)
+{
+	int64_t date = 0, ahead, old = s->ahead_ns;
+
+	if (a->header[S3_DATE][0] == '\0' || s3_talk_date(s, a->header[S3_DATE], &date, NULL) == -1)
+		return;
+	ahead = date - a->began_ns;
+	while ((s->dated_ns == 0 || ahead > old || ahead <= old - CLOCK_S) &&
+	    !atomic_compare_exchange_weak(&s->ahead_ns, &old, ahead))
+		continue;
+	s->dated_ns = a->began_ns;
+}
+
 int
 s3_talk(struct s3 *s, struct s3_request *r, const char *name, struct s3_answer *ret,
     struct err *e)
 {
 	char *full = name == NULL ? NULL : xasprintf("%s%s", s->prefix, name);
-	int64_t now = 0;
 	int rc;
 
 	r->name = full;
@@ -41,9 +59,14 @@ s3_talk(struct s3 *s, struct s3_request *r, const char *name, struct s3_answer *
 	if (rc == -1)
 		return -1;
 	slow_down(s, ret);
-	if (ret->header[S3_DATE][0] != '\0' && s3_talk_date(s, ret->header[S3_DATE], &now, NULL) == 0)
-		s->ahead_ns = now - clock_real_ns();
+	note_date(s, ret);
 	return 0;
+}
+
+int64_t
+s3_talk_now(const struct s3 *s)
+{
+	return clock_boot_ns() + s->ahead_ns;
 }
 
 int

@@ -11,7 +11,8 @@ struct s3 {
 	char *bucket, *prefix, *endpoint; /* prefix: "" or "a/b/" */
 	struct s3_access *access;
 	struct s3_http *http;
-	_Atomic int64_t ahead_ns; /* its clock of ours, by the last answer */
+	_Atomic int64_t ahead_ns; /* its clock of boot time here, by the dates of its answers */
+	_Atomic int64_t dated_ns; /* when the last of them came; 0: none has */
 };
 
 static inline struct s3 *
@@ -23,6 +24,8 @@ s3_talk_of(struct store *s)
 /* The request about an object (NULL: the bucket), made once; 0 with any answer. */
 int s3_talk(struct s3 *s, struct s3_request *r, const char *name, struct s3_answer *ret,
     struct err *e);
+/* The store's clock now, by its answers so far. At least one has come: that to open. */
+int64_t s3_talk_now(const struct s3 *s);
 /* What a bad answer to `verb` about that object means: always -1. */
 int s3_talk_refused(const struct s3 *s, const struct s3_answer *a, const char *verb, const char *name,
     struct err *e);

@@ -63,7 +63,7 @@ find_shift(struct tier *const *tier, size_t tiers, int64_t now, int64_t *ret)
 	for (size_t i = 0; i < tiers; i++) {
 		int64_t there;
 
-		if (!tier[i]->store || store_clock(tier[i]->store, &there, NULL) == -1)
+		if (!tier[i]->store || store_clock_lately(tier[i]->store, &there, NULL) == -1)
 			continue;
 		if (!found || there - now < *ret)
 			*ret = there - now;

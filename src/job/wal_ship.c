@@ -178,7 +178,7 @@ date_sample(struct task *t, struct err *e)
 
 	if (!t->piece.sampled)
 		return 0;
-	if (store_clock(t->tier->store, &now, e) == -1)
+	if (store_clock_lately(t->tier->store, &now, e) == -1)
 		return -1;
 	t->piece.sample.time_ns = now - (clock_boot_ns() - t->sample_boot_ns);
 	return 0;

@@ -436,6 +436,14 @@ store_clock(struct store *s, int64_t *ret_ns, struct err *e)
 }
 
 int
+store_clock_lately(struct store *s, int64_t *ret_ns, struct err *e)
+{
+	if (s->ops->clock_lately != NULL && s->ops->clock_lately(s, ret_ns))
+		return 0;
+	return store_clock(s, ret_ns, e);
+}
+
+int
 store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
 {
 	struct patience p;

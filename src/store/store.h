@@ -123,6 +123,11 @@ struct store_ops {
 	/* The store's own clock, the one its time_ns come from. */
 	int (*clock)(struct store *s, int64_t *ret_ns, struct err *e);
 	/*
+	 * The same without asking, by what the store said within the last minute: true. NULL: it says
+	 * nothing of the time by itself.
+	 */
+	bool (*clock_lately)(struct store *s, int64_t *ret_ns);
+	/*
 	 * Tries what the options ask for and a store may not have. Objects of it lie below `place` and
 	 * are gone afterwards, where the store lets them go.
 	 */
@@ -186,6 +191,11 @@ int store_list(struct store *s, const char *prefix, const char *after, store_see
     struct err *e);
 int store_del(struct store *s, const char *name, struct err *e);
 int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
+/*
+ * Where that tells it, without a question to the store. For dates that nobody removes anything by: a
+ * host that was stopped in the meantime does not know it.
+ */
+int store_clock_lately(struct store *s, int64_t *ret_ns, struct err *e);
 int store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e);
 /*
  * 1 to STORE_NAME_MAX characters of the alphabet, parts between single slashes, none of them over

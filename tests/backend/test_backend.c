@@ -235,7 +235,7 @@ static void
 an_object_bears_the_time_of_its_put_by_the_clock_of_the_store(void **state)
 {
 	struct store_stat st;
-	int64_t before, after;
+	int64_t before, after, lately;
 
 	(void)state;
 	assert_int_equal(store_clock(store, &before, &e), 0);
@@ -247,6 +247,10 @@ an_object_bears_the_time_of_its_put_by_the_clock_of_the_store(void **state)
 	assert_true(st.time_ns > before - CLOCK_S);
 	assert_true(st.time_ns < after + 2 * CLOCK_S);
 	assert_true(before <= after);
+	/* What it told by the way is never ahead of it, and hardly behind. */
+	assert_int_equal(store_clock_lately(store, &lately, &e), 0);
+	assert_int_equal(store_clock(store, &after, &e), 0);
+	assert_true(before <= lately && lately <= after && after - lately < 5 * CLOCK_S);
 }
 
 struct seen {
