@@ -47,6 +47,9 @@ struct task {
 	struct buf history; /* borrowed bytes, to be stored first; empty: they are there */
 	bool put_from;	    /* so must the epoch's `from` */
 	struct piece piece;
+	/* What `wal push` would store in place of it; has that to be looked for? out: it is not there */
+	uint64_t whole_from, whole_to;
+	bool look, unpushed;
 	int64_t sample_boot_ns; /* when the server said so */
 	bool beat;		 /* and beat/<source> */
 	bool reach;		 /* nothing but this: the tier was away when we began */
@@ -62,6 +65,7 @@ struct lane {
 	bool busy;
 	size_t leg;
 	uint64_t until;
+	uint64_t unpushed; /* nothing was pushed of the whole piece from there; UINT64_MAX: not known */
 	bool history_there, from_there;
 	int64_t beat_boot_ns, retry_boot_ns, pause_ns;
 	uint64_t pieces;
@@ -89,6 +93,7 @@ wal_ship_new(const struct wal_ship_options *o)
 	for (size_t i = 0; i < o->tiers; i++) {
 		s->lane[i].tier = o->tier[i];
 		s->lane[i].pool = pool_new(1, 1);
+		s->lane[i].unpushed = UINT64_MAX;
 		s->lane[i].from_there = o->from == NULL;
 	}
 	return s;
@@ -194,28 +199,25 @@ check_pushed(struct task *t, const struct buf *wal, struct err *e)
 {
 	const struct wal_ship_options *o = t->o;
 	const struct layout_wal *at = &t->piece.at;
-	const uint64_t segment = lsn_segment(at->start, o->segment_size);
-	const uint64_t from = segment + (at->start - segment) / PIECE_MAX * PIECE_MAX;
-	const uint64_t rest = segment + o->segment_size - from;
-	const uint64_t to = from + (rest < PIECE_MAX ? rest : PIECE_MAX);
 	char name[LAYOUT_NAME], text[LSN_TEXT];
 	struct buf sealed, there;
 	struct err why = { 0 };
 	struct piece p;
 	int rc = 0;
 
-	if (at->start == from && at->end == to)
+	if (!t->look)
 		return 0;
-	layout_wal_piece(&o->place, at->tli, from, to, name);
+	layout_wal_piece(&o->place, at->tli, t->whole_from, t->whole_to, name);
 	buf_init(&sealed, STORE_OBJECT_MAX);
 	buf_init(&there, PIECE_MAX);
 	if (store_get(t->tier->store, name, &sealed, &why) == -1) {
-		if (why.kind != ERR_NOTFOUND) {
+		t->unpushed = why.kind == ERR_NOTFOUND;
+		if (!t->unpushed) {
 			*e = why;
 			rc = -1;
 		}
 	} else if (piece_open(o->repo->keys, name, &sealed, &p, &there, &why) == 0) {
-		rc = memcmp(there.data + (at->start - from), wal->data, wal->len) == 0 ? 1 :
+		rc = memcmp(there.data + (at->start - t->whole_from), wal->data, wal->len) == 0 ? 1 :
 		    err_set(e, ERR_EXISTS, "'%s' of '%s' has other bytes than the server, at %s or behind "
 			"it", name, p.host, lsn_text(at->start, text));
 	}
@@ -343,6 +345,8 @@ finish(struct wal_ship *s, struct lane *l, int64_t now)
 	l->from_there = true;
 	if (t->history.len > 0)
 		l->history_there = true;
+	if (t->unpushed)
+		l->unpushed = t->whole_from;
 	if (t->piece.at.end > l->until) {
 		l->until = t->piece.at.end;
 		l->pieces++;
@@ -396,6 +400,7 @@ next_leg(const struct wal_ship *s, struct lane *l)
 	while (l->leg + 1 < s->legs && l->until >= s->leg[l->leg].end) {
 		l->leg++;
 		l->until = s->leg[l->leg].from;
+		l->unpushed = UINT64_MAX;
 		l->history_there = false;
 	}
 }
@@ -417,6 +422,23 @@ piece_end(const struct wal_ship *s, const struct lane *l, int64_t now, int64_t *
 		return 0;
 	*due = waits_since(s, l, now) + s->o.every_ns;
 	return !newest || s->hurry || now >= *due ? limit : 0;
+}
+
+/*
+ * One that has the whole piece's own name meets it there. Of the others the first looks, and the last,
+ * before which no server has a finished segment to push.
+ */
+static void
+set_whole(const struct wal_ship *s, const struct lane *l, struct task *t)
+{
+	const struct layout_wal *at = &t->piece.at;
+	const uint64_t segment = lsn_segment(at->start, s->o.segment_size);
+	const uint64_t end = segment + s->o.segment_size;
+
+	t->whole_from = segment + (at->start - segment) / PIECE_MAX * PIECE_MAX;
+	t->whole_to = end - t->whole_from < PIECE_MAX ? end : t->whole_from + PIECE_MAX;
+	t->look = (at->start > t->whole_from || at->end < t->whole_to) &&
+	    (l->unpushed != t->whole_from || at->end == t->whole_to);
 }
 
 static void
@@ -442,6 +464,7 @@ hand_out(struct wal_ship *s, struct lane *l, uint64_t end, bool beat)
 		},
 	};
 	snprintf(t->piece.host, sizeof(t->piece.host), "%s", s->o.host);
+	set_whole(s, l, t);
 	if (!l->history_there)
 		t->history = leg->history;
 	l->busy = true;
@@ -452,7 +475,7 @@ hand_out(struct wal_ship *s, struct lane *l, uint64_t end, bool beat)
 static int64_t
 drive(struct wal_ship *s, struct lane *l, int64_t now, bool allowed)
 {
-	int64_t due = now + WAIT_MOST_MS * CLOCK_MS, beat_due = l->beat_boot_ns + s->o.every_ns;
+	int64_t due = now + WAIT_MOST_MS * CLOCK_MS, beat_due;
 	uint64_t end;
 
 	if (l->busy && pool_take_ready(l->pool))
@@ -471,6 +494,7 @@ drive(struct wal_ship *s, struct lane *l, int64_t now, bool allowed)
 	}
 	next_leg(s, l);
 	end = piece_end(s, l, now, &due);
+	beat_due = l->beat_boot_ns + s->o.every_ns;
 	if (s->seen.server_flush == 0 || s->hurry)
 		beat_due = INT64_MAX; /* there is nothing to be told */
 	if (end == 0 && now < beat_due)
