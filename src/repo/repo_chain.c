@@ -38,6 +38,16 @@ repo_chain_last(const struct repo_chain *c)
 	return c->count == 0 ? NULL : &c->item[c->count - 1];
 }
 
+/* Of repo/0 several ask, one after the other. */
+static int
+get_text(const struct repo_scan_tier *t, unsigned n, const char *name, struct buf *out, struct err *e)
+{
+	if (n > 0 || t->first->len == 0)
+		return store_get(t->tier->store, name, out, e);
+	buf_add(out, t->first->data, t->first->len);
+	return 0;
+}
+
 int
 repo_chain_read(const struct repo_scan_tier *t, unsigned n, const struct identity *before,
     struct identity *ret, struct err *e)
@@ -49,8 +59,10 @@ repo_chain_read(const struct repo_scan_tier *t, unsigned n, const struct identit
 
 	buf_init(&text, IDENTITY_TEXT_MAX);
 	layout_repo(n, name);
-	if (store_get(t->tier->store, name, &text, e) == 0 && identity_parse(&text, &it, e) == 0 &&
+	if (get_text(t, n, name, &text, e) == 0 && identity_parse(&text, &it, e) == 0 &&
 	    identity_check(&it, before, e) == 0) {
+		if (n == 0 && t->first->len == 0)
+			buf_add(t->first, text.data, text.len);
 		*ret = it;
 		it = (struct identity){ 0 };
 		rc = 0;

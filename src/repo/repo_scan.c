@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/identity.h"
 
 /* All other kinds of names of format 1, those of later sources included. */
 static const char *const other_prefixes[] = {
@@ -94,6 +95,8 @@ repo_scan(struct tier_set *tiers, struct repo_scan *ret)
 	s.tier = xcalloc(tiers->count + 1, sizeof(*s.tier));
 	for (size_t i = 0; i < tiers->count; i++) {
 		s.tier[i].tier = &tiers->tier[i];
+		s.tier[i].first = xcalloc(1, sizeof(*s.tier[i].first));
+		buf_init(s.tier[i].first, IDENTITY_TEXT_MAX);
 		scan_tier(&s.tier[i]);
 		if (s.tier[i].away)
 			s.away++;
@@ -108,8 +111,11 @@ repo_scan(struct tier_set *tiers, struct repo_scan *ret)
 void
 repo_scan_done(struct repo_scan *s)
 {
-	for (size_t i = 0; i < s->count; i++)
+	for (size_t i = 0; i < s->count; i++) {
+		buf_done(s->tier[i].first);
+		free(s->tier[i].first);
 		free(s->tier[i].name);
+	}
 	free(s->tier);
 	*s = (struct repo_scan){ 0 };
 }

@@ -13,6 +13,7 @@ struct repo_scan_tier {
 	size_t names, room;
 	bool holds;	     /* has a repo/ object */
 	unsigned highest;    /* n of its highest repo/<n> */
+	struct buf *first;   /* repo/0, once it was read and was sound; empty before */
 };
 
 struct repo_scan {
