@@ -38,11 +38,14 @@ class Database(Site):
         text += "[keys]\nkek = file:%s\nsigning = file:%s\nescrow =\n[repository]\npack-size = 16m\n" % (
             self.path("etc", "kek"), self.path("etc", "signing.pem"))
         for name in self.tiers:
-            text += "[tier %s]\nurl = file://%s\nshared = %s\n%s\n" % (
-                name, self.tier(name), "no" if name == "local" else "yes", (tier or {}).get(name, "keep = 7d"))
+            text += "[tier %s]\nurl = %s\n%s\n" % (name, self.url(name), (tier or {}).get(name, "keep = 7d"))
         text += "[postgres pay]\n" + "".join("%s = %s\n" % (k, v) for k, v in lines.items()) + more
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(text)
+
+    def url(self, tier):
+        """And the lines that belong to it."""
+        return "file://%s\nshared = %s" % (self.tier(tier), "no" if tier == "local" else "yes")
 
     def backup(self, *more, **kw):
         result = self.run("backup", "pg.pay", *more, **kw)
@@ -87,9 +90,13 @@ class Database(Site):
 
     # ---- what is on the tiers ----
 
+    def epochs(self, tier):
+        """(system, epoch) of every epoch that there is something of."""
+        return {tuple(path.split("/")[-2:]) for path in glob.glob(self.tier(tier, "wal", "pg.pay", "*", "*"))}
+
     def place(self):
-        """(system, epoch) of the first epoch there is: 1, or more when receiver and backup came first at once and each took one."""
-        found = {tuple(path.split("/")[-2:]) for tier in self.tiers for path in glob.glob(self.tier(tier, "wal", "pg.pay", "*", "*"))}
+        """The first epoch there is: 1, or more when receiver and backup came first at once and each took one."""
+        found = {place for tier in self.tiers for place in self.epochs(tier)}
         return min(found, key=lambda place: place[1], default=("0", "00000001"))
 
     def archive(self, *parts):
@@ -100,13 +107,14 @@ class Database(Site):
         """Name of one of pieces()."""
         return self.archive("%08x" % tli, "%016x-%016x" % piece)
 
+    def names(self, tier, tli, epoch):
+        """Of the pieces of that timeline, without what stands before; of the first epoch, where none is given."""
+        return [os.path.basename(path) for path in glob.glob(self.tier(
+            tier, "wal", "pg.pay", "*", "%08x" % epoch if epoch else self.place()[1], "%08x" % tli, "*-*"))]
+
     def pieces(self, tier, tli=1, epoch=None):
         """(start, end) of every piece of that timeline, in order."""
-        found = []
-        for path in glob.glob(self.tier(tier, "wal", "pg.pay", "*", "%08x" % epoch if epoch else self.place()[1], "%08x" % tli, "*-*")):
-            start, end = os.path.basename(path).split("-")
-            found.append((int(start, 16), int(end, 16)))
-        return sorted(found)
+        return sorted(tuple(int(x, 16) for x in name.split("-")) for name in self.names(tier, tli, epoch))
 
     def frontier(self, tier, tli=1, epoch=None):
         """The end of the newest stretch without a hole."""

@@ -10,6 +10,7 @@ Nothing is signed here: a client that signs the address it talks to signs this o
 """
 
 import contextlib
+import email.utils
 import re
 import select
 import socket
@@ -97,6 +98,7 @@ class HttpProxy:
         self.lock = threading.Lock()
         self.requests, self.faults, self.sockets = [], [], set()
         self.connections = 0
+        self.ahead = 0  # seconds that the server's clock is said to be ahead
         self.released = threading.Event()
         self.ended = False
         threading.Thread(target=self.run, daemon=True).start()
@@ -209,6 +211,8 @@ class HttpProxy:
                 far[0].sendall(body)
             early = Answer(far[1], method)
         request.status = early.status
+        if self.ahead:
+            early.date(time.time() + self.ahead)
         self.answer(near, early, what)
         if early.closes or (waits and request.body is None):
             raise Gone
@@ -359,6 +363,9 @@ class Answer:
         else:
             self.body = reader.read()
             self.closes = True
+
+    def date(self, now):
+        self.head = re.sub(rb"(?im)^date: [^\r]*", b"Date: " + email.utils.formatdate(now, usegmt=True).encode(), self.head)
 
 
 def refusal(status, code, method, connection):

@@ -1,0 +1,261 @@
+"""A database whose tier is a bucket: backups, the stream of WAL and what is archived go there, and it comes back from there alone, as far
+as was claimed and never further than is known."""
+
+import os
+import random
+import shutil
+import signal
+import time
+
+import pytest
+
+from conftest import DEGRADED, SECONDS
+from databases import eventually
+from postgres import Ledger, lsn, servers_fixture  # noqa: F401
+from restored import UNKNOWN, boot, ids, readable, refuses, restore, shipped
+from s3 import before_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
+from s3_databases import BucketDatabase
+from test_keep import later
+from test_pg_stream import fill
+
+SHIP_EVERY = 1.0
+UPLOAD = 2.0  # a put on a busy machine, and the sample's own age
+CUT = 6.0
+SEGSIZE = "--wal-segsize=1"
+
+
+def made(servers, server, before, **keys):
+    """A site whose regional tier is a bucket behind site.proxy, with a receiver running."""
+    proxy = before(server)
+    site = BucketDatabase(servers.path("site"), servers.new(15, SEGSIZE).start(), {"regional": (server.bucket(), proxy.url)}, **keys)
+    site.proxy = proxy
+    site.run("init")
+    site.receiver = site.stream()
+    eventually(lambda: site.server.sql("SELECT 1 FROM pg_stat_replication WHERE application_name = 'ffdr'"), what="the receiver")
+    return readable(site)
+
+
+@pytest.fixture(name="site")
+def site_fixture(servers, versitygw, before):
+    site = made(servers, versitygw, before)
+    yield site
+    site.end_all()
+
+
+def lose_local(site):
+    """All that the first host had but its configuration: tier, spool, coordination."""
+    site.end_all()
+    shutil.rmtree(site.tier("local"))
+    shutil.rmtree(site.path("state"))
+
+
+def exposed(site, tier="regional"):
+    return next(x for x in site.json("exposure", "pay", status=None)["lines"] if x["tier"] == tier)
+
+
+def acknowledged(site):
+    """Up to where the receiver has told the server that it has the WAL."""
+    return lsn(site.server.value("SELECT flush_lsn::text FROM pg_stat_replication WHERE application_name = 'ffdr'"))
+
+
+def seconds_lost(ledger, lost, moment):
+    return moment - min((row[1] for row in lost), default=moment)
+
+
+# ---- there and back ----
+
+def all_its_life(servers, site):
+    server = site.server
+    ledger = Ledger(server, pause=0.01).start().wait(20)
+    snapshot = site.backup()
+    site.run("copy", "--to", "regional", snapshot)
+    assert site.objects("regional", "snap/")
+    ledger.wait(ledger.count() + 20).stop()
+    kept = ids(server)
+    moment = str(server.value("SELECT clock_timestamp()"))
+    time.sleep(0.05)
+    server.sql("INSERT INTO ffdr_ledger VALUES (9999999999, 0, '')")
+    shipped(site)
+    status = site.json("wal", "status", "pay", status=None)["sources"][0]
+    there = next(t for t in status["tiers"] if t["tier"] == "regional")
+    assert there["known"] and there["holes"] == [] and lsn(there["frontier"]) == site.frontier("regional")
+    eventually(lambda: exposed(site)["commits"] in (0, None) and exposed(site)["seconds"] <= SHIP_EVERY + UPLOAD,
+               what="nothing to lose but what is new")
+    proof = site.json("verify", "--restore", "pg.pay", "--tier", "regional")["restores"][0]
+    assert proof["why"] is None and proof["end_lsn"] == proof["frontier"]
+    lose_local(site)
+    restore(site, status=DEGRADED)
+    assert ids(boot(servers, site)) == kept | {9999999999}
+    restore(site, "--at", moment, to="then", status=DEGRADED)
+    assert ids(boot(servers, site, to="then")) == kept
+
+
+def test_a_database_lives_in_a_bucket_and_comes_back_from_it_alone(servers, site):
+    all_its_life(servers, site)
+
+
+def test_so_it_does_with_ceph(servers, radosgw, before):
+    site = made(servers, radosgw, before)
+    try:
+        all_its_life(servers, site)
+    finally:
+        site.end_all()
+
+
+def test_a_copy_brings_the_wal_of_a_base_backup_before_its_manifest(servers, versitygw, before):
+    """No receiver and no push: all the bucket has comes by the copy, the manifest when everything is there."""
+    proxy = before(versitygw)
+    site = BucketDatabase(servers.path("site"), servers.new(15, SEGSIZE).start(), {"regional": (versitygw.bucket(), proxy.url)})
+    site.run("init")
+    snapshot = site.backup()
+    assert site.pieces("local") and not site.objects("regional", "wal/")
+    proxy.forget()
+    site.run("copy", "--to", "regional", snapshot)
+    puts = [r.path.split("/")[3] for r in proxy.seen("PUT")]
+    assert puts.count("snap") == 1 and "wal" in puts and "pack" in puts
+    assert puts.index("snap") > max(i for i, kind in enumerate(puts) if kind in ("wal", "pack"))
+    assert site.pieces("regional") == site.pieces("local")
+    for name in site.objects("local", "wal/"):
+        with open(site.tier("local", name), "rb") as f:
+            assert f.read() == site.bucket("regional").get("prod/" + name), name
+    readable(site)
+    lose_local(site)
+    restore(site, what=snapshot, status=DEGRADED)
+    boot(servers, site)
+
+
+# ---- what is lost ----
+
+@pytest.mark.parametrize("seed", (1, 2))
+def test_the_loss_is_never_more_than_was_claimed(servers, site, seed):
+    rng = random.Random(seed)
+    ledger = Ledger(site.server, clients=2, seed=seed)
+    site.backup("--tier", "regional")
+    ledger.start().wait(30)
+    time.sleep(rng.uniform(0.0, 2.5))
+    site.server.kill()
+    moment = time.time()
+    site.server.destroy()
+    ledger.stop()
+    claim = exposed(site)
+    lose_local(site)
+    restore(site, status=DEGRADED)
+    lost = ledger.lost(boot(servers, site))
+    assert claim["seconds"] is not None
+    assert seconds_lost(ledger, lost, moment) <= min(claim["seconds"] + 0.05, SHIP_EVERY + UPLOAD), (len(lost), claim)
+    assert claim["commits"] is None or len(lost) <= claim["commits"], (len(lost), claim)
+
+
+def test_a_line_that_is_cut_delays_and_loses_nothing(servers, site):
+    site.backup("--tier", "regional")
+    ledger = Ledger(site.server, pause=0.005).start().wait(20)
+    shipped(site)
+    site.proxy.fault("reset", times=None)
+    cut = time.monotonic()
+    before = site.server.lsn()
+    at = acknowledged(site)
+    time.sleep(CUT)
+    # The server goes on, and so does the receiver: it has on its disk what the bucket lacks.
+    assert acknowledged(site) > at and site.server.lsn() > before
+    assert site.receiver.poll() is None
+    end = shipped(site, "local")
+    site.proxy.clear()
+    eventually(lambda: site.frontier("regional") >= end, what=lambda: "what waited\n" + site.stream_log() + "\n".join(
+        map(str, site.proxy.seen()[-60:])))
+    assert site.assert_no_hole("regional") >= end
+    ledger.stop()
+    shipped(site)
+    lose_local(site)
+    restore(site, status=DEGRADED)
+    assert ledger.lost(boot(servers, site)) == []
+    assert time.monotonic() - cut < SECONDS
+
+
+def test_a_bucket_out_of_reach_never_promotes_short(servers, site):
+    site.backup("--tier", "regional")
+    ledger = Ledger(site.server).start().wait(30).stop()
+    fill(site.server, 2)
+    shipped(site)
+    lose_local(site)
+    restore(site, status=DEGRADED)
+    site.proxy.fault("reset", times=None)
+    refuses(servers, site, UNKNOWN)
+    site.proxy.clear()
+    # The same directory, once the bucket is back.
+    other = servers.all[-1]
+    other.start()
+    eventually(other.recovered, what="the end of recovery")
+    assert ledger.lost(other) == []
+
+
+# ---- archived, and let go of ----
+
+def test_what_is_pushed_comes_back_from_the_bucket(servers, versitygw, before):
+    proxy = before(versitygw)
+    server = servers.new(15, SEGSIZE).start()
+    site = BucketDatabase(servers.path("site"), server, {"regional": (versitygw.bucket(), proxy.url)}, method="stream")
+    site.run("init")
+    snapshot = site.backup("--tier", "regional")
+    assert snapshot
+    ledger = Ledger(server).start().wait(40).stop()
+    fill(server, 2)
+    first = min(site.pieces("regional"))[0]
+    current = server.value("SELECT pg_walfile_name(pg_switch_wal())")
+    for name in sorted(os.listdir(os.path.join(server.data, "pg_wal"))):
+        if len(name) == 24 and name <= current and int(name[16:], 16) << 20 >= first:
+            site.run("wal", "push", os.path.join(server.data, "pg_wal", name))
+    site.assert_no_hole("regional")
+    server.destroy()
+    readable(site)
+    lose_local(site)
+    restore(site, status=DEGRADED)
+    assert ledger.lost(boot(servers, site)) == []
+
+
+def backup(site, days):
+    """A base backup in so many days, on both tiers, with WAL behind it."""
+    site.proxy.ahead = days * 86400
+    snapshot = site.backup(env=later(days))
+    site.run("copy", "--to", "regional", snapshot, env=later(days))
+    fill(site.server)
+    return snapshot
+
+
+@pytest.mark.usefixtures("fault_points")
+def test_what_is_past_its_time_goes_and_what_is_kept_comes_back(servers, site):
+    """The clock of the bucket goes on as the host's does."""
+    site.write_config(tier={"local": "keep = 2d", "regional": "keep = 2d"})
+    readable(site)
+    # Packs of nothing but what no later backup has.
+    site.server.sql("CREATE TABLE noise (bytes bytea)")
+    site.server.sql("ALTER TABLE noise ALTER bytes SET STORAGE plain")
+    site.server.sql("INSERT INTO noise SELECT string_agg(sha512((i || ' ' || j)::bytea), '') "
+                    "FROM generate_series(1, 5500) i, generate_series(1, 120) j GROUP BY i")
+    site.server.sql("CHECKPOINT")
+    first = backup(site, 0)
+    site.server.sql("DROP TABLE noise")
+    second = backup(site, 3)
+    ledger = Ledger(site.server).start().wait(30).stop()
+    third = backup(site, 6)
+    shipped(site)
+    shipped(site, "local")
+    site.end(site.receiver, how=signal.SIGTERM, status=None)
+    packs, pieces = site.objects("regional", "pack/"), site.pieces("regional")
+    site.proxy.ahead = 8 * 86400
+    told = site.json("expire", "--yes-more-than-half", env=later(8))
+    assert told["wal_gone"] > 0
+    left = site.pieces("regional")
+    assert 0 < len(left) < len(pieces) and left == pieces[-len(left):]
+    site.run("gc", env=later(8))
+    site.proxy.ahead = 10 * 86400
+    site.run("gc", env=later(10))
+    after = site.objects("regional", "pack/")
+    assert set(after) < set(packs)
+    listed = [s["snapshot"] for s in site.json("list", "--tier", "regional", env=later(10))["snapshots"]]
+    assert first not in listed and listed == [second, third]
+    site.run("verify", "--level", "2", "--tier", "regional", env=later(10))
+    site.proxy.ahead = 0
+    lose_local(site)
+    restore(site, status=DEGRADED)
+    assert ledger.lost(boot(servers, site)) == []
+
