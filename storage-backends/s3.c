@@ -28,6 +28,7 @@
 #define DATE_GOOD_NS (60 * CLOCK_S)
 #define BUCKET_LEAST 3
 #define BUCKET_MOST 63
+#define VERSIONING_MOST 4096 /* what a bucket says of it */
 
 /* ---- opening ---- */
 
@@ -121,6 +122,30 @@ s3_clock(struct store *store, int64_t *ret_ns, struct err *e)
 				 s3_refusal(&s->place, &a, "open the bucket", e);
 }
 
+/*
+ * A bucket that never kept versions shows what is there now, as if it had been there then. Where they
+ * were suspended, those of before are still kept. Who may not ask goes by what is listed.
+ */
+static int
+keeps_versions(struct s3 *s, struct err *e)
+{
+	struct s3_request r = { .method = "GET", .query = "versioning=", .small = true };
+	struct s3_answer a;
+	struct buf text;
+	int rc;
+
+	buf_init(&text, VERSIONING_MOST);
+	r.out = &text;
+	rc = s3_talk(s, &r, NULL, &a, e);
+	if (rc == 0 && a.status == 200 && strstr(buf_str(&text), "<Status>") == NULL)
+		rc = err_set(e, ERR_UNSUPPORTED, "'%s' cannot be looked at as it was: the bucket keeps "
+		    "no versions", s->store.options.url);
+	else if (rc == 0 && a.status != 200 && a.status != 403 && a.status != 501)
+		rc = s3_refusal(&s->place, &a, "ask whether the bucket keeps versions", e);
+	buf_done(&text);
+	return rc;
+}
+
 static int
 s3_open(const struct store_options *o, struct store **ret, struct err *e)
 {
@@ -142,7 +167,8 @@ s3_open(const struct store_options *o, struct store **ret, struct err *e)
 	s->place.rate = o->rate;
 	s->access = s3_access_new(&who);
 	s->http = s3_http_new(&s->place, s->access);
-	if (s3_clock(&s->store, &now, e) == -1)
+	if (s3_clock(&s->store, &now, e) == -1 ||
+	    (o->as_of_ns != 0 && keeps_versions(s, e) == -1))
 		goto fail;
 	*ret = &s->store;
 	return 0;
@@ -354,4 +380,5 @@ const struct store_ops store_s3 = {
 	.clock_lately = s3_clock_lately,
 	.probe = s3_probe,
 	.close = s3_close,
+	.looks_back = true,
 };

@@ -12,15 +12,17 @@
 #include "cmd/progress.h"
 #include "cmd/words.h"
 #include "job/copy.h"
+#include "job/rebuild.h"
 
 struct copy_opts {
 	struct common_options common;
-	const char *to;
+	const char *to, *as_of;
 	bool dry_run;
 };
 static const struct opt copy_table[] = {
 	{ "to", 0, OPT_STRING, offsetof(struct copy_opts, to), "TIER",
 	    "to this tier, now, whether it is due or not" },
+	WORDS_AS_OF(copy_opts),
 	{ "dry-run", 'n', OPT_FLAG, offsetof(struct copy_opts, dry_run), NULL,
 	    "say what would be copied; copy nothing" },
 	{ 0 },
@@ -116,6 +118,40 @@ copy_exit(const struct copy_report *r)
 	return output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
 }
 
+/* ---- what was there ---- */
+
+static json_t *
+rebuild_json(const struct session *s, const struct rebuild_report *r)
+{
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "to", s->now->name, "as_of",
+	    words_json_time(s->as_of_ns), "objects", (json_int_t)r->names, "missing",
+	    (json_int_t)r->missing, "replaced", (json_int_t)r->replaced, "lost", (json_int_t)r->lost,
+	    "bytes", (json_int_t)r->bytes);
+}
+
+/* All that the tiers had, by names. */
+static int
+rebuild(struct session *s, const struct copy_opts *o, struct err *e)
+{
+	char size[UNITS_TEXT], n[UNITS_TEXT];
+	struct rebuild_report report;
+	int rc = rebuild_run(s, o->dry_run, progress_start("copy"), &report, e);
+
+	progress_end();
+	if (rc == -1)
+		return -1;
+	output_done("%s to %s: %s, %s; %zu of them in place of others, which %s below bad/",
+	    o->dry_run ? "would bring back" : "brought back", s->now->name,
+	    units_count(report.missing + report.replaced, "object", n),
+	    units_size(report.bytes, size), report.replaced, o->dry_run ? "would go" : "are");
+	if (report.lost > 0)
+		output_detail("lost", "%s of which no tier had a good one",
+		    units_count(report.lost, "object", n));
+	output_detail("fix", "`ffdr verify --tier %s` proves it", s->now->name);
+	output_json(rebuild_json(s, &report));
+	return report.lost > 0 ? EXIT_VERIFY : output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
+}
+
 static int
 copy_command(const struct command_call *call, struct err *e)
 {
@@ -133,9 +169,18 @@ copy_command(const struct command_call *call, struct err *e)
 			return err_set(e, ERR_USAGE, "copy of one snapshot needs --to TIER");
 		co.snapshot = what;
 	}
-	if (session_open(call->conf, SESSION_READ, &s, e) == -1)
+	if (o->as_of && !o->to) {
+		err_set(e, ERR_USAGE, "copy of what there was needs --to TIER");
+		return err_line(e, "fix", "ffdr copy --as-of TIME --to TIER: the tier that was damaged, or "
+		    "a new one");
+	}
+	if (words_open_past(call->conf, o->as_of, o->to, SESSION_READ, &s, e) == -1)
 		return -1;
 	words_warn_state(&s);
+	if (o->as_of && !what) {
+		rc = rebuild(&s, o, e);
+		goto out;
+	}
 	if (!co.snapshot && words_sources(&s, call->argc, call->argv, &names, e) == -1)
 		goto out;
 	co.source = names.item;
@@ -170,10 +215,17 @@ const struct command cmd_copy_copy = {
 		"A base backup of a PostgreSQL server brings its WAL, which is read back before the "
 		"manifest is put; and a tier in `wal` gets what it lacks between its oldest base "
 		"backup and the newest WAL that another tier has. While a receiver runs, the last "
-		"ten minutes are left to it, which the output says.",
+		"ten minutes are left to it, which the output says.\n\n"
+		"With --as-of and --to, and no operand, a tier gets back by names all that the tiers had "
+		"then and it has not, or not sound: the repository's own objects and keys, packs, WAL, "
+		"records, snapshots. So a bucket that somebody emptied or overwrote is rebuilt from what "
+		"it keeps out of sight, in place or elsewhere. What is there and sound stays, and what "
+		"lay in the place of something else is kept below bad/. With an operand only those "
+		"snapshots are copied, from the tiers as they were.",
 	.examples = "ffdr copy                                  # what is due, for a timer\n"
 		    "ffdr copy --to dr                          # the newest of every source, now\n"
-		    "ffdr copy --to dr vol.uploads/20261121T02  # this one",
+		    "ffdr copy --to dr vol.uploads/20261121T02  # this one\n"
+		    "ffdr copy --as-of '2026-11-20 14:00' --to dr   # what the buckets had, back to dr",
 	.options = copy_table,
 	.options_size = sizeof(struct copy_opts),
 	.max_operands = -1,

@@ -22,12 +22,13 @@
 
 struct list_options {
 	struct common_options common;
-	const char *tier;
+	const char *tier, *as_of;
 	bool refresh;
 };
 static const struct opt list_opts[] = {
 	{ "tier", 0, OPT_STRING, offsetof(struct list_options, tier), "TIER",
 	    "only what this tier has" },
+	WORDS_AS_OF(list_options),
 	{ "refresh", 0, OPT_FLAG, offsetof(struct list_options, refresh), NULL,
 	    "open the manifests that this host's catalog does not know" },
 	{ 0 },
@@ -177,7 +178,8 @@ list_run(const struct command_call *call, struct err *e)
 	struct words names = { 0 };
 	int rc = -1;
 
-	if (session_open(call->conf, o->refresh ? SESSION_READ : SESSION_TIERS, &s, e) == -1)
+	if (words_open_past(call->conf, o->as_of, NULL, o->refresh ? SESSION_READ : SESSION_TIERS, &s,
+		e) == -1)
 		goto out;
 	/* A tier that is named is meant, also where nothing tells whose it is. */
 	if (!s.repo && session_only_ours(&s, e) == -1 && !o->tier)
@@ -230,7 +232,8 @@ const struct command cmd_list_list = {
 		"not there any more.",
 	.examples = "ffdr list                        # everything\n"
 		    "ffdr list vol.uploads --tier dr  # what the tier dr could restore\n"
-		    "ffdr list --refresh --json       # all facts, for a program",
+		    "ffdr list --refresh --json       # all facts, for a program\n"
+		    "ffdr list --as-of '2026-11-20 14:00'   # what there was before somebody deleted it",
 	.options = list_opts,
 	.options_size = sizeof(struct list_options),
 	.max_operands = -1,

@@ -30,7 +30,7 @@
 
 struct show_options {
 	struct common_options common;
-	const char *tier;
+	const char *tier, *as_of;
 	bool files;
 };
 static const struct opt show_opts[] = {
@@ -38,6 +38,7 @@ static const struct opt show_opts[] = {
 	    "list its files; with PATH only those at and below it" },
 	{ "tier", 0, OPT_STRING, offsetof(struct show_options, tier), "TIER",
 	    "only what this tier has, and read from it first" },
+	WORDS_AS_OF(show_options),
 	{ 0 },
 };
 
@@ -454,7 +455,7 @@ show_run(const struct command_call *call, struct err *e)
 	char name[LAYOUT_NAME];
 	int rc = -1;
 
-	if (session_open(call->conf, SESSION_READ, &s, e) == -1)
+	if (words_open_past(call->conf, o->as_of, NULL, SESSION_READ, &s, e) == -1)
 		goto out;
 	if (o->tier && session_tier(&s, o->tier, &po.tier, e) == -1)
 		goto out;

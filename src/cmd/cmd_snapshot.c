@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -17,21 +16,7 @@
 #include "cmd/progress.h"
 #include "cmd/words.h"
 #include "job/backup.h"
-#include "job/export.h"
 #include "job/restore.h"
-
-/* "4.84 GB in 6.9 s (701 MB/s)" into out. */
-#define AMOUNT_TEXT (4 * UNITS_TEXT)
-static const char *
-amount(uint64_t bytes, int64_t took_ns, char out[AMOUNT_TEXT])
-{
-	char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];
-	double rate = took_ns > 0 ? (double)bytes * 1e9 / (double)took_ns : 0;
-
-	snprintf(out, AMOUNT_TEXT, "%s in %s (%s/s)", units_size(bytes, a),
-	    units_duration(took_ns / CLOCK_MS, b), units_size((uint64_t)rate, c));
-	return out;
-}
 
 /* ---- backup ---- */
 
@@ -71,7 +56,7 @@ reused_percent(const struct backup_report *r)
 static void
 backup_text(const struct backup_report *r)
 {
-	char a[AMOUNT_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT], reused[UNITS_TEXT] = "";
+	char a[WORDS_AMOUNT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT], reused[UNITS_TEXT] = "";
 
 	/* Not every kind of source knows how many files it has before they are read. */
 	if (!r->tier && r->entries == 0) {
@@ -86,7 +71,7 @@ backup_text(const struct backup_report *r)
 	}
 	if (!r->first)
 		snprintf(reused, sizeof(reused), ", %d %% reused", reused_percent(r));
-	amount(r->bytes, r->took_ns, a);
+	words_amount(r->bytes, r->took_ns, a);
 	units_size(r->stored, b);
 	if (r->partial) {
 		output_done("the time was up for %s: %s, %s new, kept on %s as partial", r->source,
@@ -247,7 +232,7 @@ const struct command cmd_snapshot_backup = {
 
 struct restore_opts {
 	struct common_options common;
-	const char *to, *tier, *at, *action, *owner;
+	const char *to, *tier, *at, *as_of, *action, *owner;
 	struct opt_list path, tablespace;
 	int64_t timeline;
 	bool delta, dry_run, no_sync, from_another_host, before, standby, adopt;
@@ -286,6 +271,7 @@ static const struct opt restore_table[] = {
 	    "directory" },
 	{ "tier", 0, OPT_STRING, offsetof(struct restore_opts, tier), "TIER",
 	    "only what this tier has, and read from it first" },
+	WORDS_AS_OF(restore_opts),
 	{ "dry-run", 'n', OPT_FLAG, offsetof(struct restore_opts, dry_run), NULL,
 	    "say what would be done; change nothing" },
 	{ "no-sync", 0, OPT_FLAG, offsetof(struct restore_opts, no_sync), NULL,
@@ -329,14 +315,14 @@ restore_lines(const struct restore_report *r)
 static void
 restore_text(const struct restore_report *r, const struct restore_opts *o)
 {
-	char a[AMOUNT_TEXT], size[UNITS_TEXT], n[UNITS_TEXT], others[96] = "";
+	char a[WORDS_AMOUNT], size[UNITS_TEXT], n[UNITS_TEXT], others[96] = "";
 
 	if (r->fallbacks > 0)
 		snprintf(others, sizeof(others), " and, for %s, other tiers",
 		    units_count(r->fallbacks, "object", n));
 	if (!o->dry_run) {
 		output_done("restored %s to %s from %s%s: %s, %s", r->id, r->to, r->tier, others,
-		    units_count(r->files, "file", n), amount(r->bytes, r->took_ns, a));
+		    units_count(r->files, "file", n), words_amount(r->bytes, r->took_ns, a));
 		if (o->delta)
 			output_detail("delta", "%s written, %s removed with all below",
 			    units_size(r->written, size), units_count(r->removed, "name", n));
@@ -455,9 +441,15 @@ restore_command(const struct command_call *call, struct err *e)
 		    "ffdr restore SOURCE --to DIR, each source with a directory "
 		    "of its own");
 	}
+	if (o->as_of && (o->adopt || o->standby)) {
+		err_set(e, ERR_USAGE, "--as-of shows the archive as it was, and %s goes on with it",
+		    o->adopt ? "--adopt" : "--standby");
+		return err_line(e, "fix", "first `ffdr copy --as-of TIME --to TIER`, then restore from "
+		    "there");
+	}
 	/* A new epoch is signed. */
-	if (session_open(
-		call->conf, o->adopt && !o->dry_run ? SESSION_WRITE : SESSION_READ, &s, e) == -1)
+	if (words_open_past(call->conf, o->as_of, NULL,
+		o->adopt && !o->dry_run ? SESSION_WRITE : SESSION_READ, &s, e) == -1)
 		return -1;
 	words_warn_away(&s);
 	rc = restore_with(&s, &ro, o, e);
@@ -496,7 +488,10 @@ const struct command cmd_snapshot_restore = {
 		"nobody, unless it is to be a standby (--standby) or the "
 		"database itself from now on (--adopt). A snapshot in place of SOURCE means that "
 		"base backup: alone its own end, with --at from "
-		"there on.",
+		"there on.\n\n"
+		"--at is a moment of what was backed up; --as-of is one of the place where the backups "
+		"lie. After somebody deleted or overwrote objects of a bucket, --as-of with a time "
+		"before that restores from what the bucket has kept of them.",
 	.examples = "ffdr restore vol.uploads --to /srv/restore              # the newest\n"
 		    "ffdr restore vol.uploads --at '2026-11-20 15:00' --to /srv/restore\n"
 		    "ffdr restore vol.uploads --path photos/2026 --to /srv/restore\n"
@@ -506,88 +501,13 @@ const struct command cmd_snapshot_restore = {
 		    "ffdr restore pg.payments --at xid:4711 --before --to /srv/pg   # just before "
 		    "that transaction\n"
 		    "ffdr restore pg.payments --at '2026-11-21 11:03:11Z' --tablespace "
-		    "fast=/ssd/pg --to /srv/pg",
+		    "fast=/ssd/pg --to /srv/pg\n"
+		    "ffdr restore vol.uploads --as-of '2026-11-20 14:00' --to /srv/restore  # from what "
+		    "a bucket had then",
 	.options = restore_table,
 	.options_size = sizeof(struct restore_opts),
 	.min_operands = 1,
 	.max_operands = 1,
 	.conf = CONF_LOAD,
 	.run = restore_command,
-};
-
-/* ---- export ---- */
-
-struct export_opts {
-	struct common_options common;
-	const char *tier;
-	struct opt_list path;
-};
-static const struct opt export_table[] = {
-	{ "path", 0, OPT_LIST, offsetof(struct export_opts, path), "PATH",
-	    "only this file or directory, named from the root of the volume; may be given several "
-	    "times" },
-	{ "tier", 0, OPT_STRING, offsetof(struct export_opts, tier), "TIER",
-	    "only what this tier has, and read from it first" },
-	{ 0 },
-};
-
-static int
-export_command(const struct command_call *call, struct err *e)
-{
-	const struct export_opts *o = call->options;
-	const struct export_options eo = {
-		.what = call->argv[0],
-		.tier = o->tier,
-		.path = o->path.item,
-		.paths = o->path.count,
-		.fd = STDOUT_FILENO,
-	};
-	struct export_report report;
-	struct session s = { 0 };
-	char a[AMOUNT_TEXT], n[UNITS_TEXT];
-	int rc;
-
-	if (output_is_json())
-		return err_set(e, ERR_USAGE, "export writes a tar to stdout: there is no place for "
-					     "--json or --events");
-	if (isatty(STDOUT_FILENO)) {
-		err_set(e, ERR_USAGE, "export writes a tar, and stdout is a terminal");
-		return err_line(e, "fix", "ffdr export %s > FILE.tar", call->argv[0]);
-	}
-	if (session_open(call->conf, SESSION_READ, &s, e) == -1)
-		return -1;
-	words_warn_away(&s);
-	rc = export_run(&s, &eo, progress_start("export"), &report, e);
-	progress_end();
-	if (rc == 0) {
-		output_note("exported %s: %s", report.id, amount(report.bytes, report.took_ns, a));
-		if (report.lost > 0)
-			output_note("%s %s bytes that no tier has a good copy of, "
-				    "zeros are in their place: `ffdr list` names older snapshots",
-			    units_count(report.lost, "file", n), report.lost == 1 ? "lacks" : "lack");
-		rc = report.lost > 0 ? EXIT_VERIFY :
-		    output_warnings() > 0 ? EXIT_DEGRADED : EXIT_DONE;
-	}
-	session_done(&s);
-	return rc;
-}
-
-const struct command cmd_snapshot_export = {
-	.name = "export",
-	.operands = "SOURCE|SNAPSHOT",
-	.summary = "write a snapshot as a plain tar to stdout",
-	.text = "Writes the whole snapshot as a tar (pax) to stdout, for a host without ffdr or a "
-		"program that reads tar. Sockets are left out, as no archive holds them. Bytes "
-		"that no "
-		"tier has a good copy of are zeros: each such file is named, and the exit code is "
-		"4. Extended attributes and capabilities come back by `bsdtar -xp`, or by GNU tar with "
-		"--xattrs and --xattrs-include='*', which warns of keywords that it does not know.",
-	.examples = "ffdr export vol.uploads > uploads.tar\n"
-		    "ffdr export vol.uploads/latest | ssh other-host tar -x -C /srv/restore",
-	.options = export_table,
-	.options_size = sizeof(struct export_opts),
-	.min_operands = 1,
-	.max_operands = 1,
-	.conf = CONF_LOAD,
-	.run = export_command,
 };

@@ -6,6 +6,5 @@
 /* Snapshots made and taken back: ffdr backup, restore, export. */
 extern const struct command cmd_snapshot_backup;
 extern const struct command cmd_snapshot_restore;
-extern const struct command cmd_snapshot_export;
 
 #endif

@@ -20,7 +20,7 @@
 
 struct verify_opts {
 	struct common_options common;
-	const char *tier, *level;
+	const char *tier, *level, *as_of;
 	int64_t limit_ms;
 	bool repair, restore;
 };
@@ -28,6 +28,7 @@ static const struct opt verify_table[] = {
 	{ "level", 0, OPT_STRING, offsetof(struct verify_opts, level), "LEVEL",
 	    "0 listed with its size, 1 every byte hashed, 2 opened and recomputed (default 2)" },
 	{ "tier", 0, OPT_STRING, offsetof(struct verify_opts, tier), "TIER", "only this tier" },
+	WORDS_AS_OF(verify_opts),
 	{ "repair", 0, OPT_FLAG, offsetof(struct verify_opts, repair), NULL,
 	    "fetch what is bad or missing from another tier" },
 	{ "restore", 0, OPT_FLAG, offsetof(struct verify_opts, restore), NULL,
@@ -253,7 +254,12 @@ verify_command(const struct command_call *call, struct err *e)
 
 	if (verify_level(o->level, &vo.level, e) == -1)
 		return -1;
-	if (session_open(call->conf, o->repair ? SESSION_WRITE : SESSION_READ, &s, e) == -1)
+	if (o->as_of && o->repair) {
+		err_set(e, ERR_USAGE, "--as-of shows what was there, and --repair changes what is there");
+		return err_line(e, "fix", "`ffdr copy --as-of TIME --to TIER` brings back what was there");
+	}
+	if (words_open_past(call->conf, o->as_of, NULL, o->repair ? SESSION_WRITE : SESSION_READ, &s,
+		e) == -1)
 		return -1;
 	words_warn_state(&s);
 	if (o->restore)
@@ -302,7 +308,8 @@ const struct command cmd_verify_verify = {
 		"started there, by the user `run-as`, with no way to "
 		"the outside: it must recover to the end of its log, its indexes (pg_amcheck), "
 		"every page checksum and the "
-		"assertion `check-sql` must hold; how long each took is kept as evidence.",
+		"assertion `check-sql` must hold; how long each took is kept as evidence.\n\n"
+		"With --as-of it proves what a bucket has kept of an earlier time, and notes nothing.",
 	.examples = "ffdr verify                                # everything, everywhere\n"
 		    "ffdr verify vol.uploads --tier dr          # one source on one tier\n"
 		    "ffdr verify --level 0                      # quick: is everything there?\n"

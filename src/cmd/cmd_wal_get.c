@@ -14,7 +14,9 @@
 
 #include "base/lsn.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "cmd/output.h"
+#include "cmd/words.h"
 #include "job/wal_fetched.h"
 #include "job/wal_get_standby.h"
 #include "job/wal_guard.h"
@@ -27,7 +29,7 @@
 
 struct get_opts {
 	struct common_options common;
-	const char *source, *tiers, *mode, *system, *spool, *until, *replays, *target, *prepared;
+	const char *source, *tiers, *mode, *system, *spool, *until, *replays, *target, *prepared, *as_of;
 	int64_t epoch, timeline;
 	uint64_t segment_size;
 	bool final, no_ahead, confined;
@@ -63,6 +65,7 @@ static const struct opt get_table[] = {
 	{ "prepared", 0, OPT_STRING, offsetof(struct get_opts, prepared), "N",
 	    "what max_prepared_transactions was: where the log gives the server more, so does "
 	    "postgresql.auto.conf from then on" },
+	WORDS_AS_OF(get_opts),
 	{ "no-prefetch", 0, OPT_FLAG, offsetof(struct get_opts, no_ahead), NULL,
 	    "fetch nothing in advance" },
 	{ 0 },
@@ -75,6 +78,17 @@ struct get {
 	struct session session;
 	struct wal_source w;
 };
+
+/* No words of it: the server calls for every segment. */
+static int
+open_session(struct get *g, struct err *e)
+{
+	int64_t as_of_ns = 0;
+
+	if (g->opts->as_of && units_parse_until(g->opts->as_of, &as_of_ns, e) == -1)
+		return err_in(e, "--as-of");
+	return session_open_past(g->call->conf, as_of_ns, NULL, SESSION_READ, &g->session, e);
+}
 
 /* A spool that was named is there, or it is not known what it had. */
 static int
@@ -100,7 +114,7 @@ open_told(struct get *g, struct wal_get_options *o, struct repo **repo, struct e
 {
 	if (!layout_source_valid(g->opts->source))
 		return err_set(e, ERR_USAGE, "--source %s: expected pg.NAME", g->opts->source);
-	if (session_open(g->call->conf, SESSION_READ, &g->session, e) == -1 ||
+	if (open_session(g, e) == -1 ||
 	    wal_source_only(&g->w, &g->session, g->opts->tiers, e) == -1 ||
 	    open_spool(g, o, e) == -1)
 		return -1;
@@ -122,7 +136,7 @@ open_get(void *arg, struct wal_get_options *o, struct repo **repo, struct err *e
 	if (g->opts->source && g->opts->tiers && g->opts->system && g->opts->epoch > 0)
 		return open_told(g, o, repo, e);
 	if (wal_source_find(g->call->conf, g->opts->source, 0, &source, e) == -1 ||
-	    session_open(g->call->conf, SESSION_READ, &g->session, e) == -1 ||
+	    open_session(g, e) == -1 ||
 	    wal_source_open(&g->session, source, &g->w, e) == -1 ||
 	    (g->opts->tiers && wal_source_only(&g->w, &g->session, g->opts->tiers, e) == -1))
 		return -1;
@@ -285,9 +299,9 @@ asked_by(const struct command_call *call, const struct get_opts *o)
 {
 	const char *conf = call->common->config;
 
-	return xasprintf("%s\n%s\n%s\n%s\n%s\n%" PRId64 "\n%" PRIu64, conf ? conf : "",
+	return xasprintf("%s\n%s\n%s\n%s\n%s\n%s\n%" PRId64 "\n%" PRIu64, conf ? conf : "",
 	    o->source ? o->source : "", o->tiers ? o->tiers : "", o->mode ? o->mode : "",
-	    o->system ? o->system : "", o->epoch, o->segment_size);
+	    o->system ? o->system : "", o->as_of ? o->as_of : "", o->epoch, o->segment_size);
 }
 
 static int

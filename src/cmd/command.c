@@ -11,6 +11,7 @@
 #include "cmd/cmd_conf.h"
 #include "cmd/cmd_copy.h"
 #include "cmd/cmd_expire.h"
+#include "cmd/cmd_export.h"
 #include "cmd/cmd_hold.h"
 #include "cmd/cmd_key.h"
 #include "cmd/cmd_list.h"
@@ -32,7 +33,7 @@ const struct command *const command_table[] = {
 	&cmd_list_list,
 	&cmd_show_show,
 	&cmd_snapshot_restore,
-	&cmd_snapshot_export,
+	&cmd_export_export,
 	&cmd_verify_verify,
 	&cmd_copy_copy,
 	&cmd_expire_expire,

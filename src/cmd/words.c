@@ -5,9 +5,11 @@
  */
 #include "cmd/words.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -87,6 +89,70 @@ words_open(const struct conf *c, struct session *ret, struct err *e)
 		rc = session_open(c, SESSION_TIERS, ret, e);
 	}
 	return rc;
+}
+
+static int
+parse_as_of(const char *text, int64_t *ret, struct err *e)
+{
+	char now[UNITS_TEXT];
+
+	if (units_parse_until(text, ret, e) == -1)
+		return err_in(e, "--as-of");
+	if (*ret <= clock_real_ns())
+		return 0;
+	err_set(e, ERR_USAGE, "--as-of %s is yet to come: it is %s", text,
+	    units_time(clock_real_ns(), now));
+	return err_line(e, "fix", "a time before the damage; without --as-of the tiers are shown as "
+	    "they are");
+}
+
+/* A tier that never keeps what it had is nothing to be warned of. */
+static void
+tell_past(const struct session *s)
+{
+	struct buf seen, left;
+	char when[UNITS_TEXT];
+
+	buf_init(&seen, 1u << 16);
+	buf_init(&left, 1u << 16);
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		const struct tier *t = &s->tiers.tier[i];
+		struct buf *to = session_left_out(s, t) ? &left : &seen;
+
+		if (t != s->now && (t->store || to == &left))
+			buf_addf(to, "%s%s", to->len > 0 ? ", " : "", t->name);
+	}
+	output_note("as of %s: %s%s%s%s", units_time_exact(s->as_of_ns, when), buf_str(&seen),
+	    left.len > 0 ? "; left out, because no older state is kept there: " : "", buf_str(&left),
+	    s->now ? "; to be written as it is now" : "");
+	buf_done(&seen);
+	buf_done(&left);
+}
+
+int
+words_open_past(const struct conf *c, const char *as_of, const char *now, enum session_need need,
+    struct session *ret, struct err *e)
+{
+	int64_t as_of_ns = 0;
+
+	if (!as_of)
+		return session_open(c, need, ret, e);
+	if (parse_as_of(as_of, &as_of_ns, e) == -1 ||
+	    session_open_past(c, as_of_ns, now, need, ret, e) == -1)
+		return -1;
+	tell_past(ret);
+	return 0;
+}
+
+const char *
+words_amount(uint64_t bytes, int64_t took_ns, char out[WORDS_AMOUNT])
+{
+	char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];
+	double rate = took_ns > 0 ? (double)bytes * 1e9 / (double)took_ns : 0;
+
+	snprintf(out, WORDS_AMOUNT, "%s in %s (%s/s)", units_size(bytes, a),
+	    units_duration(took_ns / CLOCK_MS, b), units_size((uint64_t)rate, c));
+	return out;
 }
 
 json_t *

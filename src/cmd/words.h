@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "base/units.h"
 #include "cmd/command.h"
 #include "job/session.h"
 
@@ -36,6 +37,23 @@ bool words_is_snapshot(const char *word);
  */
 int words_open(const struct conf *c, struct session *ret, struct err *e);
 
+/*
+ * What looks at the tiers as they were has this row, for a field `as_of`, and opens its session by
+ * this: no text is now. `now` as in session_open_past(). Which tiers are left out is told.
+ */
+#define WORDS_AS_OF(type)                                                                          \
+	{                                                                                          \
+		"as-of", 0, OPT_STRING, offsetof(struct type, as_of), "TIME",                      \
+		    "look at the buckets as they were at that TIME, where they keep versions: what " \
+		    "was deleted or overwritten since is there, what came since is not; a day means " \
+		    "its end"                                                                      \
+	}
+int words_open_past(const struct conf *c, const char *as_of, const char *now, enum session_need need,
+    struct session *ret, struct err *e);
+
+/* "4.84 GB in 6.9 s (701 MB/s)" into out, which it returns. */
+#define WORDS_AMOUNT (4 * UNITS_TEXT)
+const char *words_amount(uint64_t bytes, int64_t took_ns, char out[WORDS_AMOUNT]);
 /* The tiers of the bits (job/inventory.h). */
 json_t *words_tiers_json(const struct session *s, uint64_t on);
 /* A warning for each tier that does not answer. Returns how many. */

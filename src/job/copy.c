@@ -27,6 +27,7 @@ struct round {
 	struct copy_report *report;
 	const char *id; /* being copied */
 	bool told;	/* that it waits */
+	struct tier *named; /* the only one to copy to; NULL: each that takes it */
 	struct tier *to;
 	struct wal_copy_report wal; /* of the snapshot being copied */
 };
@@ -402,7 +403,7 @@ serve_source(struct round *r, const char *source, struct err *e)
 	if (inventory_read(r->s, &io, r->w, &inv, e) == -1)
 		goto out;
 	if (r->o->to != NULL)
-		to[0] = tier_find(&r->s->tiers, r->o->to);
+		to[0] = r->named;
 	else
 		n = session_source_tiers(r->s, source, to, r->s->tiers.count);
 	newest = newest_complete(r, &inv);
@@ -454,6 +455,7 @@ copy_run(struct session *s, const struct copy_options *o, const struct watch *w,
 	memset(ret, 0, sizeof(*ret));
 	if (o->to != NULL && session_tier(s, o->to, &to, e) == -1)
 		return -1;
+	r.named = to;
 	if (o->snapshot != NULL && to == NULL)
 		return err_set(e, ERR_USAGE, "a snapshot was named but no tier to copy it to, expected "
 		    "--to TIER");

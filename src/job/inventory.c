@@ -177,7 +177,7 @@ facts(struct session *s, const struct inventory_options *o, const struct watch *
 	for (size_t i = 0; i < inv->count; i++)
 		inv->unknown += !inv->item[i].known;
 	/* Only a complete listing of everything may say what is gone. */
-	if (o->refresh && o->sources == 0 && !o->tier && inv->away == 0)
+	if (o->refresh && o->sources == 0 && !o->tier && inv->away == 0 && s->as_of_ns == 0)
 		catalog_prune(catalog, listed, inv);
 	free(catalog);
 }

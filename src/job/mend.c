@@ -51,6 +51,27 @@ judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
 	return rc;
 }
 
+int
+mend_judge(struct session *s, struct tier *t, const char *name, struct err *e)
+{
+	struct err why = { 0 };
+	struct buf bytes;
+	int rc;
+
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	rc = store_get(t->store, name, &bytes, &why);
+	if (rc == 0)
+		rc = judge(s, name, &bytes, &why);
+	buf_done(&bytes);
+	if (rc == 0)
+		return 1;
+	if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT || why.kind == ERR_KEY ||
+	    why.kind == ERR_UNSUPPORTED)
+		return 0;
+	*e = why;
+	return err_in(e, "tier '%s'", t->name);
+}
+
 /* A good copy from any tier but this one. */
 static int
 fetch(struct session *s, struct tier *t, const char *name, struct buf *out, struct err *e)

@@ -11,4 +11,7 @@
  */
 int mend_object(struct session *s, struct tier *t, const char *name, struct err *e);
 
+/* Is what has that name there what it must be? 1, 0 it is not or not there, -1 that is not known. */
+int mend_judge(struct session *s, struct tier *t, const char *name, struct err *e);
+
 #endif

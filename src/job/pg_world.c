@@ -293,7 +293,7 @@ pg_world_tell_of_spool(struct pg_world *w)
 	    set.count > 0 && set.range[set.count - 1].to > w->frontier)
 		pg_world_tell(w, "note",
 		    "this host has received WAL of %s up to %s, the tiers asked have it up to %s\n"
-		    "  fix       without --tier the restore takes that along", w->source,
+		    "  fix       without --tier and --as-of the restore takes that along", w->source,
 		    lsn_text(set.range[set.count - 1].to, a), lsn_text(w->frontier, b));
 	lsn_set_done(&set);
 }

@@ -158,7 +158,7 @@ warn_newer(struct session *s, const struct pick_options *o, const char *text, co
 		.until_ns = o->at_ns };
 	struct layout_snap picked;
 
-	if (!o->watch || inv->mute == 0 || layout_snap_parse(name, &picked) == -1)
+	if (!o->watch || inv->mute == 0 || s->as_of_ns != 0 || layout_snap_parse(name, &picked) == -1)
 		goto out;
 	n.best = picked;
 	catalog_each(catalog, picked.source, see_known, &n);

@@ -69,7 +69,8 @@ recall_each(struct session *s, struct tier *t, const char *source, const struct 
 	/* Who may not look there was told so. */
 	for (size_t i = 0; access(s->conf->state, R_OK | X_OK) == 0 && i < s->tiers.count; i++) {
 		r.t = &s->tiers.tier[i];
-		if (r.t->store == NULL || (t != NULL && t != r.t))
+		/* What came since is not missing in the past. */
+		if (r.t->store == NULL || (t != NULL && t != r.t) || r.t->options.as_of_ns != 0)
 			continue;
 		if (source != NULL)
 			one(&r, source);
@@ -115,7 +116,8 @@ recall_put(struct session *s, const struct tier *t, const char *id, uint64_t seq
 	struct err e = { 0 };
 
 	/* Said once is enough. */
-	if (s->state.kind == ERR_NONE && newest_remember(dir, t, id, sequence, &e) == -1) {
+	if (t->options.as_of_ns == 0 && s->state.kind == ERR_NONE &&
+	    newest_remember(dir, t, id, sequence, &e) == -1) {
 		session_state_lost(s, &e);
 		w->event(w->arg, "warning", e.text);
 	}

@@ -98,7 +98,8 @@ note(struct session *s, const struct restore_report *made, const struct buf *pro
 	int64_t now;
 	int rc = -1;
 
-	if (!t || !made->id[0] || !sign || !sign_key_is_private(sign) || made->fallbacks > 0)
+	if (!t || t->options.as_of_ns != 0 || !made->id[0] || !sign || !sign_key_is_private(sign) ||
+	    made->fallbacks > 0)
 		return;
 	buf_init(&text, REHEARSE_RECORD);
 	if (store_clock(t->store, &now, &why) == 0) {

@@ -78,13 +78,13 @@ explain(const struct restore_pg *r, struct err *e)
 static int
 load_world(struct restore_pg *r, struct err *e)
 {
-	/* A proof is one of the tiers; and so is what was asked of one tier alone. */
+	/* A proof is one of the tiers; and so is what was asked of one tier alone, or of the past. */
 	struct pg_world_options wo = {
 		.source = r->source,
 		.base = r->base[0] ? r->base : NULL,
 		.base_end = r->want.kind == PG_TARGET_IMMEDIATE,
 		.timeline = r->o->timeline,
-		.spool = !r->o->trusted && !r->o->tier,
+		.spool = !r->o->trusted && !r->o->tier && r->run.session->as_of_ns == 0,
 	};
 	int rc;
 

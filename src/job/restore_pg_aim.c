@@ -199,7 +199,8 @@ add_target(const struct restore_pg *r, struct buf *out)
 static int
 command_text(const struct restore_pg *r, struct buf *out, struct err *e)
 {
-	char exe[PATH_MAX], text[32], *config = realpath(r->run.session->conf->file, NULL);
+	char exe[PATH_MAX], text[32], when[UNITS_TEXT];
+	char *config = realpath(r->run.session->conf->file, NULL);
 	int rc = program_own_path(exe, e);
 
 	if (rc == 0 && !config)
@@ -231,6 +232,10 @@ command_text(const struct restore_pg *r, struct buf *out, struct err *e)
 		pg_conf_word(out, r->o->standby ? text : lsn_text(r->plan.until, text));
 		add_replays(r, out);
 		add_target(r, out);
+		if (r->run.session->as_of_ns != 0) {
+			pg_conf_word(out, "--as-of");
+			pg_conf_word(out, units_time_exact(r->run.session->as_of_ns, when));
+		}
 		if (restore_pg_carries(r)) {
 			pg_conf_word(out, "--spool");
 			pg_conf_word(out, RESTORE_PG_SPOOL);

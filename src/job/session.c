@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "conf/secret.h"
 #include "job/ground.h"
 #include "job/init.h"
@@ -267,6 +268,7 @@ session_repo_options(struct session *s, enum session_need need, struct repo_opti
 		.escrow_unread = escrow == -1,
 		.sign = sign,
 		.pin_path = pinned ? *pin_path : NULL,
+		.past = s->as_of_ns != 0,
 	};
 	return 0;
 }
@@ -275,11 +277,27 @@ session_repo_options(struct session *s, enum session_need need, struct repo_opti
 static int
 all_away(const struct session *s, struct err *e)
 {
-	err_set(e, s->tiers.tier[0].why.kind, s->tiers.count == 1 ? "the tier cannot be reached" :
-	    "no tier can be reached");
+	const bool past = s->as_of_ns != 0;
+
+	err_set(e, s->tiers.tier[0].why.kind, "%s %s", s->tiers.count == 1 ? "the tier" : "no tier",
+	    !past ? (s->tiers.count == 1 ? "cannot be reached" : "can be reached") :
+	    s->tiers.count == 1 ? "cannot be looked at as it was" : "can be looked at as it was");
 	for (size_t i = 0; i < s->tiers.count; i++)
 		err_line(e, s->tiers.tier[i].name, "%s", s->tiers.tier[i].why.text);
 	return -1;
+}
+
+static void
+nothing_then(const struct session *s, struct err *e)
+{
+	char when[UNITS_TEXT];
+
+	err_set(e, ERR_NOTFOUND, "no tier held a repository at %s", units_time_exact(s->as_of_ns, when));
+	for (size_t i = 0; i < s->tiers.count; i++)
+		if (!s->tiers.tier[i].store)
+			err_line(e, s->tiers.tier[i].name, "%.*s",
+			    (int)strcspn(s->tiers.tier[i].why.text, "\n"), s->tiers.tier[i].why.text);
+	err_line(e, "fix", "--as-of with a later time: before the damage, and after `ffdr init`");
 }
 
 int
@@ -304,7 +322,9 @@ session_open_repo(struct session *s, enum session_need need, struct err *e)
 		 * A name nobody typed is not there: the installation, not the command line, is
 		 * wrong.
 		 */
-		if (e->kind == ERR_NOTFOUND)
+		if (e->kind == ERR_NOTFOUND && s->as_of_ns != 0)
+			nothing_then(s, e);
+		else if (e->kind == ERR_NOTFOUND)
 			e->kind = ERR_CONFIG;
 	}
 out:
@@ -403,18 +423,39 @@ bar_emptied(struct session *s)
 	return n;
 }
 
+/* All as they were, and perhaps one more, as it is. */
+static int
+look_back(struct session *s, const char *now, struct err *e)
+{
+	const struct conf_tier *t = now ? conf_find_tier(s->conf, now) : NULL;
+	struct tier *unknown;
+
+	if (now && !t)
+		return session_tier(s, now, &unknown, e);
+	for (size_t i = 0; i < s->tiers.count; i++)
+		s->tiers.tier[i].options.as_of_ns = s->as_of_ns;
+	if (t)
+		s->now = tiers_add(s->conf, t, &s->tiers);
+	return 0;
+}
+
 int
-session_open(const struct conf *c, enum session_need need, struct session *ret, struct err *e)
+session_open_past(const struct conf *c, int64_t as_of_ns, const char *now, enum session_need need,
+    struct session *ret, struct err *e)
 {
 	size_t open;
 
-	*ret = (struct session){ .conf = c };
+	*ret = (struct session){ .conf = c, .as_of_ns = as_of_ns };
 	buf_init(&ret->escrow_pem, SECRET_MAX);
 	if (ground_tiers(c, e) == -1)
 		return -1;
 	tiers_make(c, &ret->tiers);
-	open = tier_open_all(&ret->tiers);
-	if (need != SESSION_NEW)
+	if (as_of_ns != 0 && look_back(ret, now, e) == -1) {
+		session_done(ret);
+		return -1;
+	}
+	open = tier_open_all(&ret->tiers) - (ret->now && ret->now->store ? 1 : 0);
+	if (need != SESSION_NEW && as_of_ns == 0)
 		open -= bar_emptied(ret);
 	if (need == SESSION_NEW || need == SESSION_TIERS)
 		return 0;
@@ -424,6 +465,18 @@ session_open(const struct conf *c, enum session_need need, struct session *ret, 
 		return 0;
 	session_done(ret);
 	return -1;
+}
+
+int
+session_open(const struct conf *c, enum session_need need, struct session *ret, struct err *e)
+{
+	return session_open_past(c, 0, NULL, need, ret, e);
+}
+
+bool
+session_left_out(const struct session *s, const struct tier *t)
+{
+	return s->as_of_ns != 0 && t != s->now && !t->store && t->why.kind == ERR_UNSUPPORTED;
 }
 
 void
@@ -440,7 +493,8 @@ session_done(struct session *s)
 static const char *
 how_away(const struct tier *t)
 {
-	return t->why.kind == ERR_REFUSED ? "cannot be used" : "cannot be reached";
+	return t->why.kind == ERR_REFUSED || t->why.kind == ERR_UNSUPPORTED ? "cannot be used" :
+									      "cannot be reached";
 }
 
 static void
@@ -458,7 +512,7 @@ tell_tiers(const struct session *s, struct err *e)
 int
 session_tier(struct session *s, const char *name, struct tier **ret, struct err *e)
 {
-	struct tier *t = tier_find(&s->tiers, name);
+	struct tier *t = s->now && strcmp(s->now->name, name) == 0 ? s->now : tier_find(&s->tiers, name);
 	const char **names, *near;
 
 	if (t && t->store) {
@@ -518,7 +572,7 @@ session_warn_away(const struct session *s, void (*warn)(void *arg, const char *t
 		const struct tier *t = &s->tiers.tier[i];
 		char *text;
 
-		if (t->store)
+		if (t->store || session_left_out(s, t))
 			continue;
 		text = xasprintf("tier '%s' %s: %s", t->name, how_away(t), t->why.text);
 		warn(arg, text);

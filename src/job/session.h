@@ -18,6 +18,8 @@ struct session {
 	struct buf escrow_pem; /* empty: none */
 	struct repo *repo;     /* NULL with SESSION_TIERS */
 	struct err state;      /* kind set: nothing can be kept in `state`, and why */
+	int64_t as_of_ns;      /* the tiers are shown as they were then; 0: as they are */
+	struct tier *now;      /* then: the one that is as it is, and may be written to; NULL */
 };
 
 enum session_need {
@@ -30,6 +32,15 @@ enum session_need {
 /* On failure nothing is left to free; session_done() is harmless then too. */
 int session_open(const struct conf *c, enum session_need need, struct session *ret, struct err *e);
 void session_done(struct session *s);
+/*
+ * The same with the tiers as they were at a time (0: as they are). Those that cannot be looked at so are
+ * left out, which is no warning (session_left_out()); where all are, that is the error. Nothing of such
+ * a session is remembered in `state`. `now` (NULL: none) names a tier that is in the set once more, as it
+ * is, behind the others: to be written to, and empty if need be.
+ */
+int session_open_past(const struct conf *c, int64_t as_of_ns, const char *now, enum session_need need,
+    struct session *ret, struct err *e);
+bool session_left_out(const struct session *s, const struct tier *t);
 /* The second half of session_open(), for one that was opened with SESSION_TIERS. */
 int session_open_repo(struct session *s, enum session_need need, struct err *e);
 /*
@@ -65,7 +76,10 @@ void session_state_lost(struct session *s, const struct err *why);
 char *session_pin(const struct conf *c);
 /* Where this host remembers its clock. Caller frees. */
 char *session_clock(const struct conf *c);
-/* The tier by name, open; ERR_USAGE for an unknown one, its own error when it is away. */
+/*
+ * The tier by name, open, and as it is where there are both; ERR_USAGE for an unknown one, its own error
+ * when it is away.
+ */
 int session_tier(struct session *s, const char *name, struct tier **ret, struct err *e);
 /*
  * The tiers of a source ("vol.uploads") that are configured for it, in order, open or away; all

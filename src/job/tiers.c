@@ -167,6 +167,14 @@ tiers_make(const struct conf *c, struct tier_set *ret)
 		make_one(c, &c->tier[i], &ret->tier[i]);
 }
 
+struct tier *
+tiers_add(const struct conf *c, const struct conf_tier *from, struct tier_set *set)
+{
+	set->tier = xreallocarray(set->tier, set->count + 1, sizeof(*set->tier));
+	make_one(c, from, &set->tier[set->count]);
+	return &set->tier[set->count++];
+}
+
 void
 tiers_free(struct tier_set *set)
 {

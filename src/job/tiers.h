@@ -9,6 +9,8 @@
  * are fetched here; a tier whose secret cannot be had is barred, with the reason. Nothing is opened.
  */
 void tiers_make(const struct conf *c, struct tier_set *ret);
+/* One more of that section, behind the others, which move: it is borrowed until the next is added. */
+struct tier *tiers_add(const struct conf *c, const struct conf_tier *from, struct tier_set *set);
 /* Closes them, wipes what was fetched. */
 void tiers_free(struct tier_set *set);
 

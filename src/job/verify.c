@@ -45,7 +45,7 @@ write_down(struct verify_proof *p, const struct snapshot *snap, const char *kind
 	struct buf text;
 	int64_t now;
 
-	if (sign == NULL || !sign_key_is_private(sign) || p->mute)
+	if (sign == NULL || !sign_key_is_private(sign) || p->mute || p->t->options.as_of_ns != 0)
 		return;
 	buf_init(&text, RECORD_TEXT);
 	if (store_clock(p->t->store, &now, &why) == 0) {
@@ -369,7 +369,7 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 		struct verify_proof p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .end_ns = end_ns,
 			.total = total };
 
-		if (o->tier != NULL && o->tier != t)
+		if ((o->tier != NULL && o->tier != t) || session_left_out(s, t))
 			continue;
 		err_clear(&why);
 		if (t->store == NULL)

@@ -9,6 +9,7 @@
 #include "repo/repo.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/units.h"
@@ -104,9 +105,20 @@ repo_reach(const struct repo *r, const struct tier *t, struct store **ret, struc
 	return rc;
 }
 
+/* Did that place hold it at the time that is looked at? */
+static bool
+was_ours(const struct repo_scan *s, const struct tier *t)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->tier[i].tier != t && !s->tier[i].away && s->tier[i].holds &&
+		    strcmp(s->tier[i].tier->options.url, t->options.url) == 0)
+			return true;
+	return false;
+}
+
 /* Tiers that answered but hold no repository. */
 static void
-close_others(const struct repo *r, const struct repo_scan *s)
+close_others(const struct repo *r, const struct repo_scan *s, bool past)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		struct tier *t = s->tier[i].tier;
@@ -114,8 +126,14 @@ close_others(const struct repo *r, const struct repo_scan *s)
 		if (s->tier[i].away || s->tier[i].holds ||
 		    (s->tier[i].stray && is_ours(r, &s->tier[i])))
 			continue;
+		if (past && t->options.as_of_ns == 0 && (!s->tier[i].stray || was_ours(s, t)))
+			continue;
 		store_close(t->store);
 		t->store = NULL;
+		if (!s->tier[i].stray && t->options.as_of_ns != 0) {
+			err_set(&t->why, ERR_NOTFOUND, "held no repository then");
+			continue;
+		}
 		if (!s->tier[i].stray) {
 			err_set(&t->why, ERR_NOTFOUND, "holds no repository yet: run 'ffdr init'");
 			continue;
@@ -156,7 +174,7 @@ repo_open(struct tier_set *tiers, const struct repo_options *o, struct repo **re
 	repo_ours_keep(&s, o->pin_path, o->sign);
 	if (s.holding == 0) {
 		/* What this host remembers is told rather than how to begin anew. */
-		if (s.away == s.count || repo_pin_check_none(o->pin_path, e) == 0)
+		if (s.away == s.count || o->past || repo_pin_check_none(o->pin_path, e) == 0)
 			none_found(&s, e);
 		goto out;
 	}
@@ -168,8 +186,9 @@ repo_open(struct tier_set *tiers, const struct repo_options *o, struct repo **re
 		err_line(e, "fix", "if its init was cut short, run 'ffdr init' again");
 		goto out;
 	}
-	repo_pin_write(o->pin_path, &r->chain);
-	close_others(r, &s);
+	if (!o->past)
+		repo_pin_write(o->pin_path, &r->chain);
+	close_others(r, &s, o->past);
 	r->keys->sign = o->sign;
 	*ret = r;
 	r = NULL;

@@ -36,6 +36,11 @@ struct repo_options {
 	struct sign_key *sign;	/* taken over by the repo's keyring on success */
 	/* File in `state` that remembers repository id and highest repo/<n> seen; NULL: none. */
 	const char *pin_path;
+	/*
+	 * repo_open(): tiers are looked at as they were, so nothing of it is remembered, and a tier
+	 * among them that is as it is stays open when it is empty, or held it then: it is to be filled.
+	 */
+	bool past;
 };
 
 /*

@@ -207,7 +207,7 @@ repo_load(struct tier_set *tiers, const struct repo_scan *s, const struct repo_o
 	if (repo_chain_load(s, &r->chain, e) == -1)
 		goto out;
 	/* The pin first: of a forged and a rolled back repository it can say more. */
-	if (repo_pin_check(o->pin_path, &r->chain, e) == -1 ||
+	if (repo_pin_check(o->pin_path, &r->chain, o->past, e) == -1 ||
 	    check_own_key(&r->chain, o->sign, e) == -1)
 		goto out;
 	last = repo_chain_last(&r->chain);

@@ -76,7 +76,7 @@ repo_pin_id(const char *path, uint8_t id[LAYOUT_REPO_ID], struct err *e)
 }
 
 int
-repo_pin_check(const char *path, const struct repo_chain *c, struct err *e)
+repo_pin_check(const char *path, const struct repo_chain *c, bool past, struct err *e)
 {
 	const struct identity *last = repo_chain_last(c);
 	char seen[TEXT_HEX(LAYOUT_REPO_ID)], found[TEXT_HEX(LAYOUT_REPO_ID)];
@@ -91,7 +91,7 @@ repo_pin_check(const char *path, const struct repo_chain *c, struct err *e)
 		    text_hex(pin.repo_id, LAYOUT_REPO_ID, seen));
 		return err_line(e, "fix", "if the change is meant, remove %s", path);
 	}
-	if (last->number >= pin.number)
+	if (past || last->number >= pin.number)
 		return 0;
 	err_set(e, ERR_REFUSED, "the repository was rolled back: repo/%u is the highest on any "
 	    "tier, this host has seen repo/%u", last->number, pin.number);

@@ -7,8 +7,11 @@
  * What this host remembers of the repository between runs: its id and the highest repo/<n> seen.
  * A tier that was set back, or swapped for another, shows by it.
  */
-/* ERR_REFUSED when the memory contradicts. path NULL, or no such file: 0. */
-int repo_pin_check(const char *path, const struct repo_chain *c, struct err *e);
+/*
+ * ERR_REFUSED when the memory contradicts. path NULL, or no such file: 0. `past`: the tiers are looked
+ * at as they were, so fewer repo/<n> than were seen are no wonder.
+ */
+int repo_pin_check(const char *path, const struct repo_chain *c, bool past, struct err *e);
 /* ERR_REFUSED when a repository is remembered although none was found. */
 int repo_pin_check_none(const char *path, struct err *e);
 /* Can it be read at all? 1, 0 nothing is remembered, -1 with the way out. */

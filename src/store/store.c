@@ -200,9 +200,13 @@ store_open(const struct store_options *o, struct store **ret, struct err *e)
 	for (size_t i = 0; store_backends[i] != NULL && len > 0; i++) {
 		const struct store_ops *ops = store_backends[i];
 
-		if (strlen(ops->scheme) == len && memcmp(ops->scheme, o->url, len) == 0 &&
-		    (o->driver == NULL || strcmp(o->driver, ops->name) == 0))
-			return ops->open(o, ret, e);
+		if (strlen(ops->scheme) != len || memcmp(ops->scheme, o->url, len) != 0 ||
+		    (o->driver != NULL && strcmp(o->driver, ops->name) != 0))
+			continue;
+		if (o->as_of_ns != 0 && !ops->looks_back)
+			return err_set(e, ERR_UNSUPPORTED, "'%s' cannot be looked at as it was: by "
+			    "driver %s only what is there now is seen", o->url, ops->name);
+		return ops->open(o, ret, e);
 	}
 	if (o->driver != NULL)
 		return err_set(e, ERR_CONFIG, "'%s': driver %s is not for this url", o->url, o->driver);

@@ -138,6 +138,8 @@ struct store_ops {
 	 * this one before it was started again, no age is proved.
 	 */
 	bool times_by_writer;
+	/* Can be opened as it was (as_of_ns): what was replaced or deleted is kept, out of sight. */
+	bool looks_back;
 };
 
 /*
@@ -158,7 +160,10 @@ struct store {
 /* All drivers, ended by NULL (storage-backends/backends.c). */
 extern const struct store_ops *const store_backends[];
 
-/* Picks the driver by scheme and name. ERR_CONFIG for an unknown one. */
+/*
+ * Picks the driver by scheme and name. ERR_CONFIG for an unknown one, ERR_UNSUPPORTED when it is to be
+ * opened as it was and keeps nothing of that.
+ */
 int store_open(const struct store_options *o, struct store **ret, struct err *e);
 void store_close(struct store *s);
 

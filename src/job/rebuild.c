@@ -1,0 +1,165 @@
+/*
+ * After somebody who may write to a bucket has deleted and overwritten what lies there: back by names,
+ * for a name has but one sound object ever. So it does not matter in which tier of that time it is found,
+ * nor what the attacker wrote, and a run that was broken off is gone on with by the next one.
+ *
+ * What opens the rest comes first, and manifests last, so that at no time a snapshot is there without what
+ * it needs. Records come as well: a hold that is lost would let something expire. What an object is worth
+ * is judged by its signature or hash, where there are reasons to ask: another size than then, or a time
+ * behind that one.
+ */
+#include "job/rebuild.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "job/mend.h"
+#include "repo/layout.h"
+
+static const char *const order[] = { "repo/", "key/", "pack/", "wal/", "rec/", "snap/" };
+
+struct name {
+	char name[LAYOUT_NAME];
+	uint64_t size;
+	int64_t time_ns;
+};
+struct names {
+	struct name *item;
+	size_t count, room;
+};
+
+struct rebuilding {
+	struct session *s;
+	const struct watch *w;
+	struct rebuild_report *report;
+	bool dry_run;
+};
+
+static int
+see(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct names *l = arg;
+	struct name *n;
+
+	(void)e;
+	if (strlen(entry->name) >= LAYOUT_NAME)
+		return 0;
+	l->item = mem_grow(l->item, &l->room, l->count + 1, sizeof(*l->item));
+	n = &l->item[l->count++];
+	snprintf(n->name, sizeof(n->name), "%s", entry->name);
+	n->size = entry->size;
+	n->time_ns = entry->time_ns;
+	return 0;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->name, ((const struct name *)b)->name);
+}
+
+/* What any of them had then, each name once. */
+static int
+list_then(struct rebuilding *r, const char *prefix, struct names *ret, struct err *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < r->s->tiers.count; i++) {
+		struct tier *t = &r->s->tiers.tier[i];
+
+		if (t != r->s->now && t->store && store_list(t->store, prefix, NULL, see, ret, e) == -1)
+			return err_in(e, "tier '%s', as it was", t->name);
+	}
+	if (ret->count > 1)
+		qsort(ret->item, ret->count, sizeof(*ret->item), by_name);
+	for (size_t i = 0; i < ret->count; i++)
+		if (kept == 0 || strcmp(ret->item[kept - 1].name, ret->item[i].name) != 0)
+			ret->item[kept++] = ret->item[i];
+	ret->count = kept;
+	return 0;
+}
+
+/* 1 it is there and sound, 0 not, -1. */
+static int
+is_there(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
+{
+	if (!now)
+		return 0;
+	if (now->size == then->size && now->time_ns <= r->s->as_of_ns)
+		return 1;
+	return mend_judge(r->s, r->s->now, then->name, e);
+}
+
+static void
+tell_lost(struct rebuilding *r, const char *name, const struct err *why)
+{
+	char *text = xasprintf("'%s': no tier had a good one: %s", name, why->text);
+
+	r->report->lost++;
+	r->w->event(r->w->arg, "warning", text);
+	free(text);
+}
+
+static int
+one(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if (r->w->stop(r->w->arg))
+		return err_set(e, ERR_CANCELLED, "the rebuilding of '%s' was interrupted: the same "
+		    "command goes on", r->s->now->name);
+	rc = is_there(r, then, now, e);
+	if (rc == 0 && !r->dry_run && mend_object(r->s, r->s->now, then->name, &why) == -1) {
+		if (why.kind != ERR_CORRUPT && why.kind != ERR_NOTFOUND && why.kind != ERR_KEY) {
+			*e = why;
+			return err_in(e, "'%s'", then->name);
+		}
+		tell_lost(r, then->name, &why);
+	} else if (rc == 0) {
+		r->report->missing += !now;
+		r->report->replaced += now != NULL;
+		r->report->bytes += then->size;
+	}
+	return rc == -1 ? -1 : 0;
+}
+
+static int
+all_of(struct rebuilding *r, const char *prefix, struct err *e)
+{
+	struct names then = { 0 }, now = { 0 };
+	int rc = list_then(r, prefix, &then, e);
+
+	if (rc == 0 && store_list(r->s->now->store, prefix, NULL, see, &now, e) == -1)
+		rc = err_in(e, "tier '%s'", r->s->now->name);
+	for (size_t i = 0; i < then.count && rc == 0; i++) {
+		const struct name *there = now.count == 0 ? NULL :
+		    bsearch(&then.item[i], now.item, now.count, sizeof(*now.item), by_name);
+
+		rc = one(r, &then.item[i], there, e);
+		r->w->count(r->w->arg, "bringing back", i + 1, then.count);
+	}
+	r->report->names += then.count;
+	free(then.item);
+	free(now.item);
+	return rc;
+}
+
+int
+rebuild_run(struct session *s, bool dry_run, const struct watch *w, struct rebuild_report *ret,
+    struct err *e)
+{
+	struct rebuilding r = { .s = s, .w = w, .report = ret, .dry_run = dry_run };
+	int rc = 0;
+
+	*ret = (struct rebuild_report){ 0 };
+	if (!s->now->store) {
+		*e = s->now->why;
+		return err_in(e, "tier '%s'", s->now->name);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 0; i++)
+		rc = all_of(&r, order[i], e);
+	return rc;
+}

@@ -1,0 +1,23 @@
+#ifndef JOB_REBUILD_H
+#define JOB_REBUILD_H
+
+#include "job/session.h"
+#include "job/watch.h"
+
+/*
+ * A tier gets back what the tiers had at the time of a session_open_past(): into session.now, which may
+ * be one of them, or another. What came there since stays, and what is there and sound is left alone.
+ */
+struct rebuild_report {
+	size_t names;	 /* objects that the tiers had then */
+	size_t missing;	 /* of these not on the tier, and brought */
+	size_t replaced; /* of these others lay there, now below bad/ */
+	size_t lost;	 /* of these no tier had a good one: each was a warning */
+	uint64_t bytes;	 /* brought */
+};
+
+/* dry_run: `missing` and `replaced` count what would be brought. -1 ends it half way: it can go on. */
+int rebuild_run(struct session *s, bool dry_run, const struct watch *w, struct rebuild_report *ret,
+    struct err *e);
+
+#endif
