@@ -19,6 +19,7 @@
 #include "filter/digest.h"
 #include "storage-backends/s3_access.h"
 #include "storage-backends/s3_list.h"
+#include "storage-backends/s3_lock.h"
 #include "storage-backends/s3_probe.h"
 #include "storage-backends/s3_refusal.h"
 #include "storage-backends/s3_talk.h"
@@ -380,5 +381,6 @@ const struct store_ops store_s3 = {
 	.clock_lately = s3_clock_lately,
 	.probe = s3_probe,
 	.close = s3_close,
+	.relock = s3_lock_again,
 	.looks_back = true,
 };

@@ -25,6 +25,7 @@
 #include "job/whose.h"
 #include "repo/catalog.h"
 #include "repo/repo_audit.h"
+#include "repo/repo_lock.h"
 #include "repo/wall.h"
 
 #define BACKUP_TIERS 64	    /* of one source; only bounds an array */
@@ -139,6 +140,20 @@ tell_strange(struct backup *b, const struct tier *t)
 	snapshot_list_done(&list);
 }
 
+/* It lasts for a while yet: no reason to have no backup. */
+static void
+renew_locks(struct backup *b, struct tier *t)
+{
+	struct err why = { 0 };
+	char *text;
+
+	if (repo_lock_renew(b->run.session->repo, t, &why) != -1)
+		return;
+	text = xasprintf("'%s': the locks of the keys could not be made longer: %s", t->name, why.text);
+	backup_warn(b, text);
+	free(text);
+}
+
 /*
  * A tier must open by itself what is sealed there. What it has lost of the repository's own objects
  * is brought back before anything is written; what is damaged is told, and no reason to have no
@@ -172,6 +187,8 @@ prepare(struct backup *b, struct tier *t, struct err *e)
 		free(text);
 	}
 	repo_audit_done(&a);
+	if (rc != -1)
+		renew_locks(b, t);
 	if (rc != -1)
 		tell_strange(b, t);
 	if (rc != -1)

@@ -19,6 +19,7 @@
 #include "job/recall.h"
 #include "job/wal_prove.h"
 #include "repo/record.h"
+#include "repo/repo_lock.h"
 
 struct round {
 	struct session *s;
@@ -97,6 +98,20 @@ tell_replaced(struct round *r, const struct copy_line *l)
 	free(text);
 }
 
+/* What was brought is there, and its keys are locked for a while yet. */
+static void
+renew_locks(struct round *r, struct tier *to)
+{
+	struct err why = { 0 };
+	char *text;
+
+	if (repo_lock_renew(r->s->repo, to, &why) != -1)
+		return;
+	text = xasprintf("'%s': the locks of the keys could not be made longer: %s", to->name, why.text);
+	r->w->event(r->w->arg, "warning", text);
+	free(text);
+}
+
 /* A base backup is none without its WAL: that goes first, and is read back last of all. */
 static int
 settle(void *arg, const struct manifest *m, bool last, struct err *e)
@@ -170,6 +185,7 @@ copy_one(struct round *r, struct tier *from, struct tier *to, const char *name, 
 	if (rc == 0) {
 		l->outcome = l->pend.already ? COPY_THERE : COPY_DONE;
 		rep->done += !l->pend.already;
+		renew_locks(r, to);
 		recall_put(r->s, to, l->id, l->pend.sequence, r->w);
 		return 0;
 	}

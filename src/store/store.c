@@ -448,6 +448,27 @@ store_clock_lately(struct store *s, int64_t *ret_ns, struct err *e)
 }
 
 int
+store_relock(struct store *s, const char *name, int64_t slack_ms, struct err *e)
+{
+	const struct store_rule *rule = store_rule_of(&s->options, name);
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(name, e) == -1)
+		return -1;
+	if (s->ops->relock == NULL || s->options.lock == STORE_LOCK_NONE || rule == NULL ||
+	    rule->lock_ms <= slack_ms)
+		return 0;
+	patience_begin(&p, PATIENCE_NS);
+	do {
+		begin_try(s);
+		rc = s->ops->relock(s, name, slack_ms, e);
+	} while (rc == -1 && patience_wait(s, &p, e));
+	return rc;
+}
+
+int
 store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
 {
 	struct patience p;

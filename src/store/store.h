@@ -132,6 +132,12 @@ struct store_ops {
 	 * are gone afterwards, where the store lets them go.
 	 */
 	int (*probe)(struct store *s, const char *place, struct store_abilities *ret, struct err *e);
+	/*
+	 * Locks what is there as its rule says, counted from now, where that is over slack_ms longer than
+	 * it is locked already: 1 it is now, 0 there was no need, -1. A lock never becomes shorter. NULL:
+	 * locks nothing.
+	 */
+	int (*relock)(struct store *s, const char *name, int64_t slack_ms, struct err *e);
 	void (*close)(struct store *s);
 	/*
 	 * time_ns may come from the clock of whoever stored it: so of what another host stored, or
@@ -201,6 +207,7 @@ int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
  * host that was stopped in the meantime does not know it.
  */
 int store_clock_lately(struct store *s, int64_t *ret_ns, struct err *e);
+int store_relock(struct store *s, const char *name, int64_t slack_ms, struct err *e);
 int store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e);
 /*
  * 1 to STORE_NAME_MAX characters of the alphabet, parts between single slashes, none of them over

@@ -1,10 +1,13 @@
 """An attacker who holds ffdr's own credentials, against a tier with Object Lock: deletes, overwrites, shortens; and everything comes back."""
 
+import datetime
+
 import botocore.exceptions
 import pytest
 
 import trees
-from s3 import Site, in_days, minio_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
+from conftest import DEGRADED
+from s3 import Site, before_fixture, in_days, minio_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
 
 KINDS = ("radosgw", "minio", "versitygw")
 
@@ -77,3 +80,61 @@ def test_a_lock_on_a_bucket_that_has_none_is_refused_by_init(minio, tmp_path):
     result = site.run("init", status=None)
     assert result.status != 0 and "lock" in result.err.lower(), result
     assert site.objects("regional", "snap/") == []
+
+
+# ---- locks that go on ----
+
+def locks(site, prefix):
+    """Until when, of every object below it."""
+    bucket = site.bucket("regional")
+    return {name: bucket.s3.get_object_retention(Bucket=bucket.name, Key=name)["Retention"]["RetainUntilDate"]
+            for name in bucket.names("prod/" + prefix)}
+
+
+def test_locks_of_what_opens_the_rest_go_on_as_long_as_it_is_used(locked):
+    """What is to be kept for longer is as if time had passed: the locks have more than a day less than they should."""
+    before = {prefix: locks(locked, prefix) for prefix in ("key/", "repo/", "pack/", "snap/")}
+    locked.backup()
+    for prefix in ("key/", "repo/"):
+        assert locks(locked, prefix) == before[prefix], "it was done less than a day ago"
+    locked.lines["regional"] = "keep = 30d\nlock = compliance"
+    locked.write_config()
+    locked.backup()
+    for prefix in ("key/", "repo/"):
+        after = locks(locked, prefix)
+        assert after.keys() == before[prefix].keys() and after
+        for name, until in after.items():
+            assert until > before[prefix][name] + datetime.timedelta(days=22), name
+            assert until > in_days(90 + 30 + 30 - 0.1), name
+    for prefix in ("pack/", "snap/"):
+        after = locks(locked, prefix)
+        assert all(after[name] == until for name, until in before[prefix].items()), "locked once"
+
+
+def test_a_lock_that_was_shortened_is_made_longer_by_the_next_copy(minio, tmp_path):
+    """GOVERNANCE, and somebody with the right to pass it by."""
+    site = Site(tmp_path, {"regional": minio.bucket(lock=True)}, tiers=("local", "regional"),
+                lines={"regional": "keep = 7d\nlock = governance"})
+    trees.make_plain(site.source)
+    site.init()
+    bucket, before = site.bucket("regional"), locks(site, "key/")
+    for name in before:
+        bucket.s3.put_object_retention(Bucket=bucket.name, Key=name, BypassGovernanceRetention=True,
+                                       Retention={"Mode": "GOVERNANCE", "RetainUntilDate": in_days(1)})
+    snapshot = site.backup()
+    site.run("copy", "--to", "regional", snapshot)
+    after = locks(site, "key/")
+    assert before and all(after[name] >= until for name, until in before.items())
+
+
+def test_a_lock_that_cannot_be_made_longer_is_told_and_stops_no_backup(minio, before, tmp_path):
+    proxy = before(minio)
+    bucket = minio.bucket(lock=True)
+    site = Site(tmp_path, {"regional": (bucket, proxy.url)}, tiers=("regional",),
+                lines={"regional": "keep = 7d\nlock = compliance"})
+    trees.make_plain(site.source)
+    site.init()
+    fault = proxy.fault(("status", 403, "AccessDenied"), query="retention", times=None)
+    result = site.run("backup", "vol.data", status=DEGRADED)
+    assert "locks of the keys" in result.err and "s3:PutObjectRetention" in result.err, result
+    assert fault.hits > 0
