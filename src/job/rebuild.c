@@ -35,6 +35,7 @@ struct rebuilding {
 	const struct watch *w;
 	struct rebuild_report *report;
 	bool dry_run;
+	size_t absent; /* below this prefix: nobody had a good one, and so it is not there */
 };
 
 static int
@@ -118,6 +119,7 @@ one(struct rebuilding *r, const struct name *then, const struct name *now, struc
 			return err_in(e, "'%s'", then->name);
 		}
 		tell_lost(r, then->name, &why);
+		r->absent += !now;
 	} else if (rc == 0) {
 		r->report->missing += !now;
 		r->report->replaced += now != NULL;
@@ -126,12 +128,33 @@ one(struct rebuilding *r, const struct name *then, const struct name *now, struc
 	return rc == -1 ? -1 : 0;
 }
 
+/* Whoever may write to a bucket may also have given it a rule that removes what comes. */
+static int
+prove(struct rebuilding *r, const char *prefix, const struct names *then, struct err *e)
+{
+	struct names now = { 0 };
+	size_t gone = 0;
+	int rc = store_list(r->s->now->store, prefix, NULL, see, &now, e);
+
+	for (size_t i = 0; i < then->count && rc == 0; i++)
+		gone += now.count == 0 ||
+		    !bsearch(&then->item[i], now.item, now.count, sizeof(*now.item), by_name);
+	free(now.item);
+	if (rc == -1 || gone <= r->absent)
+		return rc;
+	err_set(e, ERR_CORRUPT, "brought back to '%s' and gone again: %zu of %zu below %s",
+	    r->s->now->name, gone - r->absent, then->count, prefix);
+	return err_line(e, "fix", "remove the rules of the bucket that delete objects (lifecycle), then "
+	    "the same command");
+}
+
 static int
 all_of(struct rebuilding *r, const char *prefix, struct err *e)
 {
 	struct names then = { 0 }, now = { 0 };
 	int rc = list_then(r, prefix, &then, e);
 
+	r->absent = 0;
 	if (rc == 0 && store_list(r->s->now->store, prefix, NULL, see, &now, e) == -1)
 		rc = err_in(e, "tier '%s'", r->s->now->name);
 	for (size_t i = 0; i < then.count && rc == 0; i++) {
@@ -142,6 +165,8 @@ all_of(struct rebuilding *r, const char *prefix, struct err *e)
 		r->w->count(r->w->arg, "bringing back", i + 1, then.count);
 	}
 	r->report->names += then.count;
+	if (rc == 0 && !r->dry_run)
+		rc = prove(r, prefix, &then, e);
 	free(then.item);
 	free(now.item);
 	return rc;

@@ -3,14 +3,16 @@
 import datetime
 import io
 import os
+import re
 import shutil
+import subprocess
 import tarfile
 import time
 
 import pytest
 
 import trees
-from conftest import DEGRADED, REFUSED, USAGE
+from conftest import DEGRADED, DONE, REFUSED, SOURCE_DIR, USAGE, program
 from s3 import Site, minio_fixture, moto_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
 
 
@@ -159,3 +161,20 @@ def test_one_snapshot_of_then_goes_to_another_tier(site):
     site.assert_restores(site.before, site.first, "--tier", "local", status=DEGRADED)
     result = site.run("copy", "--as-of", site.then, status=USAGE)
     assert "--to" in result.err, result
+
+
+def test_what_the_runbook_says_to_type_works(site):
+    with open(os.path.join(SOURCE_DIR, "runbooks", "after-an-attack.md"), encoding="utf-8") as f:
+        blocks = re.findall(r"<!-- attack -->\n```sh\n(.*?)```", f.read(), re.DOTALL)
+    assert len(blocks) == 3
+    shutil.rmtree(site.tier("local"))
+    last, now = moment(), site.scan()
+    ruin(site.bucket("regional"))
+    env = dict(site.environment(), PATH=os.path.dirname(program()) + ":" + os.environ["PATH"], THEN=last)
+    result = subprocess.run(["sh", "-ux"], input="\n".join(blocks).replace("vol.photos", "vol.data").encode(), cwd=site.top,
+                            env=env, capture_output=True, check=False, timeout=120)
+    out = (result.stdout + result.stderr).decode("utf-8", "replace")
+    for directory in ("restored", "again"):
+        trees.assert_same(now, trees.scan(site.path(directory)))
+    assert "brought back to regional" in out and "sound" in out, out
+    assert result.returncode in (DONE, DEGRADED), out  # the disk is still away

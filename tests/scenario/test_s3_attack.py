@@ -1,0 +1,185 @@
+"""Somebody has ffdr's own credentials, its keys and its program, and a day of time: a bucket with Object Lock, on which a database and a
+volume are kept, is deleted, overwritten, unlocked, expired and given other keys. Everything of before comes back, byte for byte.
+"""
+
+import datetime
+import os
+import shutil
+
+import botocore.exceptions
+
+import trees
+from conftest import DONE, VERIFY
+from databases import Database
+from postgres import servers_fixture  # noqa: F401
+from restored import Ledger, boot, readable
+from s3 import REGION, in_days, minio_fixture  # noqa: F401
+from test_s3_as_of import moment
+
+JUNK = b"your files are ours"
+LOCKED = ("prod/repo/", "prod/key/", "prod/pack/", "prod/snap/", "prod/wal/")
+
+
+class Vault(Database):
+    """pg.pay and vol.data on one tier, a bucket that locks."""
+
+    def __init__(self, top, server, bucket):
+        self.bucket = bucket
+        super().__init__(top, server, tiers=("regional",), wal="regional")
+
+    def write_config(self, more="", tier=None, volume=True, **keys):
+        for what, value in (("access", self.bucket.server.key), ("secret", self.bucket.server.secret)):
+            with open(self.path("etc", what), "w", encoding="utf-8") as f:
+                os.fchmod(f.fileno(), 0o600)
+                f.write(value)
+        super().write_config("[volume data]\npath = %s\ntiers = regional\n" % self.source if volume else "", tier, **keys)
+        with open(self.config, encoding="utf-8") as f:
+            text = f.read()
+        text = text.replace("url = file://%s\nshared = yes\n" % self.tier("regional"), (
+            "url = s3://%s/prod\nendpoint = %s\nregion = %s\naccess-key = file:%s\nsecret-key = file:%s\nlock = compliance\n" % (
+                self.bucket.name, self.bucket.server.endpoint, REGION, self.path("etc", "access"),
+                self.path("etc", "secret"))))
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def frontier(self, tier, tli=1, epoch=None):
+        ends = [name.rsplit("-", 1)[1] for name in self.bucket.names("prod/wal/") if "-" in name.rsplit("/", 1)[1]]
+        return max((int(end, 16) for end in ends), default=0)
+
+    def volume(self):
+        result = self.run("backup", "vol.data")
+        return result.out.split("backed up ")[1].split()[0]
+
+
+def protect(servers, bucket):
+    """A vault in use: volume and database backed up, WAL shipped; then the host of the database is gone."""
+    server = servers.new(15, "--wal-segsize=1").start()
+    site = Vault(servers.path("site"), server, bucket)
+    trees.make_plain(site.source)
+    site.run("init")
+    shutil.copy(site.path("etc", "kek"), site.path("etc", "kek-safe"))
+    site.before = site.scan()
+    site.volume()
+    site.stream()
+    readable(site)
+    ledger = Ledger(server).start().wait(20)
+    site.backup()
+    ledger.wait(60).stop()
+    site.wait_shipped(server.lsn())
+    site.end_streams()
+    server.destroy()
+    return site, ledger
+
+
+# ---- what they try ----
+
+def attempt(call, **kw):
+    """Did the server let them?"""
+    try:
+        call(**kw)
+        return True
+    except botocore.exceptions.ClientError:
+        return False
+
+
+def through_ffdr(site):
+    """As the program lets who has its keys: nothing of this needs another right."""
+    site.write_config(volume=False)
+    site.run("expire", "--retire", "vol.data", "--why", "ransom", status=None)
+    site.run("expire", "--yes-more-than-half", "--yes-the-clock-is-right", status=None)
+    site.run("gc", status=None)
+    site.run("key", "rotate", status=None)
+    site.run("key", "rotate", "--kek", "file:" + site.path("etc", "kek-theirs"), status=None)
+
+
+def change_the_bucket(bucket):
+    """Rules and versions: none may shorten a lock."""
+    s3, name = bucket.s3, bucket.name
+    for days in ({"Days": 1}, {"Date": datetime.datetime(2020, 1, 1)}):
+        attempt(s3.put_bucket_lifecycle_configuration, Bucket=name, LifecycleConfiguration={"Rules": [
+            {"ID": "gone", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": days,
+             "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}]})
+    assert not attempt(s3.put_bucket_versioning, Bucket=name, VersioningConfiguration={"Status": "Suspended"})
+    attempt(s3.put_object_lock_configuration, Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Disabled"})
+    assert not attempt(s3.delete_bucket, Bucket=name)
+
+
+def unlock(bucket, name, version):
+    """Every way to a lock's end; True: one of them was let."""
+    s3, at = bucket.s3, {"Bucket": bucket.name, "Key": name, "VersionId": version}
+    for more in ({}, {"BypassGovernanceRetention": True}):
+        for how in ({"Mode": "COMPLIANCE", "RetainUntilDate": in_days(0.0001)},
+                    {"Mode": "GOVERNANCE", "RetainUntilDate": in_days(0.0001)}, {}):
+            if attempt(s3.put_object_retention, Retention=how, **at, **more):
+                return True
+        attempt(s3.put_object_legal_hold, LegalHold={"Status": "OFF"}, **at)
+        if attempt(s3.delete_object, **at, **more):
+            return True
+    return False
+
+
+def ruin(bucket):
+    """Every version of every object, and what is seen of them; names whose lock did not hold."""
+    gone = []
+    for name, version, marker in bucket.versions("prod/"):
+        if not marker and name.startswith(LOCKED) and unlock(bucket, name, version):
+            gone.append((name, version))
+        elif not name.startswith(LOCKED):
+            attempt(bucket.s3.delete_object, Bucket=bucket.name, Key=name, VersionId=version, BypassGovernanceRetention=True)
+    for n, name in enumerate(bucket.names("prod/")):
+        bucket.put(name, JUNK)
+        if n % 3:
+            bucket.delete(name)
+    bucket.s3.delete_objects(Bucket=bucket.name, Delete={"Objects": [
+        {"Key": name, "VersionId": version} for name, version, marker in bucket.versions("prod/snap/") if not marker]})
+    change_the_bucket(bucket)
+    return gone
+
+
+# ---- what is left ----
+
+def recovered_as_of(site, servers, ledger, then):
+    """Both sources, from the bucket alone, on a host that has nothing but the configuration and its keys."""
+    shutil.rmtree(site.path("state"))
+    os.makedirs(site.path("state"))
+    site.write_config()
+    readable(site)
+    past = ("--as-of", then)
+    site.assert_restores(site.before, "vol.data", *past)
+    site.run("verify", "--level", "2", *past)
+    site.run("restore", "pg.pay", "--to", site.path("back"), *past)
+    other = boot(servers, site)
+    assert ledger.lost(other) == []
+    assert ledger.count() >= 60
+
+
+def test_nothing_is_lost_to_who_has_our_credentials_our_keys_and_a_day(minio, servers):
+    bucket = minio.bucket(lock=True)
+    site, ledger = protect(servers, bucket)
+    try:
+        then = moment()
+        old = [v for v in bucket.versions("prod/") if v[0].startswith(LOCKED) and not v[2]]
+        through_ffdr(site)
+        assert ruin(bucket) == [], "locks that did not hold"
+        there = set(bucket.versions("prod/"))
+        assert [v for v in old if v not in there] == []
+        # As it is there is nothing to be had, and that is said, by every verb and loudly.
+        shutil.copy(site.path("etc", "kek-safe"), site.path("etc", "kek"))
+        site.write_config()
+        for words in (("check",), ("verify",), ("restore", "vol.data", "--to", site.path("x")), ("backup", "vol.data"),
+                      ("restore", "pg.pay", "--to", site.path("x"))):
+            result = site.run(*words, status=None)
+            assert result.status not in (DONE, 3) and "regional" in result.text, result
+        assert not os.path.exists(site.path("x"))
+        recovered_as_of(site, servers, ledger, then)
+        # In place again, over what they left: from then on without looking back.
+        result = site.run("copy", "--as-of", then, "--to", "regional", status=VERIFY)
+        assert "lifecycle" in result.err, result
+        bucket.s3.delete_bucket_lifecycle(Bucket=bucket.name)
+        site.run("copy", "--as-of", then, "--to", "regional")
+        for name in set(bucket.names("prod/")) - {name for name, _, _ in old}:
+            bucket.delete(name)
+        site.run("verify", "--level", "2")
+        site.assert_restores(site.before, "vol.data")
+    finally:
+        site.end_all()
