@@ -240,6 +240,57 @@ configured(const struct probe *p, const char *part, const char *word, enum store
 	return rc;
 }
 
+/* Of an element in [from, end) the text; the length, or -1. */
+static int
+element(const char *from, const char *end, const char *open, const char **ret)
+{
+	const char *at = memmem(from, (size_t)(end - from), open, strlen(open));
+
+	if (at == NULL)
+		return -1;
+	*ret = at + strlen(open);
+	return (int)strcspn(*ret, "<");
+}
+
+/* Does this rule remove what is there, at some age, and not only marks of what is gone? */
+static bool
+removes(const struct probe *p, const char *rule, const char *end)
+{
+	const char *text, *tail, *ours = p->s->prefix;
+	int n = element(rule, end, "<Prefix>", &text);
+	size_t both = n < 0 ? 0 : strlen(ours) < (size_t)n ? strlen(ours) : (size_t)n;
+
+	if (n > 0 && strncmp(text, ours, both) != 0)
+		return false;
+	if (element(rule, end, "<Status>Enabled", &text) == -1 ||
+	    element(rule, end, "<Expiration>", &text) == -1)
+		return false;
+	tail = memmem(text, (size_t)(end - text), "</Expiration>", strlen("</Expiration>"));
+	return tail != NULL && (element(text, tail, "<Days>", &text) != -1 ||
+	    element(text, tail, "<Date>", &text) != -1);
+}
+
+static int
+try_lifecycle(struct probe *p, struct err *e)
+{
+	const char *rule, *end;
+	struct s3_answer a;
+	struct buf text;
+	int rc;
+
+	buf_init(&text, TEXT_MOST);
+	rc = ask(p, -1, "GET", "lifecycle=", &text, &a, e);
+	if (rc == 0 && a.status == 200)
+		for (rule = strstr(buf_str(&text), "<Rule>"); rule != NULL; rule = strstr(end, "<Rule>")) {
+			end = strstr(rule, "</Rule>");
+			if (end == NULL)
+				break;
+			p->can->expires = p->can->expires || removes(p, rule, end);
+		}
+	buf_done(&text);
+	return rc;
+}
+
 /* Every version of what was put, now that the locks are over; no harm is done where that fails. */
 static void
 clean(const struct probe *p)
@@ -272,7 +323,8 @@ s3_probe(struct store *store, const char *place, struct store_abilities *ret, st
 	if (try_exclusive(&p, e) == 0 && try_checks(&p, e) == 0 && try_class(&p, e) == 0 &&
 	    try_locks(&p, e) == 0 &&
 	    configured(&p, "object-lock=", "<DefaultRetention>", &all, e) == 0 &&
-	    configured(&p, "lifecycle=", "NoncurrentVersionExpiration", &ret->tidies.can, e) == 0)
+	    configured(&p, "lifecycle=", "NoncurrentVersionExpiration", &ret->tidies.can, e) == 0 &&
+	    try_lifecycle(&p, e) == 0)
 		rc = 0;
 	ret->locks_all = all == STORE_CAN;
 	clean(&p);

@@ -157,6 +157,10 @@ check_versions(struct check *c, const char *what, const struct store_abilities *
 		check_add(c, CHECK_WARN, what, "take the default retention from the bucket; lock = in the "
 		    "section locks what should be", "the bucket locks everything by itself, also what "
 		    "must go after an hour: it stays as hidden versions");
+	if (a->expires)
+		check_add(c, CHECK_FAIL, what, "take the rule from the bucket, or its Expiration: what is "
+		    "kept for how long is for `keep`", "a lifecycle rule of the bucket removes objects "
+		    "by their age, whether a snapshot needs them or not");
 	if (a->versions.can != STORE_CAN)
 		return;
 	if (a->tidies.can == STORE_CAN)

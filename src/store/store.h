@@ -87,6 +87,7 @@ struct store_abilities {
 	struct store_ability tidies;	/* removes what is hidden by itself, in time */
 	/* Locks also what must go (pend/, gc/): the place has a default of its own. */
 	bool locks_all;
+	bool expires; /* removes by age what is there, by a rule of its own */
 };
 
 struct store;

@@ -83,7 +83,8 @@ def test_a_store_that_dates_a_version_by_when_it_was_hidden_gives_too_little_and
 
 def test_what_this_host_remembers_of_later_times_is_neither_missed_nor_lost(site):
     """A repository object that came since, and the newest snapshot: no rollback, no alarm; and an alarm again without --as-of."""
-    site.run("key", "rotate", "--signing", status=None)
+    site.run("key", "rotate", "--signing", "file:" + site.path("etc", "signing2.pem"))
+    assert "prod/repo/1" in site.bucket("regional").names()
     site.run("list", "--as-of", site.then)
     site.assert_restores(site.before, "vol.data", "--as-of", site.then)
     bucket = site.bucket("regional")

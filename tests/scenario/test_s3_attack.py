@@ -175,7 +175,11 @@ def test_nothing_is_lost_to_who_has_our_credentials_our_keys_and_a_day(minio, se
         # In place again, over what they left: from then on without looking back.
         result = site.run("copy", "--as-of", then, "--to", "regional", status=VERIFY)
         assert "lifecycle" in result.err, result
+        result = site.run("check", status=None)
+        assert "removes objects by their age" in result.text, result
         bucket.s3.delete_bucket_lifecycle(Bucket=bucket.name)
+        result = site.run("check", status=None)
+        assert "removes objects by their age" not in result.text, result
         site.run("copy", "--as-of", then, "--to", "regional")
         for name in set(bucket.names("prod/")) - {name for name, _, _ in old}:
             bucket.delete(name)

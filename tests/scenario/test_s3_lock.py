@@ -143,3 +143,24 @@ def test_a_lock_that_cannot_be_made_longer_is_told_and_stops_no_backup(minio, be
     result = site.run("backup", "vol.data", status=DEGRADED)
     assert "locks of the keys" in result.err and "s3:PutObjectRetention" in result.err, result
     assert fault.hits > 0
+
+
+# ---- rules of the bucket ----
+
+CURRENT, HIDDEN = {"Expiration": {"Days": 30}}, {"NoncurrentVersionExpiration": {"NoncurrentDays": 30}}
+
+
+@pytest.mark.parametrize("prefix, status, what, told", (
+    ("", "Enabled", CURRENT, True), ("prod/pack/", "Enabled", {**CURRENT, **HIDDEN}, True), ("other/", "Enabled", CURRENT, False),
+    ("", "Disabled", CURRENT, False), ("", "Enabled", HIDDEN, False),
+    ("", "Enabled", {"Expiration": {"ExpiredObjectDeleteMarker": True}}, False)))
+def test_a_rule_that_removes_what_is_there_fails_the_check(minio, tmp_path, prefix, status, what, told):
+    site = Site(tmp_path, {"regional": minio.bucket(versions=True)}, tiers=("regional",))
+    trees.make_plain(site.source)
+    site.init()
+    bucket = site.bucket("regional")
+    bucket.s3.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration={"Rules": [
+        {"ID": "first", "Status": "Enabled", "Filter": {"Prefix": "elsewhere/"}, "Expiration": {"Days": 1}},
+        {"ID": "second", "Status": status, "Filter": {"Prefix": prefix}, **what}]})
+    result = site.run("check", status=None)
+    assert ("removes objects by their age" in result.text) == told, result
