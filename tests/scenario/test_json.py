@@ -65,6 +65,8 @@ def every_command(site):
     yield "version", site.json("version")
 
 
+# What only a bucket shows that is looked at as it was: test_s3_as_of.py looks after these.
+AS_OF = {"to", "as_of", "objects", "missing", "replaced", "lost", "bytes"}
 # What only a database shows: test_pg_json.py looks after these.
 DATABASE = {"wal status", "wal forget", "exposure"}
 DATABASE_MEMBERS = re.compile(r"parts\[\]\.wal\[\]\.")
@@ -95,7 +97,7 @@ def test_the_page_names_every_member_and_no_other(site):
     # What needs more than this to be seen: a failing source, a file that could not be read, a new
     # key made with its signature.
     rare = {"backup": {"backups[].error"}, "show": {"files[].note"},
-            "key": {"id", "public"}}
+            "key": {"id", "public"}, "copy": AS_OF}
     for name, members_of in page.items():
         left = members_of - seen[name] - rare.get(name, set()) - of_a_database()
         left = {m for m in left if not DATABASE_MEMBERS.match(m)}

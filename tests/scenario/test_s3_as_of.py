@@ -14,6 +14,7 @@ import pytest
 import trees
 from conftest import DEGRADED, DONE, REFUSED, SOURCE_DIR, USAGE, program
 from s3 import Site, minio_fixture, moto_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
+from test_json import AS_OF, documented, members
 
 
 def moment():
@@ -140,7 +141,8 @@ def test_a_tier_is_rebuilt_in_place_from_what_the_attacker_hid(site):
     result = site.run("copy", "--as-of", last, "--to", "regional", "--dry-run")
     assert "would bring back to regional" in result.out and "bad/" not in "".join(site.objects("regional")), result
     result = site.run("copy", "--as-of", last, "--to", "regional")
-    assert site.json("copy", "--as-of", last, "--to", "regional")["missing"] == 0
+    again = site.json("copy", "--as-of", last, "--to", "regional")
+    assert again["missing"] == 0 and set(members(again)) == AS_OF <= documented()["copy"]
     # The disk that is lost, too, gets what the bucket had.
     os.makedirs(site.tier("local"))
     site.run("copy", "--as-of", last, "--to", "local")
