@@ -23,6 +23,7 @@
 #include "storage-backends/s3_probe.h"
 #include "storage-backends/s3_refusal.h"
 #include "storage-backends/s3_talk.h"
+#include "storage-backends/s3_thaw.h"
 
 #define REGION "us-east-1"
 /* So long the last answer's date will do; where much is stored, none is asked for. */
@@ -380,6 +381,8 @@ const struct store_ops store_s3 = {
 	.clock = s3_clock,
 	.clock_lately = s3_clock_lately,
 	.probe = s3_probe,
+	.cold = s3_thaw_look,
+	.thaw = s3_thaw_order,
 	.close = s3_close,
 	.relock = s3_lock_again,
 	.looks_back = true,

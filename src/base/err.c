@@ -157,6 +157,7 @@ err_word(enum err_kind kind)
 		[ERR_IO] = "io",
 		[ERR_FULL] = "full",
 		[ERR_REMOTE] = "remote",
+		[ERR_FROZEN] = "frozen",
 		[ERR_CORRUPT] = "corrupt",
 		[ERR_KEY] = "key",
 		[ERR_UNSUPPORTED] = "unsupported",

@@ -19,6 +19,7 @@ enum err_kind {
 	ERR_IO,		 /* local input or output */
 	ERR_FULL,	 /* no space, no inodes, quota */
 	ERR_REMOTE,	 /* a store or server does not answer; worth another try */
+	ERR_FROZEN,	 /* it lies in an archive, and is not back yet; worth another try in hours */
 	ERR_CORRUPT,	 /* bytes are not what they must be */
 	ERR_KEY,	 /* wrong, missing or unusable key */
 	ERR_UNSUPPORTED, /* a format, flag or feature this program does not know */

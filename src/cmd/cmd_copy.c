@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
+#include "cmd/thawing.h"
 #include "cmd/words.h"
 #include "job/copy.h"
 #include "job/rebuild.h"
@@ -17,6 +18,7 @@
 struct copy_opts {
 	struct common_options common;
 	const char *to, *as_of;
+	struct thawing_opts thaw;
 	bool dry_run;
 };
 static const struct opt copy_table[] = {
@@ -25,6 +27,7 @@ static const struct opt copy_table[] = {
 	WORDS_AS_OF(copy_opts),
 	{ "dry-run", 'n', OPT_FLAG, offsetof(struct copy_opts, dry_run), NULL,
 	    "say what would be copied; copy nothing" },
+	THAWING_ROWS(copy_opts, thaw),
 	{ 0 },
 };
 
@@ -157,13 +160,16 @@ copy_command(const struct command_call *call, struct err *e)
 {
 	const struct copy_opts *o = call->options;
 	const char *what = call->argc > 0 ? call->argv[0] : NULL;
-	struct copy_options co = { .to = o->to, .dry_run = o->dry_run };
+	struct thaw_wish thaw;
+	struct copy_options co = { .to = o->to, .dry_run = o->dry_run, .thaw = &thaw };
 	struct copy_report report = { 0 };
 	struct words names = { 0 };
 	struct session s = { 0 };
 	bool said = false;
 	int rc = -1;
 
+	if (thawing_wish(&o->thaw, &thaw, e) == -1)
+		return -1;
 	if (what && words_is_snapshot(what)) {
 		if (!o->to)
 			return err_set(e, ERR_USAGE, "copy of one snapshot needs --to TIER");

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
+#include "cmd/thawing.h"
 #include "cmd/words.h"
 #include "job/export.h"
 
@@ -17,6 +18,7 @@ struct export_opts {
 	struct common_options common;
 	const char *tier, *as_of;
 	struct opt_list path;
+	struct thawing_opts thaw;
 };
 static const struct opt export_table[] = {
 	{ "path", 0, OPT_LIST, offsetof(struct export_opts, path), "PATH",
@@ -25,6 +27,7 @@ static const struct opt export_table[] = {
 	{ "tier", 0, OPT_STRING, offsetof(struct export_opts, tier), "TIER",
 	    "only what this tier has, and read from it first" },
 	WORDS_AS_OF(export_opts),
+	THAWING_ROWS(export_opts, thaw),
 	{ 0 },
 };
 
@@ -32,7 +35,9 @@ static int
 export_command(const struct command_call *call, struct err *e)
 {
 	const struct export_opts *o = call->options;
+	struct thaw_wish thaw;
 	const struct export_options eo = {
+		.thaw = &thaw,
 		.what = call->argv[0],
 		.tier = o->tier,
 		.path = o->path.item,
@@ -44,6 +49,8 @@ export_command(const struct command_call *call, struct err *e)
 	char a[WORDS_AMOUNT], n[UNITS_TEXT];
 	int rc;
 
+	if (thawing_wish(&o->thaw, &thaw, e) == -1)
+		return -1;
 	if (output_is_json())
 		return err_set(e, ERR_USAGE, "export writes a tar to stdout: there is no place for "
 					     "--json or --events");

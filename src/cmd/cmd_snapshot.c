@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/units.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
+#include "cmd/thawing.h"
 #include "cmd/words.h"
 #include "job/backup.h"
 #include "job/restore.h"
@@ -234,6 +234,7 @@ struct restore_opts {
 	struct common_options common;
 	const char *to, *tier, *at, *as_of, *action, *owner;
 	struct opt_list path, tablespace;
+	struct thawing_opts thaw;
 	int64_t timeline;
 	bool delta, dry_run, no_sync, from_another_host, before, standby, adopt;
 };
@@ -276,6 +277,7 @@ static const struct opt restore_table[] = {
 	    "say what would be done; change nothing" },
 	{ "no-sync", 0, OPT_FLAG, offsetof(struct restore_opts, no_sync), NULL,
 	    "do not wait until everything is on disk" },
+	THAWING_ROWS(restore_opts, thaw),
 	{ 0 },
 };
 
@@ -401,7 +403,9 @@ static int
 restore_command(const struct command_call *call, struct err *e)
 {
 	const struct restore_opts *o = call->options;
+	struct thaw_wish thaw;
 	struct restore_options ro = {
+		.thaw = &thaw,
 		.what = call->argv[0],
 		.tier = o->tier,
 		.at = o->at,
@@ -425,6 +429,8 @@ restore_command(const struct command_call *call, struct err *e)
 	struct session s = { 0 };
 	int rc;
 
+	if (thawing_wish(&o->thaw, &thaw, e) == -1)
+		return -1;
 	if (o->timeline < 0 || o->timeline > UINT32_MAX)
 		return err_set(e, ERR_USAGE, "--timeline: expected the number of a timeline, from 1 on");
 	if (!o->to || !*o->to) {

@@ -3,7 +3,7 @@
 
 #include "cmd/command.h"
 
-/* Snapshots made and taken back: ffdr backup, restore, export. */
+/* Snapshots made and taken back: ffdr backup, restore. */
 extern const struct command cmd_snapshot_backup;
 extern const struct command cmd_snapshot_restore;
 

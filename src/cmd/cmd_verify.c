@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
+#include "cmd/thawing.h"
 #include "cmd/words.h"
 #include "job/rehearse.h"
 #include "job/verify.h"
@@ -22,6 +23,7 @@ struct verify_opts {
 	struct common_options common;
 	const char *tier, *level, *as_of;
 	int64_t limit_ms;
+	struct thawing_opts thaw;
 	bool repair, restore;
 };
 static const struct opt verify_table[] = {
@@ -36,6 +38,7 @@ static const struct opt verify_table[] = {
 	{ "limit", 0, OPT_DURATION, offsetof(struct verify_opts, limit_ms), "TIME",
 	    "begin no further snapshot after so long; the next run goes on with the least recently "
     "verified" },
+	THAWING_ROWS(verify_opts, thaw),
 	{ 0 },
 };
 
@@ -222,13 +225,18 @@ static int
 rehearse_all(struct session *s, const struct command_call *call, struct err *e)
 {
 	const struct verify_opts *o = call->options;
-	struct rehearse_options ro = { .tier = o->tier };
+	struct thaw_wish thaw;
+	struct rehearse_options ro = { .tier = o->tier, .thaw = &thaw };
 	bool all = call->argc == 0 || (call->argc == 1 && strcmp(call->argv[0], "all") == 0);
 	size_t count = all ? s->conf->sources : (size_t)call->argc;
 	json_t *list = json_array();
 	bool stopped = false;
 	int worst = EXIT_DONE;
 
+	if (thawing_wish(&o->thaw, &thaw, e) == -1) {
+		json_decref(list);
+		return -1;
+	}
 	if (o->level || o->repair || o->limit_ms != 0) {
 		json_decref(list);
 		return err_set(e, ERR_USAGE, "--restore has no --level, --repair or --limit");
@@ -258,6 +266,9 @@ verify_command(const struct command_call *call, struct err *e)
 		err_set(e, ERR_USAGE, "--as-of shows what was there, and --repair changes what is there");
 		return err_line(e, "fix", "`ffdr copy --as-of TIME --to TIER` brings back what was there");
 	}
+	if (!o->restore && (o->thaw.yes || o->thaw.no_wait || o->thaw.speed || o->thaw.days != 0))
+		return err_set(e, ERR_USAGE, "--yes-thaw, --thaw, --thaw-days and --no-wait go with "
+		    "--restore");
 	if (words_open_past(call->conf, o->as_of, NULL, o->repair ? SESSION_WRITE : SESSION_READ, &s,
 		e) == -1)
 		return -1;

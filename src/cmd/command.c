@@ -99,6 +99,7 @@ command_exit(enum err_kind kind)
 		[ERR_IO] = EXIT_INTERNAL,
 		[ERR_FULL] = EXIT_LATER,
 		[ERR_REMOTE] = EXIT_UNREACHABLE,
+		[ERR_FROZEN] = EXIT_LATER,
 		[ERR_CORRUPT] = EXIT_VERIFY,
 		[ERR_KEY] = EXIT_CONFIGURATION,
 		[ERR_UNSUPPORTED] = EXIT_REFUSED, /* what it does not know it does not touch */

@@ -133,8 +133,8 @@ plan_bare(struct check *c, const char *what, const struct conf_tier *t, const ch
 static void
 plan_cold(struct check *c, const char *what, const struct conf_tier *t)
 {
-	const int64_t wait = cold_wait_ms(t->class);
-	const char *other = cold_class_within(t->rto);
+	const int64_t wait = cold_wait_ms(t->class, cold_speed(t->thaw));
+	const char *other = cold_class_within(t->rto, cold_speed(t->thaw));
 	char text[UNITS_TEXT], rto[UNITS_TEXT], fix[200];
 
 	if (wait == 0 || t->rto == 0)

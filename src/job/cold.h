@@ -1,14 +1,31 @@
 #ifndef JOB_COLD_H
 #define JOB_COLD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "store/store.h"
+
+/* "expedited", "standard", "bulk", as [tier] has it; NULL, and any other word: standard. */
+enum store_speed cold_speed(const char *word);
+const char *cold_speed_word(enum store_speed speed);
 /*
- * How long it takes at most, in ms, until what lies in a class of storage can be read; 0: at once,
- * or nobody knows that class. NULL: none.
+ * How long it takes at most, in ms, until what lies in a class of storage can be read, ordered that
+ * fast; 0: at once, or nobody knows that class. NULL: none.
  */
-int64_t cold_wait_ms(const char *class);
-/* The cheapest class that waits no longer than that; NULL: none that has to be waited for. */
-const char *cold_class_within(int64_t ms);
+int64_t cold_wait_ms(const char *class, enum store_speed speed);
+/*
+ * The cheapest class that waits no longer than that; NULL: none that has to be waited for.
+ */
+const char *cold_class_within(int64_t ms, enum store_speed speed);
+
+/* Whose prices these are, and of when: to be told with every sum. */
+#define COLD_PRICES "the list prices of us-east-1 as of November 2025, transfer not included"
+/*
+ * What it costs, in dollars, to order so many objects back and keep them so many days; negative: no
+ * price is known of that class.
+ */
+double cold_price(const char *class, enum store_speed speed, uint64_t objects, uint64_t bytes,
+    unsigned days);
 
 #endif

@@ -30,6 +30,7 @@ struct round {
 	bool told;	/* that it waits */
 	struct tier *named; /* the only one to copy to; NULL: each that takes it */
 	struct tier *to;
+	struct thaw *thaw; /* of the copy under way */
 	struct wal_copy_report wal; /* of the snapshot being copied */
 };
 
@@ -137,12 +138,25 @@ settle(void *arg, const struct manifest *m, bool last, struct err *e)
 	return 0;
 }
 
+/* What has to be sent and lies in an archive. */
+static int
+ready(void *arg, const struct manifest *m, bool (*there)(void *copying, const uint8_t sha[LAYOUT_SHA]),
+    void *copying, struct err *e)
+{
+	struct round *r = arg;
+
+	return thaw_missing(r->thaw, m, there, copying, e);
+}
+
 /* Who asks to stop does not wait until a slow tier has taken, or given, what was begun. */
 static int
 send_to(struct round *r, struct tier *from, struct tier *to, const char *name, struct copy_line *l)
 {
 	const struct pend_options po = {
-		.interrupted = stop, .progress = progress, .settle = settle, .arg = r,
+		.interrupted = stop, .progress = progress, .settle = settle, .ready = ready, .arg = r,
+	};
+	const struct thaw_options to_thaw = {
+		.wish = r->o->thaw, .first = from, .never = to, .watch = r->w,
 	};
 	int rc;
 
@@ -151,7 +165,9 @@ send_to(struct round *r, struct tier *from, struct tier *to, const char *name, s
 
 	store_stop_when(from->store, stop, r);
 	store_stop_when(to->store, stop, r);
+	r->thaw = thaw_new(r->s, &to_thaw);
 	rc = pend_copy(r->s->repo, from, to, name, &po, &l->pend, &l->why);
+	thaw_free(r->thaw);
 	store_stop_when(from->store, NULL, NULL);
 	store_stop_when(to->store, NULL, NULL);
 	if (rc == -1 && l->why.kind == ERR_CANCELLED)

@@ -2,6 +2,7 @@
 #define JOB_COPY_H
 
 #include "job/session.h"
+#include "job/thaw.h"
 #include "job/wal_copy.h"
 #include "job/watch.h"
 #include "repo/pend.h"
@@ -17,6 +18,7 @@ struct copy_options {
 	const char *snapshot;
 	const char *const *source; /* full names; none: all that are configured */
 	size_t sources;
+	const struct thaw_wish *thaw; /* what lies in an archive; NULL: nothing is ordered */
 	bool dry_run; /* decides and reports COPY_WOULD */
 };
 

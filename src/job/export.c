@@ -55,6 +55,8 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 		.fd = o->fd, .warn = warn, .stop = stop, .progress = progress, .arg = &x
 	};
 	struct tar_report seen = { 0 };
+	struct thaw_options thaws = { .wish = o->thaw, .watch = w };
+	struct thaw *thaw = NULL;
 	struct opened opened;
 	struct err lost = { .kind = ERR_CORRUPT };
 	int64_t begun = clock_boot_ns();
@@ -70,6 +72,10 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	x.total = o->paths > 0 ? 0 : reader_manifest(opened.reader)->bytes;
 	to.path = (const char *const *)opened.path;
 	to.paths = opened.paths;
+	thaws.first = opened.first;
+	thaw = thaw_new(s, &thaws);
+	if (thaw_snapshot(thaw, opened.reader, to.path, to.paths, e) == -1)
+		goto out;
 	rc = tar_export(opened.reader, &to, &seen, e);
 	if (rc == -1)
 		lost_explain(s, &opened, w, e);
@@ -81,6 +87,7 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	ret->lost = seen.lost;
 	ret->took_ns = clock_boot_ns() - begun;
 out:
+	thaw_free(thaw);
 	opened_done(&opened);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #define JOB_EXPORT_H
 
 #include "job/session.h"
+#include "job/thaw.h"
 #include "job/watch.h"
 
 /* A snapshot as a plain tar, for whoever has no ffdr. */
@@ -10,6 +11,7 @@ struct export_options {
 	const char *tier; /* read from this one first; NULL: the nearest that lists it */
 	const char *const *path; /* only these and what is below; none: everything */
 	size_t paths;
+	const struct thaw_wish *thaw; /* what of it lies in an archive; NULL: nothing is ordered */
 	int fd; /* where the tar goes; borrowed */
 };
 struct export_report {

@@ -69,13 +69,14 @@ opened_fallbacks(const struct opened *o, const struct watch *w)
 {
 	const char *last;
 	unsigned asides, count = packs_fallbacks(reader_packs(o->reader), &asides, &last);
+	const unsigned bad = count - asides - packs_frozen(reader_packs(o->reader));
 	char *text;
 
-	if (count > asides) {
+	if (bad > 0) {
 		text = xasprintf("%u object%s missing or damaged where looked for first came from "
 				 "another tier\n  last      %s\n  fix       `ffdr verify --repair "
 				 "%s`",
-		    count - asides, count - asides == 1 ? "" : "s", last, o->part.source);
+		    bad, bad == 1 ? "" : "s", last, o->part.source);
 		w->event(w->arg, "warning", text);
 		free(text);
 	}

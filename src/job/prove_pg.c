@@ -90,6 +90,7 @@ restore(struct prove *p, const struct rehearse_options *o, struct err *e)
 		.tier = o->tier,
 		.to = p->data,
 		.trusted = true,
+		.thaw = o->thaw,
 		.no_sync = true,
 		.tablespaces_below = spaces,
 		.owner = p->user.other ? p->user.name : NULL,

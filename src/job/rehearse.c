@@ -145,6 +145,7 @@ rehearse_run(struct session *s, const struct rehearse_options *o, const struct w
 		.tier = o->tier,
 		.to = dir,
 		.trusted = true,
+		.thaw = o->thaw,
 		.no_sync = true,
 	};
 	const struct restore_kind *kind = restore_kind_of(s, o->what);

@@ -13,6 +13,7 @@
 struct rehearse_options {
 	const char *what; /* source or snapshot, as pick_snapshot() takes it */
 	const char *tier; /* read from this one first; NULL: the nearest that lists it */
+	const struct thaw_wish *thaw; /* as of a restore */
 };
 
 /*

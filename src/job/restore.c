@@ -98,6 +98,27 @@ progress(void *arg, uint64_t done, uint64_t total)
 	run->watch->progress(run->watch->arg, "restoring", done, total);
 }
 
+static void
+tell_thaw(void *arg, const char *text)
+{
+	restore_kind_tell(arg, "thaw", "%s", text);
+}
+
+int
+restore_kind_thaw(const struct restore_options *o, struct run *run, struct tier *first,
+    struct reader *r, const char *const *path, size_t paths, struct restore_report *report,
+    struct thaw **ret, struct err *e)
+{
+	const struct thaw_options to = {
+		.wish = o->thaw, .first = first, .watch = run->watch,
+		.only = o->trusted && o->tier ? first : NULL, /* the proof of that tier alone */
+		.preview = o->dry_run ? tell_thaw : NULL, .preview_arg = report,
+	};
+
+	*ret = thaw_new(run->session, &to);
+	return thaw_snapshot(*ret, r, path, paths, e);
+}
+
 struct tree_options
 restore_kind_tree(const struct restore_options *o, struct run *run, const char *source)
 {

@@ -3,6 +3,7 @@
 
 #include "job/preview.h"
 #include "job/session.h"
+#include "job/thaw.h"
 #include "job/watch.h"
 
 /*
@@ -24,6 +25,7 @@ struct restore_options {
 	bool from_another_host; /* with delta: what lives here may become what lived there */
 	bool dry_run; /* look and count, change nothing */
 	bool no_sync; /* do not wait until everything is on disk */
+	const struct thaw_wish *thaw; /* what of it lies in an archive; NULL: nothing is ordered */
 	bool trusted; /* the directory is the caller's own: it is not judged */
 
 	/* Databases only. */
@@ -32,7 +34,7 @@ struct restore_options {
 	const char *action; /* when it is reached: "promote", "pause", "shutdown"; NULL: promote */
 	const char *const *tablespace; /* OID=DIR or NAME=DIR */
 	size_t tablespaces;
-	/* Asked when all is decided and nothing is written yet: -1 ends it. NULL: nobody. */
+	/* Asked before anything is written, or costs something: -1 ends it. NULL: nobody. */
 	int (*ready)(void *arg, const struct restore_report *r, struct err *e);
 	void *ready_arg;
 	const char *tablespaces_below; /* all of them here, by number; NULL: where they were */

@@ -451,15 +451,18 @@ restore(struct restore_pg *r, struct err *e)
 	if (find_source(r, e) == -1 || restore_pg_at(r, e) == -1 || load_world(r, e) == -1)
 		return -1;
 	recall_warn(r->run.session, NULL, r->source, r->run.watch);
-	if (open_base(r, e) == -1 || judge_target(r, e) == -1 || restore_pg_spaces(r, e) == -1)
+	if (open_base(r, e) == -1 || judge_target(r, e) == -1)
+		return -1;
+	if (!r->o->dry_run && r->o->ready && r->o->ready(r->o->ready_arg, r->report, e) == -1)
+		return -1;
+	if (restore_kind_thaw(r->o, &r->run, r->world.about[r->plan.base].on, r->reader, NULL, 0,
+		r->report, &r->thaw, e) == -1 || restore_pg_spaces(r, e) == -1)
 		return -1;
 	if (find_owner(r, e) == -1 || tell_lacks(r, e) == -1)
 		return -1;
 	tell(r);
 	if (r->o->dry_run)
 		return restore_pg_preview(r, e);
-	if (r->o->ready && r->o->ready(r->o->ready_arg, r->report, e) == -1)
-		return -1;
 	return restore_all(r, e) == -1 ? half_way(r, e) : 0;
 }
 
@@ -494,6 +497,7 @@ run(struct session *s, const struct restore_options *o, const struct watch *w,
 	run_begin(&r.run, s, w);
 	rc = restore(&r, e);
 	restore_pg_spaces_done(&r);
+	thaw_free(r.thaw);
 	reader_free(r.reader);
 	pg_world_done(&r.world);
 	run_end(&r.run);

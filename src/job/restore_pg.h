@@ -30,6 +30,7 @@ struct restore_pg {
 	struct pg_target want;
 	struct pg_target_plan plan;
 	struct reader *reader;
+	struct thaw *thaw;
 	struct restore_pg_space *space;
 	size_t spaces;
 };

@@ -26,6 +26,7 @@ struct restore {
 	const struct restore_options *o;
 	struct restore_report *report;
 	struct opened opened;
+	struct thaw *thaw;
 	struct exclude *exclude; /* what the snapshot was made without */
 };
 
@@ -205,6 +206,9 @@ restore(struct restore *r, struct err *e)
 		.path = r->report->to, .source = wish.source, .origin = wish.origin,
 		.exclude = r->exclude }, e) == -1)
 		return -1;
+	if (restore_kind_thaw(r->o, &r->run, r->opened.first, r->opened.reader,
+		(const char *const *)r->opened.path, r->opened.paths, r->report, &r->thaw, e) == -1)
+		return -1;
 	rc = r->o->dry_run ? preview(r, e) : restore_tree(r, e);
 	r->report->fallbacks = opened_fallbacks(&r->opened, r->run.watch);
 	return rc;
@@ -225,6 +229,7 @@ run(struct session *s, const struct restore_options *o, const struct watch *w,
 		    o->what);
 	run_begin(&r.run, s, w);
 	rc = restore(&r, e);
+	thaw_free(r.thaw);
 	opened_done(&r.opened);
 	exclude_free(r.exclude);
 	run_end(&r.run);

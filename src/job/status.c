@@ -167,7 +167,7 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 				    l->tier);
 		l->predicted_ms = proved_predict(&l->pace, l->bytes, l->replay);
 		if (l->predicted_ms >= 0)
-			l->predicted_ms += cold_wait_ms(t->options.class);
+			l->predicted_ms += cold_wait_ms(t->options.class, t->thaw);
 	}
 	l->rto = status_judge_rto(l->predicted_ms, l->rto_ms);
 	return rc;

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "conf/secret.h"
 #include "job/ability.h"
+#include "job/cold.h"
 
 #define HOUR_MS (INT64_C(3600) * 1000)
 #define DAY_MS (24 * HOUR_MS)
@@ -148,6 +149,8 @@ make_one(const struct conf *c, const struct conf_tier *from, struct tier *t)
 		.keep_ms = from->keep,
 		.rpo_ms = from->rpo,
 		.rto_ms = from->rto,
+		.thaw = cold_speed(from->thaw),
+		.thaw_days = (unsigned)from->thaw_days,
 		.takes_ms = tiers_period(from->takes),
 		.held = h,
 	};

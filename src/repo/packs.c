@@ -49,6 +49,7 @@ struct packs {
 	uint64_t clock;
 	struct buf scratch;
 	unsigned fallbacks;
+	unsigned frozen; /* of those, because it lies in an archive there, and better elsewhere */
 	unsigned asides; /* of those, served by what was set aside */
 	struct err last;
 	bool lost; /* lost_sha is on no tier */
@@ -115,8 +116,16 @@ void
 packs_count_fallback(struct packs *p, unsigned choice, const struct err *why)
 {
 	p->fallbacks++;
+	p->frozen += why->kind == ERR_FROZEN;
 	p->asides += choose_tier(p, &choice) == NULL;
-	p->last = *why;
+	if (why->kind != ERR_FROZEN)
+		p->last = *why;
+}
+
+unsigned
+packs_frozen(const struct packs *p)
+{
+	return p->frozen;
 }
 
 /*

@@ -50,6 +50,8 @@ int packs_in_place(const struct packs *p, const uint8_t *sha, unsigned choice, s
  * had been set aside as bad; text: the last such (may be "").
  */
 unsigned packs_fallbacks(const struct packs *p, unsigned *asides, const char **text);
+/* Of these, how often there was nothing wrong: it lies in an archive, and another tier has it at hand. */
+unsigned packs_frozen(const struct packs *p);
 void packs_count_fallback(struct packs *p, unsigned choice, const struct err *why);
 
 /*

@@ -273,18 +273,22 @@ read_back(struct copying *c, struct want *w, struct err *e)
 	char name[LAYOUT_NAME];
 	struct err why = { 0 };
 	uint8_t sha[DIGEST_LEN];
+	int rc;
 
 	buf_reset(&c->scratch);
-	if (store_get(c->to->store, layout_pack(w->sha, name), &c->scratch, &why) == -1) {
+	rc = store_get(c->to->store, layout_pack(w->sha, name), &c->scratch, &why);
+	digest_sha256(c->scratch.data, c->scratch.len, sha);
+	rc = rc == 0		      ? digest_equal(sha, w->sha, DIGEST_LEN) :
+	    why.kind == ERR_FROZEN ? copy_attested(c->to->store, name, w->size, w->sha, &why) : -1;
+	if (rc == -1) {
 		w->there = w->read = false;
 		if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT)
 			return why.kind == ERR_NOTFOUND;
 		*e = why;
 		return err_in(e, "read %s back from '%s'", name, c->to->name);
 	}
-	digest_sha256(c->scratch.data, c->scratch.len, sha);
-	w->there = w->read = digest_equal(sha, w->sha, DIGEST_LEN);
-	return w->read;
+	w->there = w->read = rc == 1;
+	return rc;
 }
 
 /*
@@ -331,7 +335,8 @@ send_pack(struct copying *c, struct want *w, struct err *e)
 		struct err other = { 0 };
 
 		if (t == c->from || t == c->to || t->store == NULL ||
-		    (e->kind != ERR_NOTFOUND && e->kind != ERR_CORRUPT && e->kind != ERR_REMOTE))
+		    (e->kind != ERR_NOTFOUND && e->kind != ERR_CORRUPT && e->kind != ERR_REMOTE &&
+			e->kind != ERR_FROZEN))
 			continue;
 		rc = copy_object(t->store, c->to->store, name, w->sha, &c->scratch, &other);
 	}
@@ -356,6 +361,15 @@ send_pack(struct copying *c, struct want *w, struct err *e)
 	return 0;
 }
 
+static bool
+pack_there(void *arg, const uint8_t sha[LAYOUT_SHA])
+{
+	const struct copying *c = arg;
+	const struct want *w = bsearch(sha, c->want, c->m.packs, sizeof(*w), by_sha);
+
+	return w != NULL && w->there;
+}
+
 /* Returns how many were missing, or -1. */
 static int
 send_missing(struct copying *c, size_t *missing, struct err *e)
@@ -365,6 +379,8 @@ send_missing(struct copying *c, size_t *missing, struct err *e)
 	for (size_t i = 0; i < c->m.packs; i++)
 		if (!c->want[i].there)
 			c->todo_bytes += c->want[i].size;
+	if (c->o->ready != NULL && c->o->ready(c->o->arg, &c->m, pack_there, c, e) == -1)
+		return -1;
 	for (size_t i = 0; i < c->m.packs; i++) {
 		if (c->want[i].there)
 			continue;

@@ -39,6 +39,12 @@ struct pend_options {
 	 * then proved to be there. May be NULL.
 	 */
 	int (*settle)(void *arg, const struct manifest *m, bool last, struct err *e);
+	/*
+	 * Before packs are sent: those of the manifest of which `there` says no are about to be read
+	 * from `from`, or elsewhere. May be NULL.
+	 */
+	int (*ready)(void *arg, const struct manifest *m,
+	    bool (*there)(void *copying, const uint8_t sha[LAYOUT_SHA]), void *copying, struct err *e);
 	void *arg;
 };
 /*

@@ -29,6 +29,8 @@
 #define REST_MOST_NS (30 * CLOCK_S)
 /* However long the first took: one that stalled is no reason to give up. */
 #define TRIES_LEAST 2
+/* What is said to be back and is not, again and again: the store contradicts itself. */
+#define THAWS_MOST 4
 
 struct patience {
 	struct err unasked; /* what went wrong when the caller does not want to know: we must */
@@ -224,6 +226,13 @@ store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg)
 }
 
 void
+store_when_frozen(struct store *s, store_frozen *frozen, void *arg)
+{
+	s->frozen = frozen;
+	s->frozen_arg = arg;
+}
+
+void
 store_close(struct store *s)
 {
 	if (s != NULL)
@@ -283,9 +292,8 @@ store_put(struct store *s, const char *name, const void *data, size_t len, enum 
 	return store_put_known(s, name, data, len, NULL, how, e);
 }
 
-int
-store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out,
-    struct err *e)
+static int
+get_now(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out, struct err *e)
 {
 	size_t start = out->len;
 	struct patience p;
@@ -306,6 +314,23 @@ store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, s
 		rc = buf_check(out, name, e);
 	if (rc == -1)
 		buf_cut(out, start);
+	return rc;
+}
+
+int
+store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out,
+    struct err *e)
+{
+	struct err unasked = { 0 };
+	int rc = -1;
+
+	e = e == NULL ? &unasked : e;
+	for (int try = 0; try < THAWS_MOST && rc == -1; try++) {
+		rc = get_now(s, name, off, len, out, e);
+		if (rc == 0 || e->kind != ERR_FROZEN || s->frozen == NULL ||
+		    s->frozen(s->frozen_arg, s, name, e) == -1)
+			break;
+	}
 	return rc;
 }
 
@@ -482,6 +507,56 @@ store_probe(struct store *s, const char *place, struct store_abilities *ret, str
 		begin_try(s);
 		*ret = (struct store_abilities){ 0 };
 		rc = s->ops->probe(s, place, ret, e);
+	} while (rc == -1 && patience_wait(s, &p, e));
+	return rc;
+}
+
+/* Where nothing has to be ordered: what is there can be read. */
+static int
+plainly_there(struct store *s, const char *name, struct store_cold *ret, struct err *e)
+{
+	struct store_stat st;
+	int rc = s->ops->stat(s, name, &st, e);
+
+	if (rc == 1)
+		*ret = (struct store_cold){ .state = STORE_READABLE, .size = st.size };
+	return rc;
+}
+
+int
+store_cold(struct store *s, const char *name, struct store_cold *ret, struct err *e)
+{
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(name, e) == -1)
+		return -1;
+	patience_begin(&p, PATIENCE_NS);
+	do {
+		begin_try(s);
+		*ret = (struct store_cold){ 0 };
+		rc = s->ops->cold == NULL ? plainly_there(s, name, ret, e) :
+					    s->ops->cold(s, name, ret, e);
+	} while (rc == -1 && patience_wait(s, &p, e));
+	return rc;
+}
+
+int
+store_thaw(struct store *s, const char *name, enum store_speed speed, unsigned days, struct err *e)
+{
+	struct patience p;
+	int rc;
+
+	e = asked(&p, e);
+	if (name_check(name, e) == -1)
+		return -1;
+	if (s->ops->thaw == NULL)
+		return 0;
+	patience_begin(&p, PATIENCE_NS);
+	do {
+		begin_try(s);
+		rc = s->ops->thaw(s, name, speed, days, e);
 	} while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }

@@ -30,6 +30,27 @@ struct store_entry {
 	uint64_t size;
 	int64_t time_ns;
 };
+/*
+ * May an object be read now? What lies in an archive has to be ordered back, which takes hours, and
+ * goes again some days later.
+ */
+enum store_state {
+	STORE_READABLE, /* at once, and always */
+	STORE_FROZEN,	/* it has to be ordered */
+	STORE_THAWING,	/* it is ordered, and not there yet */
+	STORE_THAWED,	/* until then */
+};
+struct store_cold {
+	enum store_state state;
+	int64_t until_ns; /* of STORE_THAWED, by the store's clock; 0: it does not say */
+	uint64_t size;
+	char class[40]; /* of storage, in the store's word; "" where it says none */
+	bool summed;	/* the store holds this SHA-256 of it, compared with the bytes when they came */
+	uint8_t sha[32];
+};
+/* How fast, and at what price. */
+enum store_speed { STORE_STANDARD, STORE_EXPEDITED, STORE_BULK };
+
 /* Return 0 to go on, -1 (with e set) to end the listing with that error. */
 typedef int store_seen(void *arg, const struct store_entry *entry, struct err *e);
 
@@ -91,6 +112,8 @@ struct store_abilities {
 };
 
 struct store;
+/* Returns 0 when it may be there now, -1 (with e set, or left as it is). From any thread. */
+typedef int store_frozen(void *arg, struct store *s, const char *name, struct err *e);
 
 struct store_ops {
 	const char *scheme; /* "file" */
@@ -139,6 +162,14 @@ struct store_ops {
 	 * locks nothing.
 	 */
 	int (*relock)(struct store *s, const char *name, int64_t slack_ms, struct err *e);
+	/* NULL: all that is there can be read. 1/0/-1 as stat. Nothing is ordered by it. */
+	int (*cold)(struct store *s, const char *name, struct store_cold *ret, struct err *e);
+	/*
+	 * Orders it back for so many days: 1 ordered, 0 it had been, or need not be; what is back stays
+	 * for so many days from now. NULL with `cold`.
+	 */
+	int (*thaw)(struct store *s, const char *name, enum store_speed speed, unsigned days,
+	    struct err *e);
 	void (*close)(struct store *s);
 	/*
 	 * time_ns may come from the clock of whoever stored it: so of what another host stored, or
@@ -162,6 +193,8 @@ struct store {
 	_Atomic int64_t rest_ns;
 	bool (*stop)(void *arg); /* store_stop_when() */
 	void *stop_arg;
+	store_frozen *frozen; /* store_when_frozen() */
+	void *frozen_arg;
 };
 
 /* All drivers, ended by NULL (storage-backends/backends.c). */
@@ -179,6 +212,11 @@ void store_close(struct store *s);
  * from every thread that uses the store. NULL: never. What was begun is not broken off.
  */
 void store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg);
+/*
+ * From now on a get that meets what lies in an archive asks this function to have it brought back,
+ * and tries again where it says so. NULL: then it is ERR_FROZEN at once.
+ */
+void store_when_frozen(struct store *s, store_frozen *frozen, void *arg);
 /* For drivers: the store asked to be left alone for so long. No call begins before. */
 void store_slow_down(struct store *s, int64_t ns);
 /* The rule of that name; NULL: none. */
@@ -209,6 +247,9 @@ int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
  */
 int store_clock_lately(struct store *s, int64_t *ret_ns, struct err *e);
 int store_relock(struct store *s, const char *name, int64_t slack_ms, struct err *e);
+int store_cold(struct store *s, const char *name, struct store_cold *ret, struct err *e);
+int store_thaw(struct store *s, const char *name, enum store_speed speed, unsigned days,
+    struct err *e);
 int store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e);
 /*
  * 1 to STORE_NAME_MAX characters of the alphabet, parts between single slashes, none of them over

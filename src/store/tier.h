@@ -17,6 +17,8 @@ struct tier {
 	int64_t rpo_ms; /* 0: none */
 	int64_t rto_ms;
 	int64_t takes_ms; /* period it takes one snapshot of: 0 = all, 1 h, 1 d, 1 w */
+	enum store_speed thaw;	/* how what lies in an archive is ordered back */
+	unsigned thaw_days;	/* and for how long */
 	struct store *store; /* NULL: not opened, or away */
 	bool barred; /* with its reason in `why`: tier_open_all() leaves it away */
 	/* kind != ERR_NONE: why it is away, or did not answer when last asked */

@@ -210,6 +210,8 @@ class HttpProxy:
             with contextlib.suppress(ConnectionError):
                 far[0].sendall(body)
             early = Answer(far[1], method)
+            while early.status == 100:  # some say it twice
+                early = Answer(far[1], method)
         request.status = early.status
         if self.ahead:
             early.date(time.time() + self.ahead)

@@ -201,14 +201,22 @@ an_archive_is_waited_for_and_other_classes_are_not(void **state)
 	const int64_t hour = INT64_C(3600) * 1000;
 
 	(void)state;
-	assert_int_equal(cold_wait_ms(NULL), 0);
-	assert_int_equal(cold_wait_ms("STANDARD_IA"), 0);
-	assert_int_equal(cold_wait_ms("GLACIER_IR"), 0);
-	assert_int_equal(cold_wait_ms("GLACIER"), 5 * hour);
-	assert_int_equal(cold_wait_ms("DEEP_ARCHIVE"), 12 * hour);
-	assert_string_equal(cold_class_within(12 * hour), "DEEP_ARCHIVE");
-	assert_string_equal(cold_class_within(12 * hour - 1), "GLACIER");
-	assert_null(cold_class_within(5 * hour - 1));
+	const enum store_speed soon = STORE_EXPEDITED, usual = STORE_STANDARD, cheap = STORE_BULK;
+
+	assert_int_equal(cold_wait_ms(NULL, usual), 0);
+	assert_int_equal(cold_wait_ms("STANDARD_IA", usual), 0);
+	assert_int_equal(cold_wait_ms("GLACIER_IR", usual), 0);
+	assert_int_equal(cold_wait_ms("GLACIER", usual), 5 * hour);
+	assert_int_equal(cold_wait_ms("GLACIER", soon), hour / 12);
+	assert_int_equal(cold_wait_ms("GLACIER", cheap), 12 * hour);
+	assert_int_equal(cold_wait_ms("DEEP_ARCHIVE", usual), 12 * hour);
+	assert_int_equal(cold_wait_ms("DEEP_ARCHIVE", cheap), 48 * hour);
+	/* There is none there, so it is an ordinary one. */
+	assert_int_equal(cold_wait_ms("DEEP_ARCHIVE", soon), 12 * hour);
+	assert_string_equal(cold_class_within(12 * hour, usual), "DEEP_ARCHIVE");
+	assert_string_equal(cold_class_within(12 * hour - 1, usual), "GLACIER");
+	assert_string_equal(cold_class_within(hour, soon), "GLACIER");
+	assert_null(cold_class_within(5 * hour - 1, usual));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, repokit_two_tiers, repokit_teardown)

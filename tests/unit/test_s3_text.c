@@ -187,7 +187,7 @@ what_passes_is_tried_again_and_what_stays_is_not(void **state)
 	assert_int_equal(kind_of(416, CODE("InvalidRange")), ERR_CORRUPT);
 	assert_int_equal(kind_of(507, ""), ERR_FULL);
 	assert_int_equal(kind_of(403, CODE("QuotaExceeded")), ERR_FULL);
-	assert_int_equal(kind_of(403, CODE("InvalidObjectState")), ERR_REFUSED);
+	assert_int_equal(kind_of(403, CODE("InvalidObjectState")), ERR_FROZEN);
 }
 
 static void

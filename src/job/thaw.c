@@ -1,0 +1,483 @@
+/*
+ * A restore from an archive has three parts that people wait for: the order, the hours until it is
+ * carried out, and the restore. So everything is ordered at once, before the first byte is read, from
+ * what the manifest names; and nothing is written down here, because each look at an object tells how
+ * its order stands. Whoever comes again, after Ctrl-C or a power cut, finds what is under way and waits
+ * for it.
+ *
+ * What was back may go again while it is read. Then a read asks here (on_frozen): that pack and those
+ * that come after it, as far as they are gone, are ordered again. Several threads may ask at once, and
+ * one at a time is heard, so that nothing is ordered twice.
+ */
+#include "job/thaw_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "job/preview.h"
+
+/* Between two looks at what is awaited. */
+#define PAUSE_FIRST_NS CLOCK_S
+#define PAUSE_MOST_NS (60 * CLOCK_S)
+#define STEP_NS (200 * CLOCK_MS)
+/* What stays for less is asked to stay longer, which costs a request: a restore takes its time. */
+#define STAYS_LEAST_NS (6 * 3600 * CLOCK_S)
+#define LINE_MOST 600
+
+const struct thaw_wish thaw_wish_none = { 0 };
+
+static int on_frozen(void *arg, struct store *s, const char *name, struct err *e);
+
+static void
+add_tier(struct thaw *t, struct tier *tier)
+{
+	for (size_t i = 0; i < t->tiers; i++)
+		if (t->order[i] == tier)
+			return;
+	if (tier && tier != t->never && tier->store)
+		t->order[t->tiers++] = tier;
+}
+
+struct thaw *
+thaw_new(struct session *s, const struct thaw_options *o)
+{
+	struct thaw *t = xcalloc(1, sizeof(*t));
+
+	t->s = s;
+	t->wish = o->wish ? o->wish : &thaw_wish_none;
+	t->watch = o->watch;
+	t->never = o->never;
+	t->preview = o->preview;
+	t->preview_arg = o->preview_arg;
+	t->agreed = t->wish->yes && !o->preview;
+	t->order = xcalloc(s->tiers.count + 1, sizeof(struct tier *));
+	pthread_mutex_init(&t->lock, NULL);
+	add_tier(t, o->only ? o->only : o->first);
+	for (size_t i = 0; i < s->tiers.count && !o->only; i++)
+		add_tier(t, &s->tiers.tier[i]);
+	for (size_t i = 0; i < t->tiers; i++)
+		store_when_frozen(t->order[i]->store, on_frozen, t);
+	return t;
+}
+
+void
+thaw_free(struct thaw *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->tiers; i++)
+		store_when_frozen(t->order[i]->store, NULL, NULL);
+	pthread_mutex_destroy(&t->lock);
+	free(t->order);
+	free(t->pack);
+	free(t);
+}
+
+static bool
+is_thawing(const struct thaw_pack *p)
+{
+	return p->on && p->is.state == STORE_THAWING;
+}
+
+static bool
+is_frozen(const struct thaw_pack *p)
+{
+	return p->on && p->is.state == STORE_FROZEN;
+}
+
+/* Goes again soon: an order for it is none, it only stays. */
+static bool
+goes_soon(const struct thaw_pack *p)
+{
+	return p->on && p->is.state == STORE_THAWED && p->is.until_ns != 0 &&
+	    p->is.until_ns - clock_real_ns() < STAYS_LEAST_NS;
+}
+
+/*
+ * Two requests tell whether any pack of the first tier may lie in an archive: what was stored first,
+ * and last. A pack between them that does is met by on_frozen.
+ */
+static bool
+may_be_cold(struct thaw *t, size_t oldest, size_t newest)
+{
+	const size_t sample[] = { oldest, newest };
+
+	for (size_t i = 0; i < ARRAY_LEN(sample); i++) {
+		struct thaw_pack *p = &t->pack[sample[i]];
+
+		thaw_ask_one(t, p, thaw_ask_look, NULL);
+		if (p->on != t->order[0] || p->is.state != STORE_READABLE)
+			return true;
+	}
+	return false;
+}
+
+/* ---- agreeing, ordering, waiting ---- */
+
+/* A line for each share. */
+static void
+say(const struct thaw_plan *plan, thaw_line *line, void *arg)
+{
+	struct buf text;
+
+	buf_init(&text, LINE_MOST);
+	for (size_t i = 0; i < plan->shares; i++) {
+		thaw_plan_say(&plan->share[i], &text);
+		line(arg, buf_str(&text));
+	}
+	buf_done(&text);
+}
+
+static void
+line_of_error(void *arg, const char *text)
+{
+	err_line(arg, "thaw", "%s", text);
+}
+
+static void
+line_of_watch(void *arg, const char *text)
+{
+	const struct watch *w = arg;
+
+	w->event(w->arg, "thaw", text);
+}
+
+static int
+refuse(const struct thaw_plan *plan, struct err *e)
+{
+	err_set(e, ERR_REFUSED, "what is to be read lies in an archive, and nothing was ordered back");
+	say(plan, line_of_error, e);
+	return err_line(e, "fix", "--yes-thaw orders it; --thaw and --thaw-days say how, --no-wait ends "
+	    "once it is ordered");
+}
+
+static int
+agree(struct thaw *t, const struct thaw_plan *plan, struct err *e)
+{
+	if (t->agreed || t->wish->ask)
+		say(plan, line_of_watch, (void *)(uintptr_t)t->watch);
+	if (plan->orders == 0)
+		return 0;
+	if (!t->agreed && t->wish->ask)
+		t->agreed = t->wish->ask(t->wish->arg) == 1;
+	if (t->watch->stop(t->watch->arg))
+		return err_set(e, ERR_CANCELLED, "interrupted; nothing was ordered");
+	return t->agreed ? 0 : refuse(plan, e);
+}
+
+static int
+not_awaited(const struct thaw_plan *plan, struct err *e)
+{
+	int64_t longest = 0;
+	char n[UNITS_TEXT], wait[UNITS_TEXT];
+
+	for (size_t i = 0; i < plan->shares; i++)
+		longest = plan->share[i].wait_ms > longest ? plan->share[i].wait_ms : longest;
+	err_set(e, ERR_FROZEN, "%s ordered, and not there yet: nothing else was done",
+	    units_count(plan->orders + plan->waits, "pack", n));
+	if (longest > 0)
+		err_line(e, "wait", "within about %s all can be read", units_duration(longest, wait));
+	return err_line(e, "fix", "the same command then, or now without --no-wait; nothing is "
+	    "ordered twice");
+}
+
+static int
+interrupted(struct err *e)
+{
+	err_set(e, ERR_CANCELLED, "interrupted while packs come out of the archive: they go on coming");
+	return err_line(e, "fix", "the same command waits for the rest, and orders nothing twice");
+}
+
+/* -1 when somebody asked to stop. */
+static int
+rest(const struct thaw *t, int64_t ns)
+{
+	for (; ns > 0 && !t->watch->stop(t->watch->arg); ns -= STEP_NS)
+		clock_sleep_ns(ns < STEP_NS ? ns : STEP_NS);
+	return t->watch->stop(t->watch->arg) ? -1 : 0;
+}
+
+/* Until that pack is back. */
+static int
+await(struct thaw *t, struct thaw_pack *p, int64_t *pause, struct err *e)
+{
+	char name[LAYOUT_NAME];
+	struct store_cold is;
+
+	layout_pack(p->sha, name);
+	while (p->is.state == STORE_THAWING) {
+		if (rest(t, *pause) == -1)
+			return interrupted(e);
+		*pause = *pause * 2 < PAUSE_MOST_NS ? *pause * 2 : PAUSE_MOST_NS;
+		/* A store that is away for a while ends no wait of hours. */
+		if (store_cold(p->on->store, name, &is, NULL) != 1)
+			continue;
+		p->is = is;
+		if (is.state != STORE_FROZEN)
+			continue;
+		if (thaw_ask_one(t, p, thaw_ask_order, e) == -1)
+			return -1;
+	}
+	*pause = PAUSE_FIRST_NS; /* others come with it */
+	return 0;
+}
+
+static int
+await_all(struct thaw *t, struct err *e)
+{
+	int64_t pause = PAUSE_FIRST_NS;
+	size_t coming = 0, back = 0;
+
+	for (size_t i = 0; i < t->packs; i++)
+		coming += is_thawing(&t->pack[i]);
+	if (coming == 0)
+		return 0;
+	t->watch->event(t->watch->arg, "thawing", "waits for what was ordered; the same command goes on "
+	    "after an interruption");
+	for (size_t i = 0; i < t->packs; i++) {
+		struct thaw_pack *p = &t->pack[i];
+
+		if (!is_thawing(p))
+			continue;
+		t->watch->count(t->watch->arg, "thawing", back++, coming);
+		/* Most come together, so the next is mostly there. */
+		thaw_ask_one(t, p, thaw_ask_confirm, NULL);
+		if (await(t, p, &pause, e) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* All that was asked for, from what the tiers say to what can be read. */
+static int
+bring(struct thaw *t, size_t oldest, size_t newest, struct err *e)
+{
+	struct thaw_plan plan;
+
+	if (t->packs == 0 || t->tiers == 0 || !may_be_cold(t, oldest, newest))
+		return 0;
+	if (thaw_ask_all(t, "looking at packs", 0, thaw_ask_look, NULL, e) == -1)
+		return -1;
+	thaw_plan(t->pack, t->packs, t->wish, &plan);
+	if (t->preview) {
+		say(&plan, t->preview, t->preview_arg);
+		return 0;
+	}
+	if (plan.orders + plan.waits > 0 && agree(t, &plan, e) == -1)
+		return -1;
+	if (thaw_ask_all(t, "ordering packs", 0, thaw_ask_order, is_frozen, e) == -1 ||
+	    thaw_ask_all(t, NULL, 0, thaw_ask_order, goes_soon, e) == -1 ||
+	    (plan.orders > 0 && thaw_ask_all(t, NULL, 0, thaw_ask_confirm, is_thawing, e) == -1))
+		return -1;
+	if (plan.orders + plan.waits > 0 && t->wish->no_wait)
+		return not_awaited(&plan, e);
+	return await_all(t, e);
+}
+
+/* ---- what has gone again ---- */
+
+static bool
+at_hand_elsewhere(const struct thaw *t, const struct store *s, const char *name)
+{
+	struct store_cold is;
+
+	for (size_t i = 0; i < t->tiers; i++)
+		if (t->order[i]->store != s && store_cold(t->order[i]->store, name, &is, NULL) == 1 &&
+		    (is.state == STORE_READABLE || is.state == STORE_THAWED))
+			return true;
+	return false;
+}
+
+static struct thaw_pack *
+find(struct thaw *t, const char *name)
+{
+	uint8_t sha[LAYOUT_SHA];
+
+	if (layout_pack_parse(name, sha) == 0)
+		for (size_t i = 0; i < t->packs; i++)
+			if (memcmp(t->pack[i].sha, sha, sizeof(sha)) == 0)
+				return &t->pack[i];
+	return NULL;
+}
+
+/* 0 it is ordered, or there already; -1 it will not come, or not be waited for. */
+static int
+order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack **ret, struct err *e)
+{
+	struct thaw_pack *p = find(t, name);
+	struct store_cold is;
+
+	*ret = p;
+	if (at_hand_elsewhere(t, s, name) || store_cold(s, name, &is, e) != 1)
+		return -1;
+	if (!p || (is.state == STORE_FROZEN && !t->agreed))
+		return err_line(e, "fix", "--yes-thaw orders back what lies in an archive");
+	p->is = is;
+	if (is.state != STORE_FROZEN)
+		return 0;
+	/* Packs are read in the order of the table: what lies before is done with. */
+	if (thaw_ask_all(t, NULL, (size_t)(p - t->pack), thaw_ask_look, NULL, e) == -1 ||
+	    thaw_ask_all(t, NULL, (size_t)(p - t->pack), thaw_ask_order, is_frozen, e) == -1)
+		return -1;
+	if (!t->wish->no_wait)
+		return 0;
+	err_set(e, ERR_FROZEN, "%s has gone back into the archive, and was ordered again", name);
+	return err_line(e, "fix", "the same command, once it is there");
+}
+
+static int
+on_frozen(void *arg, struct store *s, const char *name, struct err *e)
+{
+	int64_t pause = PAUSE_FIRST_NS;
+	struct thaw *t = arg;
+	struct thaw_pack *p, mine;
+	int rc;
+
+	pthread_mutex_lock(&t->lock);
+	rc = order_again(t, s, name, &p, e);
+	if (rc == 0)
+		mine = *p;
+	pthread_mutex_unlock(&t->lock);
+	return rc == 0 ? await(t, &mine, &pause, e) : -1;
+}
+
+/* ---- which packs ---- */
+
+static void
+forget(struct thaw *t)
+{
+	free(t->pack);
+	t->pack = NULL;
+	t->packs = 0;
+}
+
+static int
+bring_marked(struct thaw *t, const struct manifest *m, const bool *want, struct err *e)
+{
+	size_t oldest = 0, newest = 0;
+	int64_t first = INT64_MAX, last = INT64_MIN;
+
+	pthread_mutex_lock(&t->lock);
+	forget(t);
+	t->pack = xcalloc(m->packs + 1, sizeof(*t->pack));
+	for (size_t i = 0; i < m->packs; i++) {
+		const struct manifest_pack *k = &m->pack[i];
+
+		if (!want[i])
+			continue;
+		memcpy(t->pack[t->packs].sha, k->sha, LAYOUT_SHA);
+		t->pack[t->packs].size = k->size;
+		if (k->time_ns < first) {
+			first = k->time_ns;
+			oldest = t->packs;
+		}
+		if (k->time_ns >= last) {
+			last = k->time_ns;
+			newest = t->packs;
+		}
+		t->packs++;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return bring(t, oldest, newest, e);
+}
+
+static void
+mark(const struct manifest *m, uint32_t number, bool *want)
+{
+	const struct manifest_pack *k = manifest_pack(m, number);
+
+	if (k)
+		want[k - m->pack] = true;
+}
+
+static int
+mark_named(struct reader *r, const char *const *path, size_t paths, bool *want, struct err *e)
+{
+	const struct manifest *m = reader_manifest(r);
+	const struct entry *en;
+	int got;
+
+	reader_rewind(r);
+	while ((got = reader_next(r, &en, e)) == 1) {
+		if (!preview_wants(path, paths, en->path, en->pathlen))
+			continue;
+		for (size_t i = 0; i < en->needs; i++)
+			mark(m, en->need[i].pack, want);
+	}
+	reader_rewind(r);
+	return got;
+}
+
+/* Of a preview: what the list of files lies in was not ordered, and cannot be looked at. */
+static int
+list_at_hand(struct thaw *t, const struct manifest *m, struct err *e)
+{
+	char name[LAYOUT_NAME];
+
+	for (size_t i = 0; i < m->chunks && t->preview; i++) {
+		const struct manifest_pack *k = manifest_pack(m, m->chunk[i].ref.pack);
+		const struct thaw_pack *p = k ? find(t, layout_pack(k->sha, name)) : NULL;
+		struct thaw_plan plan;
+
+		if (!p || !p->on || p->is.state == STORE_READABLE || p->is.state == STORE_THAWED)
+			continue;
+		thaw_plan(t->pack, t->packs, t->wish, &plan);
+		err_set(e, ERR_FROZEN, "the list of files of %s lies in an archive, so nothing more can "
+		    "be said", m->name + strlen("snap/"));
+		say(&plan, line_of_error, e);
+		return -1;
+	}
+	return 0;
+}
+
+static bool
+wants_part(const char *const *path, size_t paths)
+{
+	for (size_t i = 0; i < paths; i++)
+		if (strcmp(path[i], ".") == 0)
+			return false;
+	return paths > 0;
+}
+
+int
+thaw_snapshot(struct thaw *t, struct reader *r, const char *const *path, size_t paths, struct err *e)
+{
+	const struct manifest *m = reader_manifest(r);
+	const bool part = wants_part(path, paths);
+	bool *want = xcalloc(m->packs + 1, sizeof(*want));
+	int rc = 0;
+
+	for (size_t i = 0; i < m->packs; i++)
+		want[i] = !part;
+	for (size_t i = 0; i < m->chunks && part; i++)
+		mark(m, m->chunk[i].ref.pack, want);
+	if (!part || m->chunks > 0)
+		rc = bring_marked(t, m, want, e);
+	if (rc == 0)
+		rc = list_at_hand(t, m, e);
+	if (rc == 0 && part) {
+		rc = mark_named(r, path, paths, want, e);
+		if (rc == 0)
+			rc = bring_marked(t, m, want, e);
+	}
+	free(want);
+	return rc;
+}
+
+int
+thaw_missing(struct thaw *t, const struct manifest *m,
+    bool (*have)(void *arg, const uint8_t sha[LAYOUT_SHA]), void *arg, struct err *e)
+{
+	bool *want = xcalloc(m->packs + 1, sizeof(*want));
+	int rc;
+
+	for (size_t i = 0; i < m->packs; i++)
+		want[i] = !have || !have(arg, m->pack[i].sha);
+	rc = bring_marked(t, m, want, e);
+	free(want);
+	return rc;
+}

@@ -1,0 +1,54 @@
+#ifndef JOB_THAW_H
+#define JOB_THAW_H
+
+#include "job/session.h"
+#include "job/watch.h"
+#include "repo/manifest.h"
+#include "repo/reader.h"
+
+/*
+ * Before packs are read: those that lie in an archive, and nowhere at hand, are ordered back and waited
+ * for. The stores hold the whole state of that, so a run that was ended goes on with the same command,
+ * and orders nothing a second time.
+ */
+struct thaw_wish {
+	const char *speed; /* "expedited", "standard", "bulk"; NULL: as [tier] says */
+	unsigned days;	   /* they stay readable; 0: as [tier] says */
+	bool yes;	   /* it may cost what it costs */
+	bool no_wait;	   /* ERR_FROZEN once all is ordered */
+	/* Shall it be ordered? 1 yes, 0 no, -1 nobody can be asked. NULL: nobody. */
+	int (*ask)(void *arg);
+	void *arg;
+};
+extern const struct thaw_wish thaw_wish_none; /* nothing is ordered */
+
+struct thaw;
+typedef void thaw_line(void *arg, const char *text);
+/*
+ * first: who is asked first for each pack. only: it alone counts. never: nothing is ordered from there,
+ * and what it has is of no use (the target of a copy). Each may be NULL. Until it is freed, a read that
+ * meets what has gone again orders that again and waits. preview: a line for each sum instead of any
+ * order; ERR_FROZEN where the list of files itself lies in an archive.
+ */
+struct thaw_options {
+	const struct thaw_wish *wish; /* NULL: thaw_wish_none */
+	struct tier *first, *only, *never;
+	const struct watch *watch;
+	thaw_line *preview;
+	void *preview_arg;
+};
+struct thaw *thaw_new(struct session *s, const struct thaw_options *o);
+void thaw_free(struct thaw *t);
+
+/*
+ * All packs of the snapshot, or (paths > 0) those of its list, and then those of what was named. 0 they
+ * can be read, or lie nowhere; ERR_REFUSED: it would cost, and nobody said yes; ERR_FROZEN: not waited
+ * for; ERR_CANCELLED.
+ */
+int thaw_snapshot(struct thaw *t, struct reader *r, const char *const *path, size_t paths,
+    struct err *e);
+/* The packs of the manifest of which `have` (NULL: none) says no. */
+int thaw_missing(struct thaw *t, const struct manifest *m,
+    bool (*have)(void *arg, const uint8_t sha[LAYOUT_SHA]), void *arg, struct err *e);
+
+#endif

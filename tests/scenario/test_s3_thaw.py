@@ -1,0 +1,305 @@
+"""A tier whose packs lie in an archive: what a restore needs is priced, ordered once, awaited, gone on with after any end, and nothing
+else is ordered. The archive is moto's: an order takes a few seconds of real time."""
+
+import datetime
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+import trees
+from conftest import DEGRADED, DONE, program
+from s3 import Site, before_fixture, fresh_server_fixture  # noqa: F401
+
+REFUSED, PARTLY, LATER = 5, 9, 75
+SECONDS = 3  # from the order until it can be read
+PACK = r"/prod/pack/"
+
+
+class Cold(Site):
+    """A disk that holds the first snapshot, and a bucket that has it in an archive; requests go through a proxy."""
+
+    def __init__(self, top, server, proxy, tiers=("local", "cold"), lines=None):
+        self.proxy = proxy
+        super().__init__(top, {"cold": (server.bucket(), proxy.url)}, tiers=tiers,
+                         lines={"cold": "keep = 7d\nclass = GLACIER", **(lines or {})})
+
+    def fill(self, files=3, size=12 << 20):
+        for i in range(files):
+            trees.write(os.fsencode(os.path.join(self.source, "d%d" % i, "file")), trees.noise(size, i + 1))
+        trees.finish(os.fsencode(self.source))
+        self.init()
+        self.snapshot = self.backup()
+        for tier in self.tiers[1:]:
+            self.run("copy", "--to", tier, self.snapshot)
+        return self
+
+    def freeze(self):
+        """The disk is lost, and the packs are older than an order takes (moto counts from there)."""
+        shutil.rmtree(self.tier("local"))
+        time.sleep(SECONDS + 0.6)
+        self.proxy.forget()
+        return self
+
+    def well(self, *args):
+        """What is done is done, with the warning that the disk is gone."""
+        result = self.run(*args, status=None)
+        assert result.status in (DONE, DEGRADED), result
+        return result
+
+    def packs(self):
+        return {"prod/" + n for n in self.objects("cold", "pack/")}
+
+    def ordered(self):
+        """Names of the packs that were ordered, each as often as it was."""
+        return sorted(r.path.split("/", 2)[2] for r in self.proxy.seen("POST", PACK, "restore") if r.status in (200, 202))
+
+    def read(self):
+        return {r.path.split("/", 2)[2] for r in self.proxy.seen("GET", PACK) if r.status in (200, 206) and r.body != 1}
+
+
+def archive(server):
+    request = urllib.request.Request(
+        server.endpoint + "/moto-api/state-manager/set-transition", method="POST", headers={"Content-Type": "application/json"},
+        data=b'{"model_name": "s3::keyrestore", "transition": {"progression": "time", "seconds": %d}}' % SECONDS)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status in (200, 201)
+
+
+@pytest.fixture(name="moto")
+def moto_fixture(fresh_server):
+    server = fresh_server("moto")
+    archive(server)
+    return server
+
+
+@pytest.fixture(name="cold")
+def cold_fixture(moto, before, tmp_path):
+    return Cold(tmp_path, moto, before(moto)).fill()
+
+
+def target(site, name="restored"):
+    return site.path(name)
+
+
+# ---- asking first ----
+
+def test_without_a_yes_nothing_is_ordered_and_the_sum_is_told(cold):
+    cold.freeze()
+    result = cold.run("restore", "vol.data", "--to", target(cold), status=REFUSED)
+    assert re.search(r"%d packs, 3\d\.\d MB, on cold \(GLACIER\): standard, readable within about 5h.* for 7 days, "
+                     r"for about 0\.0\d USD by .*2025" % len(cold.packs()), result.err), result
+    assert "--yes-thaw" in result.err
+    assert cold.ordered() == []
+    assert not os.path.exists(target(cold)) or os.listdir(target(cold)) == []
+
+
+def test_a_dry_run_tells_the_sum_and_orders_nothing_even_with_a_yes(cold):
+    cold.freeze()
+    result = cold.run("restore", "vol.data", "--to", target(cold), "--dry-run", "--yes-thaw", "--thaw", "bulk", status=None)
+    assert re.search(r"%d packs, .* on cold \(GLACIER\): bulk, readable within about 12h" % len(cold.packs()), result.text), result
+    assert cold.ordered() == []
+
+
+def on_terminal(site, answer, *args):
+    """The command on a terminal that gives this answer: (exit, what it showed)."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(site.top)
+        os.execve(program(), ["ffdr", *args], site.environment())
+    shown, answered = b"", False
+    while True:
+        try:
+            piece = os.read(fd, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+        if not answered and b"[y/N]" in shown:
+            os.write(fd, answer)
+            answered = True
+    os.close(fd)
+    assert answered, shown
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+@pytest.mark.parametrize("answer, status", ((b"n\n", REFUSED), (b"\n", REFUSED), (b"y\n", LATER)))
+def test_a_terminal_is_asked(cold, answer, status):
+    cold.freeze()
+    got, shown = on_terminal(cold, answer, "restore", "vol.data", "--to", target(cold), "--no-wait")
+    assert got == status, shown
+    assert "USD" in shown.split("[y/N]")[0]
+    assert (len(cold.ordered()) > 0) == (status == LATER)
+
+
+# ---- ordering, waiting ----
+
+def test_a_restore_orders_its_packs_waits_and_brings_everything(cold):
+    before = cold.freeze().scan()
+    cold.well("restore", "vol.data", "--to", target(cold), "--yes-thaw", "--thaw-days", "3")
+    trees.assert_same(before, trees.scan(target(cold)))
+    assert cold.ordered() == sorted(cold.packs())
+    until = re.search(r'expiry-date="([^"]+)"', cold.bucket("cold").head(cold.ordered()[0])["Restore"]).group(1)
+    days = datetime.datetime.strptime(until, "%a, %d %b %Y %H:%M:%S %Z") - datetime.datetime.utcnow()
+    assert 2 <= days.days <= 3, until
+
+
+def test_who_does_not_wait_comes_again_and_pays_nothing_twice(cold):
+    before = cold.freeze().scan()
+    result = cold.run("restore", "vol.data", "--to", target(cold), "--yes-thaw", "--no-wait", status=LATER)
+    assert "within about 5h" in result.err, result
+    assert cold.ordered() == sorted(cold.packs())
+    cold.run("restore", "vol.data", "--to", target(cold), "--no-wait", status=LATER)
+    time.sleep(SECONDS)
+    cold.well("restore", "vol.data", "--to", target(cold), "--no-wait")
+    trees.assert_same(before, trees.scan(target(cold)))
+    assert cold.ordered() == sorted(cold.packs())
+
+
+@pytest.mark.parametrize("how", (signal.SIGKILL, signal.SIGINT), ids=lambda s: s.name)
+def test_a_wait_that_was_ended_is_gone_on_with(cold, how):
+    before = cold.freeze().scan()
+    child = cold.start("restore", "vol.data", "--to", target(cold), "--yes-thaw")
+    while len(cold.ordered()) < len(cold.packs()):
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.05)
+    child.send_signal(how)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == (-how if how == signal.SIGKILL else PARTLY), err
+    cold.well("restore", "vol.data", "--to", target(cold))
+    trees.assert_same(before, trees.scan(target(cold)))
+    assert cold.ordered() == sorted(cold.packs())
+
+
+def test_orders_that_broke_off_in_the_middle_are_completed_and_not_repeated(cold):
+    before = cold.freeze().scan()
+    fault = cold.proxy.fault("stall", method="POST", path=PACK, query="restore", nth=2, times=None)
+    child = cold.start("restore", "vol.data", "--to", target(cold), "--yes-thaw")
+    while fault.hits == 0:
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.05)
+    child.kill()
+    child.communicate()
+    cold.proxy.clear()
+    first = cold.ordered()
+    assert len(first) == 1
+    # The rest costs, so it is asked for.
+    cold.run("restore", "vol.data", "--to", target(cold), status=REFUSED)
+    cold.well("restore", "vol.data", "--to", target(cold), "--yes-thaw")
+    trees.assert_same(before, trees.scan(target(cold)))
+    assert cold.ordered() == sorted(cold.packs())
+
+
+# ---- nothing that is not needed ----
+
+def test_of_a_part_only_its_packs_are_ordered(cold):
+    before = cold.freeze().scan()
+    cold.well("restore", "vol.data", "--to", target(cold), "--path", "d1", "--yes-thaw")
+    after = trees.scan(target(cold))
+    assert after[b"d1/file"] == before[b"d1/file"] and b"d0/file" not in after
+    ordered = cold.ordered()
+    assert 0 < len(ordered) < len(cold.packs())
+    assert len(set(ordered)) == len(ordered)
+    assert cold.read() == set(ordered)
+
+
+def test_of_two_snapshots_only_the_packs_of_one_are_ordered(moto, before, tmp_path):
+    site = Cold(tmp_path, moto, before(moto)).fill(files=2)
+    old = site.packs()
+    was = site.scan()
+    trees.write(os.fsencode(os.path.join(site.source, "d0", "file")), trees.noise(12 << 20, 99))
+    trees.finish(os.fsencode(site.source))
+    site.run("copy", "--to", "cold", site.backup())
+    assert old < site.packs()
+    site.freeze()
+    site.well("restore", site.snapshot, "--to", target(site), "--yes-thaw")
+    trees.assert_same(was, trees.scan(target(site)))
+    assert set(site.ordered()) == old
+
+
+def test_what_another_tier_has_at_hand_is_not_ordered(moto, before, tmp_path):
+    """Its manifest is gone there, so the snapshot is the archive's; its packs are not."""
+    site = Cold(tmp_path, moto, before(moto), tiers=("local", "cold", "warm"), lines={"warm": "keep = 7d"}).fill()
+    was = site.scan()
+    for name in site.objects("warm", "snap/"):
+        os.unlink(site.tier("warm", name))
+    site.freeze()
+    site.well("restore", "vol.data", "--to", target(site))
+    trees.assert_same(was, trees.scan(target(site)))
+    assert site.ordered() == []
+    # One that it lacks is ordered, and no other.
+    lacks = max(site.objects("warm", "pack/"), key=lambda n: os.path.getsize(site.tier("warm", n)))
+    os.unlink(site.tier("warm", lacks))
+    shutil.rmtree(target(site))
+    site.well("restore", "vol.data", "--to", target(site), "--yes-thaw")
+    trees.assert_same(was, trees.scan(target(site)))
+    assert site.ordered() == ["prod/" + lacks]
+
+
+# ---- gone again ----
+
+def test_what_goes_back_into_the_archive_in_the_middle_is_ordered_again(cold):
+    bucket, before = cold.bucket("cold"), cold.freeze().scan()
+    cold.run("restore", "vol.data", "--to", target(cold), "--yes-thaw", "--no-wait", status=LATER)
+    time.sleep(SECONDS)
+    cold.proxy.forget()
+    # The first large answer is slow, and meanwhile all goes back.
+    slow = cold.proxy.fault(("drip", 4.0), method="GET", path=PACK, nth=12)
+    child = cold.start("restore", "vol.data", "--to", target(cold), "--yes-thaw")
+    while slow.hits == 0:
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.02)
+    for name in cold.packs():
+        bucket.put(name, bucket.get(name), StorageClass="GLACIER")
+    # moto: what is younger than an order takes is readable at once.
+    time.sleep(SECONDS + 0.6)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode in (DONE, DEGRADED), (out, err)
+    trees.assert_same(before, trees.scan(target(cold)))
+    ordered = cold.ordered()
+    assert 0 < len(ordered) and len(set(ordered)) == len(ordered), ordered
+
+
+# ---- other readers ----
+
+def test_a_proof_thaws(cold):
+    cold.freeze()
+    cold.run("verify", "--restore", "vol.data", status=REFUSED)
+    cold.well("verify", "--restore", "vol.data", "--yes-thaw")
+    assert cold.ordered() == sorted(cold.packs())
+
+
+def test_an_export_thaws(cold):
+    cold.freeze()
+    with open(cold.path("x.tar"), "wb") as f:
+        child = subprocess.run([program(), "export", "vol.data", "--path", "d2", "--yes-thaw"], stdout=f, check=False,
+                               env=cold.environment(), stdin=subprocess.DEVNULL, timeout=120)
+    assert child.returncode in (DONE, DEGRADED)
+    assert 0 < len(cold.ordered()) < len(cold.packs())
+    assert os.path.getsize(cold.path("x.tar")) > 12 << 20
+
+
+def test_a_copy_from_the_archive_thaws_what_the_target_lacks(moto, before, tmp_path):
+    site = Cold(tmp_path, moto, before(moto), tiers=("local", "cold", "warm"), lines={"warm": "keep = 7d"}).fill()
+    was = site.scan()
+    for name in site.objects("warm", "snap/"):
+        os.unlink(site.tier("warm", name))
+    lacks = max(site.objects("warm", "pack/"), key=lambda n: os.path.getsize(site.tier("warm", n)))
+    os.unlink(site.tier("warm", lacks))
+    site.freeze()
+    result = site.run("copy", "--to", "warm", site.snapshot, status=REFUSED)
+    assert "USD" in result.err
+    site.run("copy", "--to", "warm", site.snapshot, "--yes-thaw", "--no-wait", status=LATER)
+    time.sleep(SECONDS)
+    site.well("copy", "--to", "warm", site.snapshot)
+    assert site.ordered() == ["prod/" + lacks]
+    site.proxy.close()
+    site.run("restore", site.snapshot, "--to", target(site), status=None)
+    trees.assert_same(was, trees.scan(target(site)))
