@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "job/pick.h"
 #include "job/recall.h"
 #include "job/verify_list.h"
@@ -37,7 +38,8 @@ struct todo_list {
 
 /* What was seen was seen, whether or not the tier takes the note of it; said once a tier. */
 static void
-write_down(struct verify_proof *p, const struct snapshot *snap, const char *kind)
+write_down(struct verify_proof *p, const struct snapshot *snap, const char *kind,
+    enum scrub_level level)
 {
 	const struct sign_key *sign = p->s->repo->keys->sign;
 	struct err why = { 0 };
@@ -50,7 +52,7 @@ write_down(struct verify_proof *p, const struct snapshot *snap, const char *kind
 	buf_init(&text, RECORD_TEXT);
 	if (store_clock(p->t->store, &now, &why) == 0) {
 		buf_addf(&text, "snapshot %s\nlevel %d\ntier %s\n", snap->part.id,
-		    (int)p->o->level, p->t->name);
+		    (int)level, p->t->name);
 		if (record_put(p->s->repo, p->t->store, kind, snap->part.source, now, &text,
 		    name, &why) != -1)
 			err_clear(&why);
@@ -101,6 +103,16 @@ check_packs(struct verify_proof *p, const struct manifest *m, struct err *e)
 	return good;
 }
 
+/* How far it could be looked into: what lies in an archive was not read. */
+static enum scrub_level
+reached(const struct verify_proof *p, const struct manifest *m)
+{
+	for (size_t i = 0; i < m->packs; i++)
+		if (packset_has(&p->frozen, m->pack[i].sha))
+			return p->unsummed ? SCRUB_LISTED : SCRUB_HASHED;
+	return p->o->level;
+}
+
 static int
 check_contents(struct verify_proof *p, const struct snapshot *snap, struct err *e)
 {
@@ -120,6 +132,7 @@ static int
 check_snapshot(struct verify_proof *p, const struct snapshot *snap, struct err *e)
 {
 	struct manifest m;
+	enum scrub_level level;
 	uint64_t sequence;
 	bool gone;
 	int rc;
@@ -129,7 +142,8 @@ check_snapshot(struct verify_proof *p, const struct snapshot *snap, struct err *
 	rc = open_manifest(p, snap, &m, &gone, e);
 	if (rc == 1)
 		rc = check_packs(p, &m, e);
-	if (rc == 1 && p->o->level == SCRUB_OPENED)
+	level = reached(p, &m);
+	if (rc == 1 && level == SCRUB_OPENED)
 		rc = check_contents(p, snap, e);
 	sequence = m.sequence;
 	manifest_done(&m);
@@ -139,7 +153,7 @@ check_snapshot(struct verify_proof *p, const struct snapshot *snap, struct err *
 	p->report->good += rc == 1;
 	if (rc == 1)
 		recall_put(p->s, p->t, snap->part.id, sequence, p->w);
-	write_down(p, snap, rc == 1 ? RECORD_VERIFIED : RECORD_BROKEN);
+	write_down(p, snap, rc == 1 ? RECORD_VERIFIED : RECORD_BROKEN, level);
 	return 0;
 }
 
@@ -285,6 +299,23 @@ check_pends(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 
 /* ---- one tier ---- */
 
+static void
+tell_frozen(const struct verify_proof *p)
+{
+	char n[UNITS_TEXT], *text;
+	size_t count = 0, at = 0;
+
+	while (packset_next(&p->frozen, &at))
+		count++;
+	if (count == 0)
+		return;
+	text = xasprintf("%s on '%s' %s in an archive: not read, only compared with the size%s that the "
+	    "store has of them; --restore reads them", units_count(count, "pack", n), p->t->name,
+	    count == 1 ? "lies" : "lie", p->unsummed ? "" : " and hash");
+	p->w->event(p->w->arg, "frozen", text);
+	free(text);
+}
+
 static int
 check_tier(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 {
@@ -315,6 +346,7 @@ check_tier(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 	}
 	if (rc == 0)
 		rc = check_pends(p, named, e);
+	tell_frozen(p);
 out:
 	snapshot_list_done(&l.list);
 	free(l.item);

@@ -22,6 +22,8 @@ struct verify_proof {
 	struct verify_listed *listed; /* packs, in order of hash */
 	size_t packs, pack_room;
 	struct packset good, bad; /* looked at in this run */
+	struct packset frozen; /* of the good: by what the store says of them, for they lie in an archive */
+	bool unsummed;	       /* of one it says no hash */
 	const char *id;		  /* the snapshot in hand; "": what all need */
 	bool mute;		  /* the tier takes no records */
 };

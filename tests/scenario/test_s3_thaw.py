@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 
 import trees
-from conftest import DEGRADED, DONE, program
+from conftest import DEGRADED, DONE, VERIFY, program
 from s3 import Site, before_fixture, fresh_server_fixture  # noqa: F401
 
 REFUSED, PARTLY, LATER = 5, 9, 75
@@ -303,3 +303,15 @@ def test_a_copy_from_the_archive_thaws_what_the_target_lacks(moto, before, tmp_p
     site.proxy.close()
     site.run("restore", site.snapshot, "--to", target(site), status=None)
     trees.assert_same(was, trees.scan(target(site)))
+
+
+def test_what_lies_in_the_archive_is_verified_by_what_the_store_says_and_not_taken_for_bad(cold):
+    cold.freeze()
+    result = cold.well("verify", "--tier", "cold", "--repair")
+    assert re.search(r"%d packs on 'cold' lie in an archive: not read" % len(cold.packs()), result.err), result
+    assert cold.ordered() == [] and cold.objects("cold", "bad/") == []
+    # What is not there is found all the same.
+    lost = sorted(cold.packs())[0]
+    cold.bucket("cold").delete(lost)
+    result = cold.run("verify", "--tier", "cold", status=VERIFY)
+    assert os.path.basename(lost)[:12] in result.text, result

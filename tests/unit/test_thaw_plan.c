@@ -60,7 +60,7 @@ only_what_is_frozen_is_ordered_and_what_comes_already_costs_nothing(void **state
 	assert_int_equal(p.share[0].speed, STORE_STANDARD);
 	assert_int_equal(p.share[0].wait_ms, 5 * 3600 * 1000);
 	/* 2 requests, 3 GB at 0.01, 3 GB for 7 days at 0.023 a month. */
-	assert_true(p.share[0].price > 0.1460 && p.share[0].price < 0.1463);
+	assert_true(p.share[0].price > 0.0461 && p.share[0].price < 0.0463);
 }
 
 static void
