@@ -131,12 +131,16 @@ plan_bare(struct check *c, const char *what, const struct conf_tier *t, const ch
 
 /* What lies in an archive is ordered back first. */
 static void
-plan_cold(struct check *c, const char *what, const struct conf_tier *t)
+plan_cold(struct check *c, const char *what, const struct conf_tier *t, const struct use *use)
 {
 	const int64_t wait = cold_wait_ms(t->class, cold_speed(t->thaw));
 	const char *other = cold_class_within(t->rto, cold_speed(t->thaw));
 	char text[UNITS_TEXT], rto[UNITS_TEXT], fix[200];
 
+	if (wait > 0 && use->writes)
+		check_add(c, CHECK_WARN, what, "name another tier first in tiers, and let copy bring it here",
+		    "backups of %s come here first, and one that cannot read the snapshot before it, which "
+		    "class %s keeps in an archive, fails", use->writes, t->class);
 	if (wait == 0 || t->rto == 0)
 		return;
 	units_duration(t->rto, rto);
@@ -145,9 +149,13 @@ plan_cold(struct check *c, const char *what, const struct conf_tier *t)
 			  "rto of %s", t->class, units_duration(wait, text), rto);
 		return;
 	}
-	snprintf(fix, sizeof(fix), "class = %s, or rto = more than %s",
-	    other ? other : "one that is read at once, such as STANDARD_IA",
-	    units_duration_key(wait, text));
+	if (cold_wait_ms(t->class, STORE_STANDARD) < wait && cold_wait_ms(t->class, STORE_STANDARD) <= t->rto)
+		snprintf(fix, sizeof(fix), "thaw = standard, or rto = more than %s",
+		    units_duration_key(wait, text));
+	else
+		snprintf(fix, sizeof(fix), "class = %s, or rto = more than %s",
+		    other ? other : "one that is read at once, such as STANDARD_IA",
+		    units_duration_key(wait, text));
 	check_add(c, CHECK_FAIL, what, fix, "what is of class %s can be read after up to %s only, but "
 		  "rto promises %s", t->class, units_duration(wait, text), rto);
 }
@@ -173,7 +181,7 @@ plan_tier(struct check *c, const struct conf *conf, const struct conf_tier *t)
 		plan_copied(c, what, t, &use);
 	if (use.bare)
 		plan_bare(c, what, t, use.bare);
-	plan_cold(c, what, t);
+	plan_cold(c, what, t, &use);
 	if (t->rpo > 0 && use.wal)
 		plan_wal(c, what, t, use.wal);
 	units_duration(t->keep, keep);

@@ -15,6 +15,7 @@
 #include "repo/identity.h"
 #include "repo/object.h"
 #include "repo/proof.h"
+#include "store/copy.h"
 
 /*
  * Large enough that a request to a far store is not all latency; the largest frame is about as
@@ -236,6 +237,11 @@ scrub_written(struct store *s, const uint8_t sha[LAYOUT_SHA], const struct objec
 	c.proof = proof;
 	rc = open_all(&c, size, e);
 	scrub_done(&c);
+	if (rc == -1 && e && e->kind == ERR_FROZEN) {
+		rc = copy_attested(s, name, header->total, sha, e);
+		if (rc == 0)
+			rc = err_set(e, ERR_CORRUPT, "the store holds another object than was sent");
+	}
 	return rc == -1 ? err_in(e, "'%s'", name) : 0;
 }
 

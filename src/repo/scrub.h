@@ -21,7 +21,8 @@ int scrub_pack(struct store *s, const uint8_t sha[LAYOUT_SHA], uint64_t want,
 /*
  * The pack that was just put there: is it, byte for byte, what was sealed? header: as it was sealed;
  * proof: proof_frame() of each frame. Reads and opens all of it, and neither unpacks nor hashes: the
- * tags vouch for the bytes, the proofs for what was sealed.
+ * tags vouch for the bytes, the proofs for what was sealed. Where it went into an archive and cannot be
+ * read, its size and the store's own hash of it stand in.
  */
 int scrub_written(struct store *s, const uint8_t sha[LAYOUT_SHA],
     const struct object_header *header, const uint32_t *proof, const struct keyring *k,

@@ -181,6 +181,13 @@ an_archive_that_opens_too_late_for_the_rto_fails(void **state)
 	assert_non_null(strstr(find("plan cold", "only, but rto")->fix, "read at once"));
 	judge(COLD("GLACIER", "8h") VOLUME);
 	assert_int_equal(find("plan cold", "after up to 5h of an rto of 8h")->verdict, CHECK_OK);
+	judge(COLD("GLACIER\nthaw = bulk", "8h") VOLUME);
+	assert_int_equal(find("plan cold", "after up to 12h only, but rto")->verdict, CHECK_FAIL);
+	assert_non_null(strstr(find("plan cold", "after up to 12h only")->fix, "thaw = standard"));
+	judge(COLD("GLACIER\nthaw = expedited", "10m") VOLUME);
+	assert_int_equal(find("plan cold", "after up to 5m of an rto of 10m")->verdict, CHECK_OK);
+	judge("[tier cold]\nurl = s3://bucket\nclass = GLACIER\n" LOCAL VOLUME);
+	assert_int_equal(find("plan cold", "come here first")->verdict, CHECK_WARN);
 	judge(COLD("STANDARD_IA", "1h") VOLUME);
 	assert_int_equal(check.verdicts[CHECK_FAIL], 0);
 }
