@@ -85,7 +85,8 @@ const struct command cmd_export_export = {
 		"that no "
 		"tier has a good copy of are zeros: each such file is named, and the exit code is "
 		"4. Extended attributes and capabilities come back by `bsdtar -xp`, or by GNU tar with "
-		"--xattrs and --xattrs-include='*', which warns of keywords that it does not know.",
+		"--xattrs and --xattrs-include='*', which warns of keywords that it does not know.\n\n"
+		"What lies in an archive is ordered back first, as by restore.",
 	.examples = "ffdr export vol.uploads > uploads.tar\n"
 		    "ffdr export vol.uploads/latest | ssh other-host tar -x -C /srv/restore",
 	.options = export_table,

@@ -266,8 +266,8 @@ verify_command(const struct command_call *call, struct err *e)
 		err_set(e, ERR_USAGE, "--as-of shows what was there, and --repair changes what is there");
 		return err_line(e, "fix", "`ffdr copy --as-of TIME --to TIER` brings back what was there");
 	}
-	if (!o->restore && (o->thaw.yes || o->thaw.no_wait || o->thaw.speed || o->thaw.days != 0))
-		return err_set(e, ERR_USAGE, "--yes-thaw, --thaw, --thaw-days and --no-wait go with "
+	if (!o->restore && (o->thaw.yes || o->thaw.no_wait || o->thaw.speed || o->thaw.keep_ms != 0))
+		return err_set(e, ERR_USAGE, "--yes-thaw, --thaw, --thaw-keep and --no-wait go with "
 		    "--restore");
 	if (words_open_past(call->conf, o->as_of, NULL, o->repair ? SESSION_WRITE : SESSION_READ, &s,
 		e) == -1)
@@ -302,6 +302,9 @@ const struct command cmd_verify_verify = {
 		"snapshot of a source on a tier must still be there: when it is not, it was "
 		"deleted, or "
 		"the tier was set back, which no signature can show.\n\n"
+		"What lies in an archive is not ordered back for that: its size and, where the store "
+		"tells it, the hash that it took it with are compared, and the record says level 1, or "
+		"0. --restore does order it, as restore does.\n\n"
 		"Under --limit the snapshot in hand is finished, and one always is: how long that "
 		"takes is "
 		"up to its size.\n\n"

@@ -66,7 +66,8 @@ const struct command_status command_statuses[] = {
 	{ EXIT_UNREACHABLE, "a tier does not answer, or the path of a volume is not there" },
 	{ EXIT_STALE, "the lease was lost, or the epoch is stale" },
 	{ EXIT_BUSY, "another run is in progress" },
-	{ EXIT_LATER, "no room now; the same command works once there is" },
+	{ EXIT_LATER, "not now: there is no room, or what is to be read is still on its way out of an "
+		      "archive (--no-wait); the same command works once there is, or it is back" },
 	{ EXIT_DENIED, "permission denied" },
 	{ EXIT_CONFIGURATION, "the configuration is wrong, a key of it does not fit, or a claim of it "
 			      "that `ffdr check` tests does not hold" },

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "cmd/output.h"
+#include "job/cold.h"
 
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define DAYS_MOST 365
 #define ANSWER_MOST 80
 
@@ -41,10 +43,10 @@ thawing_wish(const struct thawing_opts *o, struct thaw_wish *ret, struct err *e)
 	if (o->speed && strcmp(o->speed, "expedited") != 0 && strcmp(o->speed, "standard") != 0 &&
 	    strcmp(o->speed, "bulk") != 0)
 		return err_set(e, ERR_USAGE, "--thaw %s: expected expedited, standard or bulk", o->speed);
-	if (o->days < 0 || o->days > DAYS_MOST)
-		return err_set(e, ERR_USAGE, "--thaw-days: expected 1 to %d", DAYS_MOST);
+	if (o->keep_ms != 0 && (o->keep_ms < DAY_MS || o->keep_ms > DAYS_MOST * DAY_MS))
+		return err_set(e, ERR_USAGE, "--thaw-keep: expected 1d to %dd", DAYS_MOST);
 	*ret = (struct thaw_wish){
-		.speed = o->speed, .days = (unsigned)o->days, .yes = o->yes, .no_wait = o->no_wait,
+		.speed = o->speed, .days = cold_days(o->keep_ms), .yes = o->yes, .no_wait = o->no_wait,
 		.ask = person ? ask : NULL,
 	};
 	return 0;

@@ -9,7 +9,7 @@
 /* Options of what may have to read from an archive: a member of its struct, rows of its table. */
 struct thawing_opts {
 	const char *speed;
-	int64_t days;
+	int64_t keep_ms;
 	bool yes, no_wait;
 };
 #define THAWING_ROWS(type, member)                                                                  \
@@ -17,8 +17,8 @@ struct thawing_opts {
 	    "order back what lies in an archive, whatever it costs; a terminal is asked" },         \
 	{ "thaw", 0, OPT_STRING, offsetof(struct type, member.speed), "expedited|standard|bulk",    \
 	    "how fast, and at what price; without it, as `thaw` of the tier says" },                \
-	{ "thaw-days", 0, OPT_NUMBER, offsetof(struct type, member.days), "N",                      \
-	    "for how many days it stays readable; without it, as `thaw-days` of the tier says" },   \
+	{ "thaw-keep", 0, OPT_DURATION, offsetof(struct type, member.keep_ms), "TIME",              \
+	    "how long it stays readable, in days; without it, as `thaw-keep` of the tier says" },   \
 	{ "no-wait", 0, OPT_FLAG, offsetof(struct type, member.no_wait), NULL,                      \
 	    "end once it is ordered, with 75; the same command goes on" }
 

@@ -28,8 +28,8 @@ struct conf_tier {
 	const char *style; /* "path", "host" */
 	const char *ca;
 	const char *class; /* of storage, for packs; NULL: the bucket's */
-	const char *thaw;  /* "standard", "expedited", "bulk" */
-	int64_t thaw_days;
+	const char *thaw;  /* "standard", "expedited", "bulk"; NULL: standard */
+	int64_t thaw_keep; /* milliseconds; 0: unset */
 	const char *lock;  /* "none", "governance", "compliance" */
 };
 

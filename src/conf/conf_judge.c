@@ -206,7 +206,7 @@ static void
 check_kind(struct conf_build *b, size_t index)
 {
 	static const char *const of_bucket[] = { "endpoint", "region", "access-key", "secret-key",
-		"profile", "style", "ca", "class", "thaw", "thaw-days", "lock" };
+		"profile", "style", "ca", "class", "thaw", "thaw-keep", "lock" };
 	const struct conf_tier *t = &b->conf->tier[index];
 	bool bucket = t->url && strncmp(t->url, "s3:", 3) == 0;
 	struct conf_spot spot;

@@ -161,17 +161,17 @@ const struct conf_key conf_keys_table[] = {
 	    .summary = "the class of storage for packs",
 	    .note = "STANDARD_IA, GLACIER and what else the store has. Only packs go there: what is "
 		    "needed to find one's way (manifests, keys, records, WAL) does not."),
-	KEY("tier", "thaw", CONF_CHOICE, struct conf_tier, thaw, .value = "standard",
+	KEY("tier", "thaw", CONF_CHOICE, struct conf_tier, thaw, .otherwise = "standard",
 	    .choices = "expedited, standard, bulk",
 	    .summary = "how fast what lies in an archive is ordered back",
 	    .note = "Faster costs more. From GLACIER expedited takes minutes, standard up to 5 hours, bulk "
 		    "up to 12; from DEEP_ARCHIVE standard up to 12 hours and bulk up to 48, and there is "
 		    "nothing faster. What a restore needs is said with its price before it is ordered; "
 		    "--thaw overrides this."),
-	KEY("tier", "thaw-days", CONF_NUMBER, struct conf_tier, thaw_days, .value = "7", .least = "1",
-	    .most = "365", .summary = "for how many days what was ordered back stays readable",
-	    .note = "Longer than the restore takes, and a second try of it. Until then it is stored "
-		    "twice, and paid for."),
+	KEY("tier", "thaw-keep", CONF_DURATION, struct conf_tier, thaw_keep, .otherwise = "7d",
+	    .least = "1d", .most = "365d", .summary = "how long what was ordered back stays readable",
+	    .note = "In whole days. Longer than the restore takes, and a second try of it. Until then it "
+		    "is stored twice, and paid for."),
 	KEY("tier", "lock", CONF_CHOICE, struct conf_tier, lock, .otherwise = "none",
 	    .choices = "none, governance, compliance",
 	    .summary = "whether the store keeps objects from everybody until their time",

@@ -134,11 +134,12 @@ static void
 plan_cold(struct check *c, const char *what, const struct conf_tier *t, const struct use *use)
 {
 	const int64_t wait = cold_wait_ms(t->class, cold_speed(t->thaw));
+	const int64_t usual = cold_wait_ms(t->class, STORE_STANDARD);
 	const char *other = cold_class_within(t->rto, cold_speed(t->thaw));
 	char text[UNITS_TEXT], rto[UNITS_TEXT], fix[200];
 
 	if (wait > 0 && use->writes)
-		check_add(c, CHECK_WARN, what, "name another tier first in tiers, and let copy bring it here",
+		check_add(c, CHECK_WARN, what, "name another tier first in tiers; copy brings it here",
 		    "backups of %s come here first, and one that cannot read the snapshot before it, which "
 		    "class %s keeps in an archive, fails", use->writes, t->class);
 	if (wait == 0 || t->rto == 0)
@@ -149,7 +150,7 @@ plan_cold(struct check *c, const char *what, const struct conf_tier *t, const st
 			  "rto of %s", t->class, units_duration(wait, text), rto);
 		return;
 	}
-	if (cold_wait_ms(t->class, STORE_STANDARD) < wait && cold_wait_ms(t->class, STORE_STANDARD) <= t->rto)
+	if (usual < wait && usual <= t->rto)
 		snprintf(fix, sizeof(fix), "thaw = standard, or rto = more than %s",
 		    units_duration_key(wait, text));
 	else

@@ -88,6 +88,14 @@ cold_class_within(int64_t ms, enum store_speed speed)
 	return NULL;
 }
 
+unsigned
+cold_days(int64_t ms)
+{
+	const int64_t day = 24 * HOUR_MS;
+
+	return (unsigned)((ms + day - 1) / day);
+}
+
 double
 cold_price(const char *class, enum store_speed speed, uint64_t objects, uint64_t bytes, unsigned days)
 {

@@ -19,6 +19,8 @@ int64_t cold_wait_ms(const char *class, enum store_speed speed);
  */
 const char *cold_class_within(int64_t ms, enum store_speed speed);
 
+/* In whole days, as stores count. */
+unsigned cold_days(int64_t ms);
 /* Whose prices these are, and of when: to be told with every sum. */
 #define COLD_PRICES "the list prices of us-east-1 as of November 2025, transfer not included"
 /*

@@ -151,7 +151,7 @@ refuse(const struct thaw_plan *plan, struct err *e)
 {
 	err_set(e, ERR_REFUSED, "what is to be read lies in an archive, and nothing was ordered back");
 	say(plan, line_of_error, e);
-	return err_line(e, "fix", "--yes-thaw orders it; --thaw and --thaw-days say how, --no-wait ends "
+	return err_line(e, "fix", "--yes-thaw orders it; --thaw and --thaw-keep say how, --no-wait ends "
 	    "once it is ordered");
 }
 

@@ -21,6 +21,8 @@
 #define DAY_MS (24 * HOUR_MS)
 /* `forever` as a lock: what nobody can take back should end some day, and be renewed until then. */
 #define FOREVER_MS (3650 * DAY_MS)
+/* Longer than a restore takes, and a second try of it. */
+#define THAW_DAYS 7
 /* Between two snapshots of a source, where no period says so. */
 #define INTERVAL_MS (7 * DAY_MS)
 /* Keys are used for about so long before the next epoch. */
@@ -150,7 +152,7 @@ make_one(const struct conf *c, const struct conf_tier *from, struct tier *t)
 		.rpo_ms = from->rpo,
 		.rto_ms = from->rto,
 		.thaw = cold_speed(from->thaw),
-		.thaw_days = (unsigned)from->thaw_days,
+		.thaw_days = from->thaw_keep > 0 ? cold_days(from->thaw_keep) : THAW_DAYS,
 		.takes_ms = tiers_period(from->takes),
 		.held = h,
 	};

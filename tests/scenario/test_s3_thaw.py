@@ -143,7 +143,7 @@ def test_a_terminal_is_asked(cold, answer, status):
 
 def test_a_restore_orders_its_packs_waits_and_brings_everything(cold):
     before = cold.freeze().scan()
-    cold.well("restore", "vol.data", "--to", target(cold), "--yes-thaw", "--thaw-days", "3")
+    cold.well("restore", "vol.data", "--to", target(cold), "--yes-thaw", "--thaw-keep", "3d")
     trees.assert_same(before, trees.scan(target(cold)))
     assert cold.ordered() == sorted(cold.packs())
     until = re.search(r'expiry-date="([^"]+)"', cold.bucket("cold").head(cold.ordered()[0])["Restore"]).group(1)

@@ -433,6 +433,75 @@ who_asks_to_stop_does_not_wait_for_a_store_that_is_silent(void **state)
 	assert_in_range(clock_boot_ns() - begun, 2 * CLOCK_S, 3 * CLOCK_S);
 }
 
+static unsigned frozen_left, asked_back;
+
+static int
+frozen_get(struct store *s, const char *name, uint64_t off, uint64_t len, struct buf *out, struct err *why)
+{
+	(void)s;
+	(void)off;
+	(void)len;
+	buf_adds(out, "half");
+	if (frozen_left > 0)
+		return err_set(why, ERR_FROZEN, "'%s' lies in an archive", name);
+	buf_adds(out, "back");
+	return 0;
+}
+
+static int
+bring_back(void *arg, struct store *s, const char *name, struct err *why)
+{
+	(void)s;
+	asked_back++;
+	assert_string_equal(name, "pack/a");
+	if (*(bool *)arg)
+		return err_set(why, ERR_CANCELLED, "no");
+	frozen_left--;
+	return 0;
+}
+
+static void
+a_read_that_meets_the_archive_asks_for_it_and_tries_again(void **state)
+{
+	struct store_ops ops = memstore_ops;
+	struct store fake = { .ops = &ops };
+	struct store_cold is;
+	bool never = false;
+	struct buf out;
+
+	(void)state;
+	ops.get = frozen_get;
+	buf_init(&out, 100);
+	frozen_left = 2;
+	asked_back = 0;
+	/* Nobody to ask: at once, without patience. */
+	assert_int_equal(store_get(&fake, "pack/a", &out, &e), -1);
+	assert_int_equal(e.kind, ERR_FROZEN);
+	assert_int_equal(out.len, 0);
+	store_when_frozen(&fake, bring_back, &never);
+	assert_int_equal(store_get(&fake, "pack/a", &out, &e), 0);
+	assert_string_equal(buf_str(&out), "halfback");
+	assert_int_equal(asked_back, 2);
+	never = true;
+	frozen_left = 1;
+	assert_int_equal(store_get(&fake, "pack/a", &out, &e), -1);
+	assert_int_equal(e.kind, ERR_CANCELLED);
+	/* One that is said to be back again and again, and is not. */
+	never = false;
+	frozen_left = 1000;
+	assert_int_equal(store_get(&fake, "pack/a", &out, &e), -1);
+	assert_int_equal(e.kind, ERR_FROZEN);
+	assert_true(asked_back < 20);
+	buf_done(&out);
+	/* A store that knows no archive has what it has. */
+	assert_int_equal(store_put(store, "pack/b", "xy", 2, STORE_NEW, &e), 1);
+	assert_int_equal(store_cold(store, "pack/b", &is, &e), 1);
+	assert_int_equal(is.state, STORE_READABLE);
+	assert_int_equal(is.size, 2);
+	assert_int_equal(store_cold(store, "pack/c", &is, &e), 0);
+	assert_int_equal(store_thaw(store, "pack/b", STORE_STANDARD, 1, &e), 0);
+}
+
 int
 main(void)
 {
@@ -441,6 +510,7 @@ main(void)
 		TEST(names_are_checked_before_a_driver_sees_them),
 		TEST(an_unknown_scheme_is_refused_with_the_known_ones),
 		TEST(what_other_programs_leave_with_a_dot_in_front_is_no_object),
+		TEST(a_read_that_meets_the_archive_asks_for_it_and_tries_again),
 		TEST(a_store_that_comes_back_in_time_was_never_away),
 		TEST(a_store_that_stays_away_is_given_up_after_half_a_minute),
 		TEST(a_manifest_gets_half_an_hour_and_not_more),
