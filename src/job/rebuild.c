@@ -148,6 +148,27 @@ prove(struct rebuilding *r, const char *prefix, const struct names *then, struct
 	    "the same command");
 }
 
+/*
+ * A repository object that somebody has added with our keys holds from then on: it may say that our kek
+ * was replaced, and then our key objects go. Only a person knows whether it was one of us.
+ */
+static void
+tell_since(struct rebuilding *r, const struct names *then, const struct names *now)
+{
+	for (size_t i = 0; i < now->count; i++) {
+		const struct name *n = &now->item[i];
+		char *text;
+
+		if (then->count > 0 && bsearch(n, then->item, then->count, sizeof(*n), by_name))
+			continue;
+		text = xasprintf("'%s' came to '%s' since then, and counts\n"
+				 "  fix       where nobody of you made it, delete it in the bucket before "
+				 "anything else is written there", n->name, r->s->now->name);
+		r->w->event(r->w->arg, "warning", text);
+		free(text);
+	}
+}
+
 static int
 all_of(struct rebuilding *r, const char *prefix, struct err *e)
 {
@@ -165,6 +186,8 @@ all_of(struct rebuilding *r, const char *prefix, struct err *e)
 		r->w->count(r->w->arg, "bringing back", i + 1, then.count);
 	}
 	r->report->names += then.count;
+	if (strcmp(prefix, "repo/") == 0 || strcmp(prefix, "key/") == 0)
+		tell_since(r, &then, &now);
 	if (rc == 0 && !r->dry_run)
 		rc = prove(r, prefix, &then, e);
 	free(then.item);

@@ -6,7 +6,8 @@
 
 /*
  * A tier gets back what the tiers had at the time of a session_open_past(): into session.now, which may
- * be one of them, or another. What came there since stays, and what is there and sound is left alone.
+ * be one of them, or another. What came there since stays (of repo/ and key/ that is a warning), and
+ * what is there and sound is left alone.
  */
 struct rebuild_report {
 	size_t names;	 /* objects that the tiers had then */

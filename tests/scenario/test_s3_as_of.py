@@ -156,6 +156,27 @@ def test_a_tier_is_rebuilt_in_place_from_what_the_attacker_hid(site):
     site.backup()
 
 
+def test_keys_that_somebody_gave_the_repository_since_are_named(site):
+    """They have replaced our kek; that holds until what says so is taken away."""
+    bucket, before = site.bucket("regional"), set(site.bucket("regional").names())
+    shutil.rmtree(site.tier("local"))
+    site.tiers = ("regional",)
+    site.write_config()
+    last = moment()
+    site.run("key", "rotate", "--kek", "file:" + site.path("etc", "kek-theirs"))
+    assert site.run("backup", "vol.data", status=None).status not in (DONE, DEGRADED)
+    result = site.run("copy", "--as-of", last, "--to", "regional", status=DEGRADED)
+    since = [name for name in bucket.names("prod/repo/") + bucket.names("prod/key/") if name not in before]
+    assert len(since) > 1
+    for name in since:
+        assert "'%s' came to 'regional' since" % name[len("prod/"):] in result.err, result
+        bucket.delete(name)
+    shutil.rmtree(site.path("state"))
+    site.run("copy", "--as-of", last, "--to", "regional")
+    site.backup()
+    site.run("verify", "--level", "2")
+
+
 def test_one_snapshot_of_then_goes_to_another_tier(site):
     attack(site)
     os.makedirs(site.tier("local"))
