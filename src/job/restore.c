@@ -102,6 +102,7 @@ static void
 tell_thaw(void *arg, const char *text)
 {
 	restore_kind_tell(arg, "thaw", "%s", text);
+	restore_kind_fact(arg, false, "thaw", "%s", text);
 }
 
 int

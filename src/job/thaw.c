@@ -55,6 +55,7 @@ thaw_new(struct session *s, const struct thaw_options *o)
 	t->preview_arg = o->preview_arg;
 	t->agreed = t->wish->yes && !o->preview;
 	t->order = xcalloc(s->tiers.count + 1, sizeof(struct tier *));
+	t->mute = xcalloc(s->tiers.count + 1, sizeof(*t->mute));
 	pthread_mutex_init(&t->lock, NULL);
 	add_tier(t, o->only ? o->only : o->first);
 	for (size_t i = 0; i < s->tiers.count && !o->only; i++)
@@ -73,6 +74,7 @@ thaw_free(struct thaw *t)
 		store_when_frozen(t->order[i]->store, NULL, NULL);
 	pthread_mutex_destroy(&t->lock);
 	free(t->order);
+	free(t->mute);
 	free(t->pack);
 	free(t);
 }

@@ -23,9 +23,12 @@ thaw_ask_look(void *task)
 	layout_pack(a->pack->sha, name);
 	for (size_t i = 0; i < a->t->tiers; i++) {
 		struct tier *tier = a->t->order[i];
+		struct err why = { 0 };
+		int got = a->t->mute[i] ? 0 : store_cold(tier->store, name, &is, &why);
 
-		if (store_cold(tier->store, name, &is, NULL) != 1 ||
-		    !thaw_plan_better(a->pack, is.state))
+		if (got == -1 && why.kind == ERR_REMOTE)
+			a->t->mute[i] = true;
+		if (got != 1 || !thaw_plan_better(a->pack, is.state))
 			continue;
 		a->pack->on = tier;
 		a->pack->is = is;

@@ -16,6 +16,7 @@ struct thaw {
 	thaw_line *preview;
 	void *preview_arg;
 	struct tier **order; /* who is asked, in turn */
+	_Atomic bool *mute;  /* does not answer: it is not waited for at every pack */
 	size_t tiers;
 	struct thaw_pack *pack; /* those that were asked for last */
 	size_t packs;

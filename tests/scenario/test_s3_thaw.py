@@ -13,9 +13,12 @@ import urllib.request
 
 import pytest
 
+import databases
+import restored
 import trees
 from conftest import DEGRADED, DONE, VERIFY, program
-from s3 import Site, before_fixture, fresh_server_fixture  # noqa: F401
+from postgres import servers_fixture  # noqa: F401
+from s3 import REGION, Site, before_fixture, fresh_server_fixture  # noqa: F401
 
 REFUSED, PARTLY, LATER = 5, 9, 75
 SECONDS = 3  # from the order until it can be read
@@ -315,3 +318,52 @@ def test_what_lies_in_the_archive_is_verified_by_what_the_store_says_and_not_tak
     cold.bucket("cold").delete(lost)
     result = cold.run("verify", "--tier", "cold", status=VERIFY)
     assert os.path.basename(lost)[:12] in result.text, result
+
+
+# ---- databases ----
+
+class ColdDatabase(databases.Database):
+    """Its second tier is a bucket that keeps packs in an archive."""
+
+    def __init__(self, top, server, bucket, proxy):
+        self.bucket, self.proxy = bucket, proxy
+        super().__init__(top, server, tiers=("local", "cold"), wal="local")
+
+    def write_config(self, *args, **kw):
+        super().write_config(*args, **kw)
+        for what, value in (("access", self.bucket.server.key), ("secret", self.bucket.server.secret)):
+            with open(self.path("etc", what), "w", encoding="utf-8") as f:
+                os.fchmod(f.fileno(), 0o600)
+                f.write(value)
+        with open(self.config, encoding="utf-8") as f:
+            text = f.read()
+        here = "url = file://%s\nshared = yes\n" % self.tier("cold")
+        assert here in text
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(text.replace(here, "url = s3://%s/prod\nendpoint = %s\nregion = %s\naccess-key = file:%s\n"
+                                 "secret-key = file:%s\nclass = GLACIER\n" % (
+                                     self.bucket.name, self.proxy.url, REGION, self.path("etc", "access"), self.path("etc", "secret"))))
+
+
+def test_a_database_comes_out_of_the_archive_with_its_wal(moto, before, servers):
+    server = servers.new(15, "--wal-segsize=1").start()
+    site = ColdDatabase(servers.path("site"), server, moto.bucket(), before(moto))
+    site.run("init")
+    server.sql("CREATE TABLE kept AS SELECT generate_series(1, 20000) AS n")
+    snapshot = site.backup()
+    site.run("copy", "--to", "cold", snapshot)
+    restored.readable(site)
+    shutil.rmtree(site.tier("local"))
+    time.sleep(SECONDS + 0.6)
+    site.proxy.forget()
+    restored.restore(site, what=snapshot, status=REFUSED)
+    assert not os.path.exists(site.path("back")) or os.listdir(site.path("back")) == []
+    assert site.proxy.seen("POST", PACK, "restore") == []
+    restored.restore(site, "--yes-thaw", what=snapshot, status=DEGRADED)
+    ordered = [r.path for r in site.proxy.seen("POST", PACK, "restore")]
+    assert len(ordered) == len(set(ordered)) == len(site.bucket.names("prod/pack/"))
+    assert restored.boot(servers, site).value("SELECT sum(n) FROM kept") == 200010000
+    # The proof of that tier: what is thawed stays so.
+    result = site.run("verify", "--restore", "pg.pay", "--tier", "cold", status=None)
+    assert result.status in (DONE, DEGRADED), result
+    assert len(site.proxy.seen("POST", PACK, "restore")) == len(ordered)
