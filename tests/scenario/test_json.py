@@ -95,8 +95,8 @@ def test_the_page_names_every_member_and_no_other(site):
         empty = {m for m in found if any(d.startswith(m + "[]") for d in page[name])}
         assert found - empty - page[name] == set(), "%s: the page lacks these" % name
     # What needs more than this to be seen: a failing source, a file that could not be read, a new
-    # key made with its signature.
-    rare = {"backup": {"backups[].error"}, "show": {"files[].note"},
+    # key made with its signature, an archive, a bucket with versions.
+    rare = {"restore": {"thaw"}, "backup": {"backups[].error"}, "show": {"files[].note"},
             "key": {"id", "public"}, "copy": AS_OF}
     for name, members_of in page.items():
         left = members_of - seen[name] - rare.get(name, set()) - of_a_database()

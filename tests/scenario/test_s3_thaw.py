@@ -106,7 +106,10 @@ def test_without_a_yes_nothing_is_ordered_and_the_sum_is_told(cold):
 def test_a_dry_run_tells_the_sum_and_orders_nothing_even_with_a_yes(cold):
     cold.freeze()
     result = cold.run("restore", "vol.data", "--to", target(cold), "--dry-run", "--yes-thaw", "--thaw", "bulk", status=None)
-    assert re.search(r"%d packs, .* on cold \(GLACIER\): bulk, readable within about 12h" % len(cold.packs()), result.text), result
+    told = r"%d packs, .* on cold \(GLACIER\): bulk, readable within about 12h" % len(cold.packs())
+    assert re.search(told, result.text), result
+    printed = cold.run("restore", "vol.data", "--to", target(cold), "--dry-run", "--thaw", "bulk", "--json", status=None).json()
+    assert re.search(told, printed["thaw"]), printed
     assert cold.ordered() == []
 
 
