@@ -145,9 +145,11 @@ class HttpProxy:
         while not self.ended:
             try:
                 near, _ = self.listener.accept()
+                near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError:
-                return
-            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self.listener.fileno() == -1:
+                    return
+                continue  # one that was gone before it came
             with self.lock:
                 self.connections += 1
                 number = self.connections
