@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/sum.h"
 
 #define PATIENCE_NS (30 * CLOCK_S)
 /* A manifest is the work of hours; but one that comes later than this must not come at all. */
@@ -243,6 +244,7 @@ store_close(struct store *s)
 static int
 holds(struct store *s, const char *name, const void *data, size_t len, struct err *e)
 {
+	uint8_t sha[DIGEST_LEN], own[DIGEST_LEN];
 	struct store_stat st;
 	struct buf there;
 	int rc;
@@ -251,11 +253,12 @@ holds(struct store *s, const char *name, const void *data, size_t len, struct er
 	if (rc != 1 || st.size != len)
 		return rc == -1 ? -1 : 0;
 	buf_init(&there, len);
-	rc = store_get(s, name, &there, e);
-	if (rc == 0)
-		rc = there.len == len && (len == 0 || memcmp(there.data, data, len) == 0);
+	rc = sum_of(s, name, &there, sha, e);
 	buf_done(&there);
-	return rc;
+	if (rc == -1)
+		return -1;
+	digest_sha256(data, len, own);
+	return digest_equal(sha, own, DIGEST_LEN);
 }
 
 int

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "filter/digest.h"
 
 struct object {
 	char *name;
@@ -26,6 +27,8 @@ struct contents {
 	unsigned handles;
 	int64_t skew_ns;
 	bool away;
+	const char *frozen;
+	bool summed;
 };
 
 struct memstore {
@@ -65,6 +68,12 @@ find(const struct contents *c, const char *name)
 	size_t i = seek(c, name, false);
 
 	return i < c->count && strcmp(c->object[i].name, name) == 0 ? &c->object[i] : NULL;
+}
+
+static bool
+is_frozen(const struct contents *c, const char *name)
+{
+	return c->frozen != NULL && strncmp(name, c->frozen, strlen(c->frozen)) == 0;
 }
 
 static void
@@ -148,6 +157,8 @@ mem_get(struct store *s, const char *name, uint64_t off, uint64_t len, struct bu
 	o = find(mem_of(s)->c, name);
 	if (o == NULL)
 		return err_set(e, ERR_NOTFOUND, "'%s' is not in the store in memory", name);
+	if (is_frozen(mem_of(s)->c, name))
+		return err_set(e, ERR_FROZEN, "'%s' is frozen", name);
 	if (off > o->len || len > o->len - off)
 		return err_set(e, ERR_CORRUPT, "'%s' has %zu bytes, expected %llu or more", name,
 		    o->len, (unsigned long long)(off + len));
@@ -169,6 +180,24 @@ mem_stat(struct store *s, const char *name, struct store_stat *ret, struct err *
 	if (o == NULL)
 		return 0;
 	*ret = (struct store_stat){ .size = o->len, .time_ns = o->time_ns };
+	return 1;
+}
+
+static int
+mem_cold(struct store *s, const char *name, struct store_cold *ret, struct err *e)
+{
+	const struct object *o;
+
+	if (enter(s, "cold", name, e) == -1)
+		return -1;
+	o = find(mem_of(s)->c, name);
+	if (o == NULL)
+		return 0;
+	ret->state = is_frozen(mem_of(s)->c, name) ? STORE_FROZEN : STORE_READABLE;
+	ret->size = o->len;
+	ret->summed = mem_of(s)->c->summed;
+	if (ret->summed)
+		digest_sha256(o->data, o->len, ret->sha);
 	return 1;
 }
 
@@ -257,6 +286,7 @@ const struct store_ops memstore_ops = {
 	.del = mem_del,
 	.clock = mem_clock,
 	.probe = mem_probe,
+	.cold = mem_cold,
 	.close = mem_close,
 };
 
@@ -298,6 +328,13 @@ void
 memstore_away(struct store *s, bool away)
 {
 	mem_of(s)->c->away = away;
+}
+
+void
+memstore_freeze(struct store *s, const char *prefix, bool summed)
+{
+	mem_of(s)->c->frozen = prefix;
+	mem_of(s)->c->summed = summed;
 }
 
 size_t

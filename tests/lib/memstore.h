@@ -25,6 +25,11 @@ void memstore_hook(struct store *s, memstore_before *before, void *arg);
 void memstore_skew(struct store *s, int64_t ns);
 /* While away every operation is ERR_REMOTE. For all handles. */
 void memstore_away(struct store *s, bool away);
+/*
+ * What lies below that prefix (borrowed; NULL: nothing) has to be thawed before it is read, as in an
+ * archive class; summed: the store tells the SHA-256 of what it took. For all handles.
+ */
+void memstore_freeze(struct store *s, const char *prefix, bool summed);
 
 /* What a test wants to see and do behind the program's back. Not hooked. */
 size_t memstore_count(const struct store *s);

@@ -1,0 +1,18 @@
+#ifndef STORE_SUM_H
+#define STORE_SUM_H
+
+#include "filter/digest.h"
+#include "store/store.h"
+
+/*
+ * The SHA-256 of what lies under a name: of its bytes, read now; or, where they would have to be
+ * thawed first, the one that the store itself checked when it took them and keeps beside them.
+ * scratch: any buffer with room for an object; what it holds afterwards means nothing. 0; -1,
+ * ERR_FROZEN where it is frozen and the store keeps none.
+ */
+int sum_of(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
+    struct err *e);
+/* Is that why a read failed? */
+bool sum_is_frozen(const struct err *why);
+
+#endif

@@ -1,0 +1,71 @@
+#include "store/sum.h"
+
+#include <string.h>
+
+#include "tests/lib/memstore.h"
+#include "tests/lib/repokit.h"
+#include "tests/lib/vector.h"
+
+static void
+the_sum_is_that_of_the_bytes_or_where_they_are_frozen_the_one_the_store_keeps(void **state)
+{
+	uint8_t sha[DIGEST_LEN], other[DIGEST_LEN], *bytes;
+	struct store *s = memstore_new();
+	struct err e = { 0 };
+	struct buf b;
+	size_t n;
+
+	(void)state;
+	buf_init(&b, 100);
+	assert_int_equal(store_put(s, "pack/a", "hello", 5, STORE_NEW, &e), 1);
+	digest_sha256("hello", 5, sha);
+	assert_int_equal(sum_of(s, "pack/a", &b, other, &e), 0);
+	assert_memory_equal(sha, other, DIGEST_LEN);
+	memstore_freeze(s, "pack/", true);
+	memset(other, 0, sizeof(other));
+	assert_int_equal(sum_of(s, "pack/a", &b, other, &e), 0);
+	assert_memory_equal(sha, other, DIGEST_LEN);
+	/* It is not what was hoped for that counts. */
+	bytes = memstore_bytes(s, "pack/a", &n);
+	bytes[0] ^= 1;
+	assert_int_equal(sum_of(s, "pack/a", &b, other, &e), 0);
+	assert_memory_not_equal(sha, other, DIGEST_LEN);
+	memstore_freeze(s, NULL, false);
+	assert_int_equal(sum_of(s, "pack/a", &b, other, &e), 0);
+	assert_memory_not_equal(sha, other, DIGEST_LEN);
+	buf_done(&b);
+	store_close(s);
+}
+
+static void
+frozen_and_without_a_sum_nothing_is_proved(void **state)
+{
+	struct store *s = memstore_new();
+	uint8_t sha[DIGEST_LEN];
+	struct err e = { 0 };
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 100);
+	store_put(s, "pack/a", "hello", 5, STORE_NEW, &e);
+	memstore_freeze(s, "pack/", false);
+	repokit_refused(sum_of(s, "pack/a", &b, sha, &e), &e, ERR_FROZEN, "nor does the store tell");
+	assert_true(sum_is_frozen(&e));
+	err_clear(&e);
+	repokit_refused(sum_of(s, "pack/b", &b, sha, &e), &e, ERR_NOTFOUND, "pack/b");
+	assert_false(sum_is_frozen(&e));
+	buf_done(&b);
+	store_close(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    the_sum_is_that_of_the_bytes_or_where_they_are_frozen_the_one_the_store_keeps),
+		cmocka_unit_test(frozen_and_without_a_sum_nothing_is_proved),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
