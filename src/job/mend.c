@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "filter/digest.h"
+#include "repo/bundle.h"
 #include "repo/manifest.h"
 #include "repo/object.h"
 #include "repo/piece.h"
@@ -39,6 +40,8 @@ judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
 	}
 	if (strncmp(name, "repo/", strlen("repo/")) == 0 || strncmp(name, "key/", strlen("key/")) == 0)
 		return repo_audit_judge(s->repo, name, bytes, e);
+	if (layout_wal_parse(name, &w) == 0 && w.kind == LAYOUT_WAL_BUNDLE)
+		return bundle_check(s->repo->keys, name, bytes, e);
 	if (layout_wal_parse(name, &w) == 0)
 		return w.kind == LAYOUT_WAL_PIECE || w.kind == LAYOUT_WAL_OTHER ?
 		    piece_open(s->repo->keys, name, bytes, &piece, NULL, e) :

@@ -70,8 +70,8 @@ add(struct store_rule *rule, size_t *n, char *prefix, bool cold, int64_t lock_ms
 struct store_rule *
 tiers_rules(const struct conf *c, const struct conf_tier *t)
 {
-	/* Two for each source, six for all, the end. */
-	struct store_rule *rule = xcalloc(2 * c->sources + 7, sizeof(*rule));
+	/* Three for each source, six for all, the end. */
+	struct store_rule *rule = xcalloc(3 * c->sources + 7, sizeof(*rule));
 	const int64_t period = tiers_period(t->takes);
 	const int64_t between = period > INTERVAL_MS || period == 0 ? INTERVAL_MS : period + DAY_MS;
 	int64_t longest = t->keep;
@@ -86,6 +86,7 @@ tiers_rules(const struct conf *c, const struct conf_tier *t)
 			continue;
 		add(rule, &n, xasprintf("snap/%s/", s->name), false, keep + between);
 		add(rule, &n, xasprintf("wal/%s/", s->name), false, keep + between);
+		add(rule, &n, xasprintf("walb/%s/", s->name), true, keep + between);
 	}
 	add(rule, &n, xstrdup("pack/"), true, c->horizon + longest + between);
 	add(rule, &n, xstrdup("snap/"), false, t->keep + between);

@@ -51,7 +51,7 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 	struct layout_wal at;
 
 	(void)e;
-	if (layout_wal_parse(entry->name, &at) == -1 || at.kind != LAYOUT_WAL_PIECE ||
+	if (layout_wal_parse(entry->name, &at) == -1 || !layout_wal_is_log(&at) ||
 	    at.end <= x->from || at.start >= x->to)
 		return 0;
 	p->name = mem_grow(p->name, &p->room, p->names + 1, sizeof(*p->name));
@@ -97,7 +97,6 @@ need_timeline(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t own, u
 {
 	struct lsn_set have = { 0 };
 	struct seeing x = { p, from, to };
-	char prefix[LAYOUT_NAME];
 	int rc = walread_ranges(p->read, p->t, tli, &have, e);
 
 	if (to == UINT64_MAX)
@@ -118,8 +117,7 @@ need_timeline(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t own, u
 
 		at.epoch = p->lineage.level[i].epoch;
 		if (wal_lineage_bound(&p->lineage, i, tli) > x.from)
-			rc = store_list(p->t->store, layout_wal_of_timeline(&at, tli, prefix), NULL, see,
-			    &x, e);
+			rc = walread_each(p->t, &at, tli, x.from, see, &x, e);
 	}
 	return rc;
 }

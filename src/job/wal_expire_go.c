@@ -62,7 +62,7 @@ count(struct going *g, const struct layout_wal *at, uint64_t size, enum wal_keep
 
 	group->objects++;
 	group->bytes += size;
-	if (at->kind == LAYOUT_WAL_PIECE) {
+	if (layout_wal_is_log(at)) {
 		if (group->to == 0 || at->start < group->from)
 			group->from = at->start;
 		if (at->end > group->to)
@@ -211,13 +211,13 @@ remove_from(struct going *g, struct err *e)
 	return rc;
 }
 
+/* 1 done, 0 no more in this run, -1. */
 static int
-judge_all(struct going *g, struct err *e)
+judge_below(struct going *g, const char *prefix, struct err *e)
 {
-	char prefix[LAYOUT_NAME];
 	int rc;
 
-	layout_wal_of_source(g->w->source, prefix);
+	g->last[0] = '\0';
 	do {
 		g->full = false;
 		g->names = 0;
@@ -230,6 +230,21 @@ judge_all(struct going *g, struct err *e)
 		if (rc == 0)
 			rc = remove_step(g, e);
 	} while (rc == 1 && g->full);
+	return rc;
+}
+
+static int
+judge_all(struct going *g, struct err *e)
+{
+	char prefix[LAYOUT_NAME];
+	int rc;
+
+	layout_wal_of_source(g->w->source, prefix);
+	rc = judge_below(g, prefix, e);
+	if (rc == 1) {
+		layout_wal_bundles_of_source(g->w->source, prefix);
+		rc = judge_below(g, prefix, e);
+	}
 	return rc == 1 ? remove_from(g, e) : rc;
 }
 

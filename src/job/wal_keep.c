@@ -182,6 +182,7 @@ needs(const struct wal_keep *k, const struct pg_facts *b, const struct layout_wa
 {
 	switch (at->kind) {
 	case LAYOUT_WAL_PIECE:
+	case LAYOUT_WAL_BUNDLE: /* of which one piece is needed, all is */
 		return needs_piece(k, b, at);
 	case LAYOUT_WAL_HISTORY:
 		return needs_history(k, b, at);
@@ -205,7 +206,7 @@ why_not(const struct wal_keep *k, const struct layout_wal *at)
 		if (b->sysid != at->place.sysid)
 			continue;
 		ret = WAL_KEEP_GO_NOWHERE;
-		if (at->kind == LAYOUT_WAL_PIECE && leads(k, b, &at->place, at->tli, at->start))
+		if (layout_wal_is_log(at) && leads(k, b, &at->place, at->tli, at->start))
 			return WAL_KEEP_GO_BEFORE;
 	}
 	return ret;

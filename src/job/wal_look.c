@@ -256,8 +256,10 @@ find_wal(struct looking *k, struct wal_look_tier *t, struct pg_history *h, struc
 /* ---- samples ---- */
 
 struct pieces {
+	struct tier *on;
 	struct lsn_range *at;
 	size_t count, room;
+	bool bundled; /* some lie in bundles */
 };
 
 static int
@@ -267,7 +269,10 @@ see_piece(void *arg, const struct store_entry *entry, struct err *e)
 	struct layout_wal w;
 
 	(void)e;
-	if (layout_wal_parse(entry->name, &w) == 0 && w.kind == LAYOUT_WAL_PIECE) {
+	if (layout_wal_parse(entry->name, &w) == -1)
+		return 0;
+	p->bundled = p->bundled || w.kind == LAYOUT_WAL_BUNDLE;
+	if (w.kind == LAYOUT_WAL_PIECE) {
 		p->at = mem_grow(p->at, &p->room, p->count + 1, sizeof(*p->at));
 		p->at[p->count++] = (struct lsn_range){ w.start, w.end };
 	}
@@ -276,7 +281,7 @@ see_piece(void *arg, const struct store_entry *entry, struct err *e)
 
 /* Does that piece have a sample that a recovery reaches? */
 static bool
-sample_of(struct looking *k, struct wal_look_tier *t, const struct lsn_range *at,
+sample_of(struct looking *k, struct wal_look_tier *t, const struct pieces *l, size_t i,
 	  struct wal_sample *ret)
 {
 	char name[LAYOUT_NAME];
@@ -285,8 +290,8 @@ sample_of(struct looking *k, struct wal_look_tier *t, const struct lsn_range *at
 	bool yes = false;
 
 	buf_init(&bytes, STORE_OBJECT_MAX);
-	layout_wal_piece(&k->l->place, t->tli, at->from, at->to, name);
-	if (store_get(t->tier->store, name, &bytes, NULL) == 0 &&
+	layout_wal_piece(&k->l->place, t->tli, l->at[i].from, l->at[i].to, name);
+	if (store_get(l->on->store, name, &bytes, NULL) == 0 &&
 	    piece_open(k->s->repo->keys, name, &bytes, &p, NULL, NULL) == 0 && p.sampled &&
 	    p.sample.flush_lsn > 0 && p.sample.flush_lsn <= t->reach) {
 		*ret = p.sample;
@@ -315,7 +320,7 @@ search(struct looking *k, struct wal_look_tier *t, const struct pieces *p)
 		if (step > p->count)
 			return;
 		good = p->count - step;
-		if (sample_of(k, t, &p->at[good], &s))
+		if (sample_of(k, t, p, good, &s))
 			break;
 		bad = good;
 		step *= 2;
@@ -324,7 +329,7 @@ search(struct looking *k, struct wal_look_tier *t, const struct pieces *p)
 	while (bad - good > 1) {
 		size_t middle = good + (bad - good) / 2;
 
-		if (sample_of(k, t, &p->at[middle], &s)) {
+		if (sample_of(k, t, p, middle, &s)) {
 			offer(t, &s);
 			good = middle;
 		} else {
@@ -333,14 +338,39 @@ search(struct looking *k, struct wal_look_tier *t, const struct pieces *p)
 	}
 }
 
+/* Those of the pieces on one tier, its own or another: 1 more of them lie in bundles, 0, -1. */
+static int
+search_tier(struct looking *k, struct wal_look_tier *t, struct tier *on, struct err *e)
+{
+	struct pieces p = { .on = on };
+	int rc = walread_each(on, &k->l->place, t->tli, t->newest.facts.start, see_piece, &p, e);
+
+	if (rc == 0)
+		search(k, t, &p);
+	free(p.at);
+	return rc == -1 ? -1 : p.bundled;
+}
+
+/*
+ * What is bundled may be frozen, and a large object is much to read for one line. But a sample speaks
+ * of the database: found on any tier it holds for all that have the log up to there.
+ */
+static int
+search_tiers(struct looking *k, struct wal_look_tier *t, struct err *e)
+{
+	int got = search_tier(k, t, t->tier, e);
+
+	for (size_t i = 0; got == 1 && i < k->opens; i++)
+		if (k->open[i] != t->tier)
+			search_tier(k, t, k->open[i], NULL);
+	return got == -1 ? -1 : 0;
+}
+
 static int
 find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history *h, struct err *e)
 {
-	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
-	struct pieces p = { 0 };
 	struct err why = { 0 };
-	int got = wal_beat_get(k->s->repo, t->tier->store, k->l->place.source, &t->beat, &why),
-	    rc = 0;
+	int got = wal_beat_get(k->s->repo, t->tier->store, k->l->place.source, &t->beat, &why);
 
 	if (got == -1 && why.kind == ERR_REMOTE) {
 		*e = why;
@@ -362,13 +392,7 @@ find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history
 		if (strcmp(k->l->w.source->postgres->wal_from, "stream") == 0)
 			return 0;
 	}
-	layout_wal_of_timeline(&k->l->place, t->tli, prefix);
-	layout_wal_piece(&k->l->place, t->tli, t->newest.facts.start, 0, after);
-	rc = store_list(t->tier->store, prefix, after, see_piece, &p, e);
-	if (rc == 0)
-		search(k, t, &p);
-	free(p.at);
-	return rc;
+	return search_tiers(k, t, e);
 }
 
 static void

@@ -25,12 +25,29 @@ struct listing {
 	size_t others, room;
 };
 
+/* Listings go timeline by timeline, so it is nearly always the last. */
+static struct wal_keep_timeline *
+find_timeline(struct wal_shelf *s, const struct layout_wal *w)
+{
+	struct wal_keep_timeline *t;
+
+	for (size_t i = s->timelines; i > 0; i--) {
+		t = &s->timeline[i - 1];
+		if (t->tli == w->tli && same_place(&t->place, &w->place))
+			return t;
+	}
+	s->timeline = mem_grow(s->timeline, &s->room, s->timelines + 1, sizeof(*s->timeline));
+	t = &s->timeline[s->timelines++];
+	*t = (struct wal_keep_timeline){ .place = w->place, .tli = w->tli, .newest_ns = INT64_MIN };
+	return t;
+}
+
 static int
 see(void *arg, const struct store_entry *entry, struct err *e)
 {
 	struct listing *l = arg;
 	struct wal_shelf *s = l->shelf;
-	struct wal_keep_timeline *last = s->timelines ? &s->timeline[s->timelines - 1] : NULL;
+	struct wal_keep_timeline *t;
 	struct layout_wal w;
 
 	(void)e;
@@ -38,21 +55,14 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 		return 0; /* of a newer ffdr: left alone */
 	if (entry->time_ns < s->oldest_ns)
 		s->oldest_ns = entry->time_ns;
-	if (w.kind != LAYOUT_WAL_PIECE) {
+	if (!layout_wal_is_log(&w)) {
 		l->other = mem_grow(l->other, &l->room, l->others + 1, sizeof(*l->other));
 		l->other[l->others++] = w;
 		return 0;
 	}
-	if (!last || !same_place(&last->place, &w.place) || last->tli != w.tli) {
-		s->timeline =
-		    mem_grow(s->timeline, &s->room, s->timelines + 1, sizeof(*s->timeline));
-		last = &s->timeline[s->timelines++];
-		*last = (struct wal_keep_timeline){ .place = w.place,
-						    .tli = w.tli,
-						    .newest_ns = entry->time_ns };
-	}
-	if (entry->time_ns > last->newest_ns)
-		last->newest_ns = entry->time_ns;
+	t = find_timeline(s, &w);
+	if (entry->time_ns > t->newest_ns)
+		t->newest_ns = entry->time_ns;
 	return 0;
 }
 
@@ -156,6 +166,9 @@ wal_shelf_load(const struct wal_shelf_options *o, struct wal_shelf *ret, struct 
 	*ret = (struct wal_shelf){ .oldest_ns = INT64_MAX };
 	layout_wal_of_source(o->source, prefix);
 	rc = store_list(o->tier[0]->store, prefix, NULL, see, &l, e);
+	layout_wal_bundles_of_source(o->source, prefix);
+	if (rc == 0)
+		rc = store_list(o->tier[0]->store, prefix, NULL, see, &l, e);
 	for (size_t i = 0; rc == 0 && i < ret->timelines; i++) {
 		rc = add_epoch(o, ret, &ret->timeline[i].place, e);
 		if (rc == 0)

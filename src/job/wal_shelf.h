@@ -10,7 +10,8 @@
  * how they hang together: the ground that wal_keep.h judges on.
  */
 struct wal_shelf {
-	struct wal_keep_timeline *timeline; /* with pieces; in the order of their names */
+	/* with pieces, in the order of their names; then those with bundles alone */
+	struct wal_keep_timeline *timeline;
 	size_t timelines, room;
 	int64_t oldest_ns; /* when the first of all objects was stored; INT64_MAX: there is none */
 	struct wal_keep_epoch *epoch;

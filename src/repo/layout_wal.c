@@ -17,26 +17,80 @@
 
 static const char lower_hex[] = "0123456789abcdef";
 
+#define PIECES "wal"
+#define BUNDLES "walb"
+
+bool
+layout_wal_is_log(const struct layout_wal *w)
+{
+	return w->kind == LAYOUT_WAL_PIECE || w->kind == LAYOUT_WAL_BUNDLE;
+}
+
+static char *
+of_source(const char *top, const char *source, char out[LAYOUT_NAME])
+{
+	snprintf(out, LAYOUT_NAME, "%s/%s/", top, source);
+	return out;
+}
+
+static char *
+of_place(const char *top, const struct wal_place *p, char out[LAYOUT_NAME])
+{
+	snprintf(out, LAYOUT_NAME, "%s/%s/%" PRIu64 "/%08x/", top, p->source, p->sysid, p->epoch);
+	return out;
+}
+
+static char *
+of_timeline(const char *top, const struct wal_place *p, uint32_t tli, char out[LAYOUT_NAME])
+{
+	snprintf(out, LAYOUT_NAME, "%s/%s/%" PRIu64 "/%08x/%08x/", top, p->source, p->sysid,
+	    p->epoch, tli);
+	return out;
+}
+
+static char *
+of_range(const char *top, const struct wal_place *p, uint32_t tli, uint64_t start, uint64_t end,
+    char out[LAYOUT_NAME])
+{
+	snprintf(out, LAYOUT_NAME, "%s/%s/%" PRIu64 "/%08x/%08x/%016" PRIx64 "-%016" PRIx64, top,
+	    p->source, p->sysid, p->epoch, tli, start, end);
+	return out;
+}
+
 char *
 layout_wal_of_source(const char *source, char out[LAYOUT_NAME])
 {
-	snprintf(out, LAYOUT_NAME, "wal/%s/", source);
-	return out;
+	return of_source(PIECES, source, out);
 }
 
 char *
 layout_wal_of_place(const struct wal_place *p, char out[LAYOUT_NAME])
 {
-	snprintf(out, LAYOUT_NAME, "wal/%s/%" PRIu64 "/%08x/", p->source, p->sysid, p->epoch);
-	return out;
+	return of_place(PIECES, p, out);
 }
 
 char *
 layout_wal_of_timeline(const struct wal_place *p, uint32_t tli, char out[LAYOUT_NAME])
 {
-	snprintf(out, LAYOUT_NAME, "wal/%s/%" PRIu64 "/%08x/%08x/", p->source, p->sysid, p->epoch,
-	    tli);
-	return out;
+	return of_timeline(PIECES, p, tli, out);
+}
+
+char *
+layout_wal_bundles_of_source(const char *source, char out[LAYOUT_NAME])
+{
+	return of_source(BUNDLES, source, out);
+}
+
+char *
+layout_wal_bundles_of_place(const struct wal_place *p, char out[LAYOUT_NAME])
+{
+	return of_place(BUNDLES, p, out);
+}
+
+char *
+layout_wal_bundles_of_timeline(const struct wal_place *p, uint32_t tli, char out[LAYOUT_NAME])
+{
+	return of_timeline(BUNDLES, p, tli, out);
 }
 
 char *
@@ -59,9 +113,14 @@ char *
 layout_wal_piece(const struct wal_place *p, uint32_t tli, uint64_t start, uint64_t end,
     char out[LAYOUT_NAME])
 {
-	snprintf(out, LAYOUT_NAME, "wal/%s/%" PRIu64 "/%08x/%08x/%016" PRIx64 "-%016" PRIx64,
-	    p->source, p->sysid, p->epoch, tli, start, end);
-	return out;
+	return of_range(PIECES, p, tli, start, end, out);
+}
+
+char *
+layout_wal_bundle(const struct wal_place *p, uint32_t tli, uint64_t start, uint64_t end,
+    char out[LAYOUT_NAME])
+{
+	return of_range(BUNDLES, p, tli, start, end, out);
 }
 
 char *
@@ -117,6 +176,8 @@ layout_wal_name(const struct layout_wal *w, char out[LAYOUT_NAME])
 		return layout_wal_history(&w->place, w->tli, out);
 	case LAYOUT_WAL_FROM:
 		return layout_wal_from(&w->place, out);
+	case LAYOUT_WAL_BUNDLE:
+		return layout_wal_bundle(&w->place, w->tli, w->start, w->end, out);
 	case LAYOUT_WAL_OTHER:
 		break;
 	}
@@ -151,18 +212,13 @@ hex32_take(const char **s, uint32_t *ret)
 	return 0;
 }
 
-/* "wal/<source>/<sysid>/<epoch>/" at *s; what is too long or has zeros in front fails later. */
+/* "<source>/<sysid>/<epoch>/" at *s; what is too long or has zeros in front fails later. */
 static int
 place_take(const char **s, struct wal_place *ret)
 {
-	const char *p = *s, *slash;
-	size_t n;
+	const char *p = *s, *slash = strchr(p, '/');
+	size_t n = slash == NULL ? 0 : (size_t)(slash - p);
 
-	if (strncmp(p, "wal/", strlen("wal/")) != 0)
-		return -1;
-	p += strlen("wal/");
-	slash = strchr(p, '/');
-	n = slash == NULL ? 0 : (size_t)(slash - p);
 	if (n == 0 || n >= sizeof(ret->source))
 		return -1;
 	memcpy(ret->source, p, n);
@@ -221,7 +277,17 @@ other_take(const char *p, struct layout_wal *w)
 	return 0;
 }
 
-/* What stands behind the place. */
+/* What stands behind the place of a bundle. */
+static int
+bundle_take(const char *p, struct layout_wal *w)
+{
+	w->kind = LAYOUT_WAL_BUNDLE;
+	if (hex32_take(&p, &w->tli) == -1 || w->tli == 0 || *p++ != '/' || range_take(p, w) == -1)
+		return -1;
+	return w->end - w->start > LAYOUT_WAL_BUNDLE_SPAN ? -1 : 0;
+}
+
+/* What stands behind the place of all else. */
 static int
 rest_take(const char *p, struct layout_wal *w)
 {
@@ -243,14 +309,27 @@ rest_take(const char *p, struct layout_wal *w)
 	return *p++ == '/' ? range_take(p, w) : -1;
 }
 
+/* What follows; NULL: it does not begin so. */
+static const char *
+behind(const char *name, const char *prefix)
+{
+	const size_t n = strlen(prefix);
+
+	return strncmp(name, prefix, n) == 0 ? name + n : NULL;
+}
+
 int
 layout_wal_parse(const char *name, struct layout_wal *ret)
 {
 	struct layout_wal got = { 0 };
 	char again[LAYOUT_NAME];
-	const char *p = name;
+	const char *p = behind(name, BUNDLES "/");
+	const bool bundle = p != NULL;
 
-	if (place_take(&p, &got.place) == -1 || rest_take(p, &got) == -1)
+	if (p == NULL)
+		p = behind(name, PIECES "/");
+	if (p == NULL || place_take(&p, &got.place) == -1 ||
+	    (bundle ? bundle_take(p, &got) : rest_take(p, &got)) == -1)
 		return -1;
 	if (strcmp(layout_wal_name(&got, again), name) != 0)
 		return -1;

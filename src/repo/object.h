@@ -144,6 +144,9 @@ int object_read_parts(const struct buf *bytes, enum object_type type, const char
  */
 int object_read_tagged(const struct buf *bytes, const char *name, const struct keyring *k,
     const struct object_part *part, size_t parts, struct err *e);
+/* What a whole W in memory calls itself, whatever it lies under: from there on its tags are proof. */
+int object_read_name(const struct buf *bytes, const struct keyring *k, char name[LAYOUT_NAME],
+    struct err *e);
 /* The part that needs no key: header sane, total = n, trailer hash (M W R). For scrubbing. */
 int object_check_plain(const void *bytes, size_t n, struct err *e);
 

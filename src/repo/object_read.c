@@ -6,6 +6,8 @@
  */
 #include "repo/object.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -36,7 +38,16 @@ read_frame(const struct object *o, const struct buf *bytes, const struct keyring
 	return 0;
 }
 
-/* The first frame and no other holds the object's own name. */
+/* The first frame and no other holds the object's own name: into an empty buf. */
+static int
+read_name(const struct object *o, const struct buf *bytes, const struct keyring *k,
+    struct buf *name, struct err *e)
+{
+	if (o->index.frames == 0 || o->index.frame[0].kind != FRAME_NAME)
+		return err_set(e, ERR_CORRUPT, "first frame is not its own name");
+	return read_frame(o, bytes, k, 0, name, e);
+}
+
 static int
 check_own_name(const struct object *o, const struct buf *bytes, const struct keyring *k,
     const char *own, struct err *e)
@@ -45,13 +56,39 @@ check_own_name(const struct object *o, const struct buf *bytes, const struct key
 	int rc = -1;
 
 	buf_init(&name, LAYOUT_NAME);
-	if (o->index.frames == 0 || o->index.frame[0].kind != FRAME_NAME)
-		err_set(e, ERR_CORRUPT, "first frame is not its own name");
-	else if (read_frame(o, bytes, k, 0, &name, e) == 0 && strcmp(buf_str(&name), own) != 0)
+	if (read_name(o, bytes, k, &name, e) == 0 && strcmp(buf_str(&name), own) != 0)
 		err_set(e, ERR_CORRUPT, "calls itself '%s'", buf_str(&name));
 	else if (name.len > 0)
 		rc = 0;
 	buf_done(&name);
+	return rc;
+}
+
+int
+object_read_name(const struct buf *bytes, const struct keyring *k, char name[LAYOUT_NAME],
+    struct err *e)
+{
+	struct object_header h;
+	struct object *o = NULL;
+	struct buf own;
+	int rc = -1;
+
+	buf_init(&own, LAYOUT_NAME - 1);
+	if (object_header_parse(bytes->data, bytes->len, &h, e) == -1)
+		goto out;
+	if (h.type != OBJECT_WAL || h.total != bytes->len) {
+		err_set(e, ERR_CORRUPT, "is a %s of %" PRIu64 " bytes, expected a %s of %zu",
+		    object_type_word(h.type), h.total, object_type_word(OBJECT_WAL), bytes->len);
+		goto out;
+	}
+	if (object_open(&h, bytes->data + h.index_off, object_index_len(&h), k, &o, e) == -1 ||
+	    read_name(o, bytes, NULL, &own, e) == -1)
+		goto out;
+	snprintf(name, LAYOUT_NAME, "%s", buf_str(&own));
+	rc = 0;
+out:
+	object_free(o);
+	buf_done(&own);
 	return rc;
 }
 

@@ -7,12 +7,16 @@
  * were answered in full, by every tier, for every epoch of a lineage that is known to its first.
  * A piece that is listed and cannot be read is not absent either; nor is a hole with something
  * behind it the end of the log.
+ *
+ * Pieces by their own names come first, and only what they leave open is looked for in bundles: where
+ * there are any, the objects are large and may be frozen.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/bundle.h"
 #include "repo/walread_parts.h"
 
 #define SPOOL_NAME "the spool"
@@ -26,6 +30,7 @@ walread_new(const struct walread_options *o, struct walread **ret, struct err *e
 	r->o = *o;
 	r->tier = xmemdup(o->tier, o->tiers * sizeof(struct tier *));
 	r->o.tier = r->tier;
+	buf_init(&r->held.bytes, STORE_OBJECT_MAX);
 	if (wal_lineage_load(o->repo, r->tier, o->tiers, &o->place, &r->lineage, e) == -1) {
 		walread_free(r);
 		return -1;
@@ -40,6 +45,7 @@ walread_free(struct walread *r)
 	if (r == NULL)
 		return;
 	wal_lineage_done(&r->lineage);
+	buf_done(&r->held.bytes);
 	free(r->tier);
 	free(r);
 }
@@ -62,7 +68,12 @@ struct part {
 	uint32_t epoch;
 	char name[LAYOUT_NAME];
 	bool here; /* the tier being asked has it */
-	bool laid; /* its bytes are in the segment */
+	bool laid; /* its bytes are in the segment; of a bundle, as far as they are of it */
+};
+
+struct parts {
+	struct part *item;
+	size_t count, room;
 };
 
 struct filling {
@@ -70,8 +81,8 @@ struct filling {
 	uint32_t tli;
 	uint64_t start, size;
 	struct buf *out;
-	struct part *part;
-	size_t parts, room;
+	struct parts piece, bundle;
+	bool past; /* a listing has gone beyond the segment */
 	struct lsn_set have;
 	uint64_t bound; /* of the level being asked */
 	struct err unknown; /* the first reason why there may be what was not seen */
@@ -88,12 +99,13 @@ note(struct err *into, const char *where, const struct err *why)
 }
 
 static struct part *
-add_part(struct filling *f, uint32_t epoch, uint64_t start, uint64_t end, const char *name)
+add_part(struct filling *f, struct parts *l, uint32_t epoch, uint64_t start, uint64_t end,
+    const char *name)
 {
 	struct part *p;
 
-	f->part = mem_grow(f->part, &f->room, f->parts + 1, sizeof(*f->part));
-	p = &f->part[f->parts++];
+	l->item = mem_grow(l->item, &l->room, l->count + 1, sizeof(*l->item));
+	p = &l->item[l->count++];
 	*p = (struct part){
 		.start = start,
 		.end = end,
@@ -104,24 +116,49 @@ add_part(struct filling *f, uint32_t epoch, uint64_t start, uint64_t end, const 
 	return p;
 }
 
-/* A piece of this segment; what begins beyond the fork is somebody else's history. */
+static struct part *
+find_part(struct filling *f, struct parts *l, const struct layout_wal *at, const char *name)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->item[i].name, name) == 0)
+			return &l->item[i];
+	return add_part(f, l, at->place.epoch, at->start, at->end, name);
+}
+
+/* Begins it in this segment? What begins beyond the fork is somebody else's history. */
+static bool
+begins_here(const struct filling *f, const struct layout_wal *at)
+{
+	return at->start >= f->start && at->start < f->start + f->size && at->start < f->bound;
+}
+
 static int
 see_piece(void *arg, const struct store_entry *entry, struct err *e)
 {
 	struct filling *f = arg;
 	struct layout_wal at;
-	size_t i;
 
 	(void)e;
-	if (layout_wal_parse(entry->name, &at) == -1 || at.kind != LAYOUT_WAL_PIECE ||
-	    at.start < f->start || at.start >= f->start + f->size || at.start >= f->bound)
+	if (layout_wal_parse(entry->name, &at) == 0 && at.kind == LAYOUT_WAL_PIECE &&
+	    begins_here(f, &at))
+		find_part(f, &f->piece, &at, entry->name)->here = true;
+	return 0;
+}
+
+static int
+see_bundle(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct filling *f = arg;
+	struct layout_wal at;
+
+	(void)e;
+	if (layout_wal_parse(entry->name, &at) == -1 || at.kind != LAYOUT_WAL_BUNDLE)
 		return 0;
-	for (i = 0; i < f->parts; i++)
-		if (strcmp(f->part[i].name, entry->name) == 0)
-			break;
-	if (i == f->parts)
-		add_part(f, at.place.epoch, at.start, at.end, entry->name);
-	f->part[i].here = true;
+	f->past = at.start >= f->start + f->size;
+	if (f->past)
+		return -1;
+	if (at.end > f->start && at.start < f->bound)
+		find_part(f, &f->bundle, &at, entry->name)->here = true;
 	return 0;
 }
 
@@ -155,8 +192,8 @@ lay(struct filling *f, struct part *p, const uint8_t *wal, struct err *e)
 {
 	char text[LSN_TEXT];
 
-	for (size_t i = 0; i < f->parts; i++) {
-		const struct part *q = &f->part[i];
+	for (size_t i = 0; i < f->piece.count; i++) {
+		const struct part *q = &f->piece.item[i];
 		uint64_t from = q->start > p->start ? q->start : p->start;
 		uint64_t to = q->to < p->to ? q->to : p->to;
 
@@ -180,34 +217,107 @@ lay_known(struct filling *f, const struct buf *known)
 	struct part *p;
 
 	f->bound = UINT64_MAX;
-	p = add_part(f, f->r->o.place.epoch, f->start, f->start + known->len, KNOWN_NAME);
+	p = add_part(f, &f->piece, f->r->o.place.epoch, f->start, f->start + known->len, KNOWN_NAME);
 	lay(f, p, known->data, NULL);
 }
 
-/* Reads a piece from a tier. 0 laid, or it is noted why not; -1 ends everything. */
+/* What could not be had of a tier. */
+static void
+note_of(struct filling *f, struct tier *t, const struct err *why)
+{
+	if (why->kind == ERR_REMOTE)
+		t->why = *why;
+	note(why->kind == ERR_REMOTE ? &f->unknown : &f->damaged, t->name, why);
+}
+
+/* Lays a piece, sealed as a tier gave it. 0 laid, or it is noted why not; -1 ends everything. */
+static int
+use_piece(struct filling *f, struct tier *t, struct part *p, const struct buf *sealed,
+    struct err *e)
+{
+	struct err why = { 0 };
+	struct piece piece;
+	struct buf wal;
+	int rc = 0;
+
+	buf_init(&wal, PIECE_MAX);
+	if (piece_read(f->r->o.repo->keys, p->name, sealed, &piece, &wal, &why) == -1)
+		note_of(f, t, &why);
+	else if (piece.segment_size != f->size)
+		rc = err_set(e, ERR_CORRUPT, "'%s' is of a server with segments of %u bytes, not "
+		    "%" PRIu64, p->name, piece.segment_size, f->size);
+	else if (!hand_over(f, p, &wal))
+		rc = lay(f, p, wal.data, e);
+	buf_done(&wal);
+	return rc;
+}
+
 static int
 read_piece(struct filling *f, struct tier *t, struct part *p, struct err *e)
 {
 	struct err why = { 0 };
-	struct buf sealed, wal;
-	struct piece piece;
+	struct buf sealed;
 	int rc = 0;
 
 	buf_init(&sealed, STORE_OBJECT_MAX);
-	buf_init(&wal, PIECE_MAX);
-	if (store_get(t->store, p->name, &sealed, &why) == -1 ||
-	    piece_read(f->r->o.repo->keys, p->name, &sealed, &piece, &wal, &why) == -1) {
-		if (why.kind == ERR_REMOTE)
-			t->why = why;
-		note(why.kind == ERR_REMOTE ? &f->unknown : &f->damaged, t->name, &why);
-	} else if (piece.segment_size != f->size) {
-		rc = err_set(e, ERR_CORRUPT, "'%s' is of a server with segments of %u bytes, not "
-		    "%" PRIu64, p->name, piece.segment_size, f->size);
-	} else if (!hand_over(f, p, &wal)) {
-		rc = lay(f, p, wal.data, e);
-	}
+	if (store_get(t->store, p->name, &sealed, &why) == -1)
+		note_of(f, t, &why);
+	else
+		rc = use_piece(f, t, p, &sealed, e);
 	buf_done(&sealed);
-	buf_done(&wal);
+	return rc;
+}
+
+/* A bundle is kept until another one is asked for: the next segment most likely lies in it, too. */
+static int
+hold_bundle(struct walread *r, struct tier *t, const char *name, struct err *e)
+{
+	if (r->held.tier == t && strcmp(r->held.name, name) == 0)
+		return 0;
+	r->held.tier = NULL;
+	buf_reset(&r->held.bytes);
+	if (store_get(t->store, name, &r->held.bytes, e) == -1)
+		return -1;
+	r->held.tier = t;
+	memcpy(r->held.name, name, strlen(name) + 1);
+	return 0;
+}
+
+/* What of the segment lies in a bundle. One piece that is bad costs no other. */
+static int
+read_bundle(struct filling *f, struct tier *t, struct part *b, struct err *e)
+{
+	struct walread *r = f->r;
+	struct bundle_piece one;
+	struct bundle_walk w;
+	struct err why = { 0 };
+	int got, rc = 0;
+
+	if (hold_bundle(r, t, b->name, &why) == -1 ||
+	    bundle_begin(&w, r->o.repo->keys, b->name, &r->held.bytes, &why) == -1) {
+		note_of(f, t, &why);
+		return 0;
+	}
+	b->laid = true;
+	while (rc == 0 && (got = bundle_next(&w, &one, &why)) != 0) {
+		struct part *p;
+
+		if (got == -1) {
+			err_in(&why, "'%s'", b->name);
+			note_of(f, t, &why);
+			err_clear(&why);
+			b->laid = false;
+			continue;
+		}
+		if (!begins_here(f, &one.at))
+			continue;
+		p = find_part(f, &f->piece, &one.at, one.name);
+		if (!p->laid)
+			rc = use_piece(f, t, p, &one.sealed, e);
+		b->laid = b->laid && p->laid;
+	}
+	if (!b->laid) /* it may be mended before it is asked for again */
+		r->held.tier = NULL;
 	return rc;
 }
 
@@ -217,29 +327,48 @@ is_whole(const struct filling *f)
 	return lsn_set_has(&f->have, f->start, f->start + f->size);
 }
 
+/* Which of its pieces or bundles a tier has. */
+static void
+list_parts(struct filling *f, struct tier *t, struct parts *l, const char *prefix,
+    const char *after, store_seen *seen)
+{
+	struct err why = { 0 };
+
+	f->past = false;
+	for (size_t i = 0; i < l->count; i++)
+		l->item[i].here = false;
+	if (store_list(t->store, prefix, after, seen, f, &why) == -1 && !f->past) {
+		note(&f->unknown, t->name, &why);
+		if (why.kind == ERR_REMOTE)
+			t->why = why;
+	}
+}
+
 /* What a tier has of one epoch. */
 static int
 ask_level(struct filling *f, struct tier *t, size_t level, struct err *e)
 {
 	struct wal_place p = walread_place(f->r, level);
-	char prefix[LAYOUT_NAME];
-	struct err why = { 0 };
+	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
+	const bool far = f->start > LAYOUT_WAL_BUNDLE_SPAN;
 	int rc = 0;
 
 	f->bound = wal_lineage_bound(&f->r->lineage, level, f->tli);
 	if (f->bound <= f->start)
 		return 0;
 	layout_wal_of_segment(&p, f->tli, f->start, f->size, prefix);
-	for (size_t i = 0; i < f->parts; i++)
-		f->part[i].here = false;
-	if (store_list(t->store, prefix, NULL, see_piece, f, &why) == -1) {
-		note(&f->unknown, t->name, &why);
-		if (why.kind == ERR_REMOTE)
-			t->why = why;
-	}
-	for (size_t i = 0; i < f->parts && rc == 0 && t->why.kind == ERR_NONE; i++)
-		if (f->part[i].here && !f->part[i].laid)
-			rc = read_piece(f, t, &f->part[i], e);
+	list_parts(f, t, &f->piece, prefix, NULL, see_piece);
+	for (size_t i = 0; i < f->piece.count && rc == 0 && t->why.kind == ERR_NONE; i++)
+		if (f->piece.item[i].here && !f->piece.item[i].laid)
+			rc = read_piece(f, t, &f->piece.item[i], e);
+	if (rc == -1 || t->why.kind != ERR_NONE || is_whole(f))
+		return rc;
+	layout_wal_bundles_of_timeline(&p, f->tli, prefix);
+	layout_wal_bundle(&p, f->tli, far ? f->start - LAYOUT_WAL_BUNDLE_SPAN : 0, 0, after);
+	list_parts(f, t, &f->bundle, prefix, far ? after : NULL, see_bundle);
+	for (size_t i = 0; i < f->bundle.count && rc == 0 && t->why.kind == ERR_NONE; i++)
+		if (f->bundle.item[i].here && !f->bundle.item[i].laid)
+			rc = read_bundle(f, t, &f->bundle.item[i], e);
 	return rc;
 }
 
@@ -294,12 +423,22 @@ ask_spool(struct filling *f, size_t level, struct err *e)
 		if (spool_dir_read(f->r->o.spool, &p, f->tli, from, to, &wal, &why) == -1)
 			note(&f->unknown, SPOOL_NAME, &why);
 		else if (wal.len > 0)
-			rc = lay(f, add_part(f, p.epoch, from, from + wal.len, SPOOL_NAME),
+			rc = lay(f, add_part(f, &f->piece, p.epoch, from, from + wal.len, SPOOL_NAME),
 			    wal.data, e);
 	}
 	lsn_set_done(&held);
 	buf_done(&wal);
 	return rc;
+}
+
+/* Was one listed that goes on behind, and could not be used? */
+static bool
+is_open(const struct parts *l, uint64_t until)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (!l->item[i].laid && l->item[i].to > until)
+			return true;
+	return false;
 }
 
 /* All has been asked and the segment is not whole: what is proved by that? */
@@ -315,10 +454,9 @@ judge(const struct filling *f, uint64_t until, struct err *e)
 		return err_set(e, why->kind, "WAL of timeline %u from %s on: whether there is more "
 		    "is not known: %s", f->tli, lsn_text(until, from), why->text);
 	}
-	for (size_t i = 0; i < f->parts; i++)
-		if (!f->part[i].laid && f->part[i].to > until)
-			return err_set(e, f->damaged.kind, "WAL of timeline %u from %s on cannot be "
-			    "read: %s", f->tli, lsn_text(until, from), f->damaged.text);
+	if (is_open(&f->piece, until) || is_open(&f->bundle, until))
+		return err_set(e, f->damaged.kind, "WAL of timeline %u from %s on cannot be "
+		    "read: %s", f->tli, lsn_text(until, from), f->damaged.text);
 	for (size_t i = 0; i < f->have.count; i++)
 		if (f->have.range[i].from > until)
 			return err_set(e, ERR_CORRUPT, "WAL of timeline %u from %s to %s is on no "
@@ -379,7 +517,8 @@ walread_segment_upon(struct walread *r, uint32_t tli, uint64_t start, uint64_t s
 	out->len = (size_t)(*until - start);
 	out->data[out->len] = '\0';
 	lsn_set_done(&f.have);
-	free(f.part);
+	free(f.piece.item);
+	free(f.bundle.item);
 	return rc;
 }
 

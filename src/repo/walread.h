@@ -52,7 +52,7 @@ int walread_segment_upon(struct walread *r, uint32_t tli, uint64_t start, uint64
 /*
  * Does anybody asked have WAL of that timeline that begins at `from` or behind it? Then what is missing
  * before it is a hole and not the end of the log. 1, 0 nobody, -1 somebody does not answer. Costs one
- * listing of each tier, which ends at the first name.
+ * two short listings of each tier.
  */
 int walread_behind(struct walread *r, uint32_t tli, uint64_t from, struct err *e);
 /*
@@ -64,6 +64,13 @@ uint64_t walread_parted(const struct walread *r);
 /* The server's history file of a timeline, appended: 1; 0 proven absent; -1. */
 int walread_history(struct walread *r, uint32_t tli, struct buf *out, struct err *e);
 
+/*
+ * Every object of that timeline in that very epoch which may have a byte at `from` or behind it: its
+ * pieces in order, then its bundles in order, among whatever else has such a name. The one place that
+ * knows where the log may lie on a tier.
+ */
+int walread_each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64_t from,
+    store_seen *seen, void *arg, struct err *e);
 /*
  * What one tier holds of a timeline, parents included, joined: by listing, with memory for the
  * ranges alone. Added to ret. Whether the bytes are good is not looked at. -1 also when the lineage
@@ -83,7 +90,7 @@ struct walread_timelines {
 	uint32_t *tli; /* in order */
 	size_t count;
 };
-/* Timelines with pieces or a history on that tier, in the lineage. free(ret->tli) in any case. */
+/* Timelines with pieces, bundles or a history on that tier, in the lineage. free(ret->tli) in any case. */
 int walread_timelines(struct walread *r, struct tier *t, struct walread_timelines *ret,
     struct err *e);
 /* The end of the newest bytes a tier has, and their timeline: 1; 0 it has none; -1. */

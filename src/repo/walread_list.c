@@ -38,6 +38,33 @@ list(struct tier *t, const char *prefix, const char *after, store_seen *seen, vo
 
 /* ---- ranges ---- */
 
+/* The first object that has a byte of it may begin so much before it. */
+static const char *
+begin_before(uint64_t from, uint64_t most, const struct wal_place *p, uint32_t tli, bool bundles,
+    char out[LAYOUT_NAME])
+{
+	if (from <= most)
+		return NULL;
+	return bundles ? layout_wal_bundle(p, tli, from - most, 0, out) :
+			 layout_wal_piece(p, tli, from - most, 0, out);
+}
+
+int
+walread_each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64_t from,
+    store_seen *seen, void *arg, struct err *e)
+{
+	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
+
+	if (must_be_open(t, e) == -1)
+		return -1;
+	layout_wal_of_timeline(p, tli, prefix);
+	if (list(t, prefix, begin_before(from, PIECE_MAX, p, tli, false, after), seen, arg, e) == -1)
+		return -1;
+	layout_wal_bundles_of_timeline(p, tli, prefix);
+	return list(t, prefix, begin_before(from, LAYOUT_WAL_BUNDLE_SPAN, p, tli, true, after), seen,
+	    arg, e);
+}
+
 struct joining {
 	struct lsn_set set;
 	uint64_t bound;
@@ -50,32 +77,25 @@ see_range(void *arg, const struct store_entry *entry, struct err *e)
 	struct layout_wal at;
 
 	(void)e;
-	if (layout_wal_parse(entry->name, &at) == 0 && at.kind == LAYOUT_WAL_PIECE)
+	if (layout_wal_parse(entry->name, &at) == 0 && layout_wal_is_log(&at))
 		lsn_set_add(&j->set, at.start, at.end < j->bound ? at.end : j->bound);
 	return 0;
 }
 
-/*
- * Only pieces that begin at `from` or later, or may reach it; of the epochs that are known.
- */
+/* Only what begins at `from` or later, or may reach it; of the epochs that are known. */
 static int
 known_ranges(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, struct lsn_set *ret,
     struct err *e)
 {
 	struct joining j = { 0 };
-	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
 	int rc = 0;
 
 	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++) {
 		struct wal_place p = walread_place(r, i);
 
 		j.bound = wal_lineage_bound(&r->lineage, i, tli);
-		if (j.bound <= from)
-			continue;
-		layout_wal_of_timeline(&p, tli, prefix);
-		if (from > PIECE_MAX)
-			layout_wal_piece(&p, tli, from - PIECE_MAX, 0, after);
-		rc = list(t, prefix, from > PIECE_MAX ? after : NULL, see_range, &j, e);
+		if (j.bound > from)
+			rc = walread_each(t, &p, tli, from, see_range, &j, e);
 	}
 	if (rc == 0)
 		lsn_set_join(ret, &j.set);
@@ -179,23 +199,50 @@ first_behind(struct tier *t, const char *prefix, const char *after, char name[LA
 	return 1;
 }
 
+struct behind {
+	uint64_t from, bound;
+	bool found;
+};
+
+/* A bundle may begin before it and have it all the same. */
+static int
+see_behind(void *arg, const struct store_entry *entry, struct err *e)
+{
+	struct behind *b = arg;
+	struct layout_wal at;
+
+	(void)e;
+	if (layout_wal_parse(entry->name, &at) == -1 || at.end <= b->from || at.start >= b->bound)
+		return 0;
+	b->found = true;
+	return -1;
+}
+
 /* One epoch on one tier. */
 static int
 tier_behind(struct walread *r, struct tier *t, size_t level, uint32_t tli, uint64_t from,
     struct err *e)
 {
-	const uint64_t bound = wal_lineage_bound(&r->lineage, level, tli);
+	struct behind b = { .from = from, .bound = wal_lineage_bound(&r->lineage, level, tli) };
 	struct wal_place p = walread_place(r, level);
 	char prefix[LAYOUT_NAME], after[LAYOUT_NAME], name[LAYOUT_NAME];
 	struct layout_wal at;
 	int got;
 
-	if (bound <= from)
+	if (b.bound <= from)
 		return 0;
 	layout_wal_of_timeline(&p, tli, prefix);
 	layout_wal_piece(&p, tli, from, 0, after);
 	got = first_behind(t, prefix, after, name, e);
-	return got != 1 ? got : layout_wal_parse(name, &at) == 0 && at.start < bound;
+	if (got == -1 || (got == 1 && layout_wal_parse(name, &at) == 0 && at.start < b.bound))
+		return got;
+	layout_wal_bundles_of_timeline(&p, tli, prefix);
+	got = list(t, prefix, begin_before(from, LAYOUT_WAL_BUNDLE_SPAN, &p, tli, true, after),
+	    see_behind, &b, e);
+	if (got == -1 && !b.found)
+		return -1;
+	err_clear(e);
+	return b.found;
 }
 
 int
@@ -232,17 +279,20 @@ add_timeline(struct walread_timelines *l, uint32_t tli)
 	l->count++;
 }
 
-/* Those of one level. */
+/* Those of one level that have pieces or a history, or bundles. */
 static int
-timelines_of(struct walread *r, size_t level, struct tier *t, struct walread_timelines *ret,
-    struct err *e)
+timelines_of(struct walread *r, size_t level, bool bundles, struct tier *t,
+    struct walread_timelines *ret, struct err *e)
 {
 	struct wal_place p = walread_place(r, level);
 	char prefix[LAYOUT_NAME], name[LAYOUT_NAME], after[AFTER] = "";
 	struct layout_wal at;
 	int rc;
 
-	layout_wal_of_place(&p, prefix);
+	if (bundles)
+		layout_wal_bundles_of_place(&p, prefix);
+	else
+		layout_wal_of_place(&p, prefix);
 	while ((rc = first_behind(t, prefix, after[0] == '\0' ? NULL : after, name, e)) == 1) {
 		snprintf(after, sizeof(after), "%s", name);
 		if (name[strlen(prefix)] > 'f') /* no hex digit: lost/, other/ */
@@ -251,10 +301,13 @@ timelines_of(struct walread *r, size_t level, struct tier *t, struct walread_tim
 			continue;
 		if (wal_lineage_bound(&r->lineage, level, at.tli) > 0)
 			add_timeline(ret, at.tli);
-		if (at.kind == LAYOUT_WAL_PIECE) {
+		if (!layout_wal_is_log(&at))
+			continue;
+		if (bundles)
+			layout_wal_bundles_of_timeline(&p, at.tli, name);
+		else
 			layout_wal_of_timeline(&p, at.tli, name);
-			snprintf(after, sizeof(after), "%s" BEYOND, name);
-		}
+		snprintf(after, sizeof(after), "%s" BEYOND, name);
 	}
 	return rc;
 }
@@ -266,7 +319,8 @@ walread_timelines(struct walread *r, struct tier *t, struct walread_timelines *r
 
 	*ret = (struct walread_timelines){ 0 };
 	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++)
-		rc = timelines_of(r, i, t, ret, e);
+		if ((rc = timelines_of(r, i, false, t, ret, e)) == 0)
+			rc = timelines_of(r, i, true, t, ret, e);
 	return rc;
 }
 
@@ -304,26 +358,52 @@ by_number(const void *a, const void *b)
 	return x->epoch < y->epoch ? -1 : x->epoch > y->epoch;
 }
 
-int
-walread_places(struct tier *t, const char *source, struct walread_places *ret, struct err *e)
+static void
+add_place(struct walread_places *l, const struct wal_place *p)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (by_number(&l->place[i], p) == 0)
+			return;
+	l->place = xreallocarray(l->place, l->count + 1, sizeof(*l->place));
+	l->place[l->count++] = *p;
+}
+
+static int
+places_of(struct tier *t, const char *source, bool bundles, struct walread_places *ret,
+    struct err *e)
 {
 	char prefix[LAYOUT_NAME], name[LAYOUT_NAME], after[AFTER] = "";
 	struct layout_wal at;
-	int rc = must_be_open(t, e);
+	int rc;
 
-	*ret = (struct walread_places){ 0 };
-	if (rc == -1)
-		return -1;
-	layout_wal_of_source(source, prefix);
+	if (bundles)
+		layout_wal_bundles_of_source(source, prefix);
+	else
+		layout_wal_of_source(source, prefix);
 	while ((rc = first_behind(t, prefix, after[0] == '\0' ? NULL : after, name, e)) == 1) {
 		snprintf(after, sizeof(after), "%s", name);
 		if (layout_wal_parse(name, &at) == -1)
 			continue;
-		ret->place = xreallocarray(ret->place, ret->count + 1, sizeof(*ret->place));
-		ret->place[ret->count++] = at.place;
-		layout_wal_of_place(&at.place, name);
+		add_place(ret, &at.place);
+		if (bundles)
+			layout_wal_bundles_of_place(&at.place, name);
+		else
+			layout_wal_of_place(&at.place, name);
 		snprintf(after, sizeof(after), "%s" BEYOND, name);
 	}
+	return rc;
+}
+
+int
+walread_places(struct tier *t, const char *source, struct walread_places *ret, struct err *e)
+{
+	int rc = must_be_open(t, e);
+
+	*ret = (struct walread_places){ 0 };
+	if (rc == 0)
+		rc = places_of(t, source, false, ret, e);
+	if (rc == 0)
+		rc = places_of(t, source, true, ret, e);
 	if (ret->count > 1)
 		qsort(ret->place, ret->count, sizeof(*ret->place), by_number);
 	return rc;

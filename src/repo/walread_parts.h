@@ -8,6 +8,11 @@ struct walread {
 	struct walread_options o;
 	struct tier **tier; /* our copy of o.tier */
 	struct wal_lineage lineage;
+	struct {
+		const struct tier *tier; /* NULL: none */
+		char name[LAYOUT_NAME];
+		struct buf bytes;
+	} held; /* the bundle that was read last */
 	uint64_t parted; /* where pieces of the last segment disagree; 0: nowhere */
 };
 

@@ -6,6 +6,7 @@
     list                        the snapshots of the tier
     manifest SNAPSHOT           the text of a manifest
     restore SNAPSHOT TARGET     into a directory that is empty or not there
+    wal PLACE START END FILE    bytes of the log; PLACE is SOURCE/SYSID/EPOCH/TIMELINE, LSNs in hex
     check                       open every object and count everything
 
 SNAPSHOT is a name as `list` prints it. Instead of --kek: --escrow PRIVATE.pem or --passphrase FILE.
@@ -17,7 +18,7 @@ import argparse
 import os
 import sys
 
-from format1 import check, container, restore, snapshot, text, trust
+from format1 import check, container, restore, snapshot, text, trust, wal
 
 
 def arguments(argv):
@@ -35,6 +36,9 @@ def arguments(argv):
     commands.add_parser("list")
     commands.add_parser("check")
     commands.add_parser("manifest").add_argument("snapshot")
+    command = commands.add_parser("wal")
+    for name in ("place", "start", "end", "file"):
+        command.add_argument(name)
     command = commands.add_parser("restore")
     command.add_argument("snapshot")
     command.add_argument("target")
@@ -105,6 +109,14 @@ def do_restore(opened, args):
     return 3 if work.left else 0
 
 
+def do_wal(opened, args):
+    opened.warn()
+    data = wal.read(opened.tier, opened.trust, opened.keys, args.place, int(args.start, 16), int(args.end, 16))
+    with open(args.file, "wb") as f:
+        f.write(data)
+    return 0
+
+
 def do_check(opened, _):
     work = check.Check(opened.tier, opened.trust, opened.keys, opened.packs)
     clean = work.run()
@@ -112,8 +124,8 @@ def do_check(opened, _):
         say(why)
     for name in work.alone:
         say("left alone: %s" % name)
-    print("%d packs, %d frames, %d grains, %d manifests, %d entries, %d records, %d keys: %s" % (
-        *(work.counts[k] for k in ("packs", "frames", "grains", "manifests", "entries", "records")),
+    print("%d packs, %d frames, %d grains, %d manifests, %d entries, %d records, %d pieces of WAL, %d bundles, %d keys: %s" % (
+        *(work.counts[k] for k in ("packs", "frames", "grains", "manifests", "entries", "records", "pieces", "bundles")),
         opened.keys.objects, "clean" if clean else "%d problems" % len(work.problems)))
     return 0 if clean else 1
 
@@ -121,7 +133,8 @@ def do_check(opened, _):
 def main(argv):
     args = arguments(argv)
     try:
-        command = {"list": do_list, "manifest": do_manifest, "restore": do_restore, "check": do_check}
+        command = {"list": do_list, "manifest": do_manifest, "restore": do_restore, "wal": do_wal,
+                   "check": do_check}
         return command[args.command](Opened(args), args)
     except text.Bad as why:
         say(why)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import pytest
 
@@ -82,6 +83,55 @@ def test_wal_before_the_oldest_base_backup_goes_and_the_rest_stays(kept):
     assert first not in snapshots(kept, "local")
     # Asked once more there is nothing left to do.
     assert kept.json("expire", env=later(8))["wal_gone"] == 0
+
+
+def bundle(site, tier, each=5):
+    """Makes what the tier has in pieces into bundles of that many, as they would lie in an archive class; [(start, end)]."""
+    made, group = [], []
+    pieces = site.pieces(tier)
+    for i, piece in enumerate(pieces):
+        group.append(piece)
+        if len(group) < each and i + 1 < len(pieces) and pieces[i + 1][0] == piece[1]:
+            continue
+        paths = [site.tier(tier, site.piece(p)) for p in group]
+        path = site.tier(tier, site.piece((group[0][0], group[-1][1])).replace("wal/", "walb/", 1))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as f:
+            for one in paths:
+                with open(one, "rb") as g:
+                    f.write(g.read())
+        shutil.copystat(paths[-1], path)
+        for one in paths:
+            os.unlink(one)
+        made.append((group[0][0], group[-1][1]))
+        group = []
+    return made
+
+
+def bundles(site, tier):
+    found = [re.search("/([0-9a-f]{16})-([0-9a-f]{16})$", n) for n in site.objects(tier, "walb/")]
+    return [(int(m[1], 16), int(m[2], 16)) for m in found]
+
+
+def test_bundles_go_when_nothing_in_them_is_needed(kept):
+    for days in (0, 3):
+        backup(kept, days)
+    third = backup(kept, 6)
+    settled(kept)
+    kept.end(kept.child)
+    before = bundle(kept, "regional")
+    assert len(before) > 3 and bundles(kept, "regional") == before and not kept.pieces("regional")
+    told = kept.json("expire", "--yes-more-than-half", env=later(8))
+    left = bundles(kept, "regional")
+    assert 0 < len(left) < len(before) and left == before[-len(left):]
+    at = base_start(kept, "regional")
+    assert at["holes"] == [] and lsn(at["restorable_to"]) == before[-1][1]
+    # Not one more than has to stay: the first has a byte of the segment that the oldest base backup begins in.
+    needed = lsn(at["restorable_from"]) - lsn(at["restorable_from"]) % SEG
+    start = min(lsn(g["from"]) for p in told["parts"] if p["tier"] == "regional" for g in p["wal"] if not g["goes"])
+    assert left[0][0] == start and left[0][1] > needed - SEG
+    assert third in snapshots(kept, "regional")
+    kept.run("verify", "--tier", "regional", "--level", "2", env=later(8))
 
 
 def test_what_is_younger_than_keep_stays_whatever_needs_it(kept):

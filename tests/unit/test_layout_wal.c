@@ -80,6 +80,11 @@ a_name_that_would_not_be_built_is_not_ours(void **state)
 		PLACE "other/000000010000000000000006.partial.0000000001000000-000000000200000",
 		PLACE "other/000000010000000000000006.partial.0000000001000000-0000000002000000x",
 		PLACE "other/000000010000000000000006.00000028.backup.0000000000000000-0000000000000001",
+		"walb/pg.payments/7/0000001a/00000002/0000000000000000-0000000040000001",
+		"walb/pg.payments/7/0000001a/00000002/0000000000000001-0000000000000001",
+		"walb/pg.payments/7/0000001a/00000000/0000000000000001-0000000000000002",
+		"walb/pg.payments/7/0000001a/from", "walb/pg.payments/7/0000001a/00000002.history",
+		"walb/pg.payments/7/0000001a/other/000000010000000000000006.partial", "walb/", "walb", "wa",
 		PLACE "other/000000010000000000000006.0000002.backup", "pack/aa/bb", "", "wal/",
 	};
 	struct layout_wal w;
@@ -88,6 +93,31 @@ a_name_that_would_not_be_built_is_not_ours(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (layout_wal_parse(bad[i], &w) != -1)
 			fail_msg("'%s' was taken for a name", bad[i]);
+}
+
+static void
+a_bundle_has_the_name_of_a_piece_in_a_place_of_its_own(void **state)
+{
+	char name[LAYOUT_NAME], again[LAYOUT_NAME], prefix[LAYOUT_NAME];
+	struct layout_wal w;
+
+	(void)state;
+	layout_wal_bundle(&place, 2, 0x57c000000, 0x57c000000 + LAYOUT_WAL_BUNDLE_SPAN, name);
+	assert_int_equal(layout_wal_parse(name, &w), 0);
+	assert_int_equal(w.kind, LAYOUT_WAL_BUNDLE);
+	assert_true(layout_wal_is_log(&w));
+	assert_int_equal(w.tli, 2);
+	assert_int_equal(w.start, 0x57c000000);
+	assert_int_equal(w.end, 0x57c000000 + LAYOUT_WAL_BUNDLE_SPAN);
+	assert_string_equal(layout_wal_name(&w, again), name);
+	layout_wal_bundles_of_timeline(&place, 2, prefix);
+	assert_memory_equal(name, prefix, strlen(prefix));
+	layout_wal_bundles_of_place(&place, prefix);
+	assert_memory_equal(name, prefix, strlen(prefix));
+	layout_wal_bundles_of_source(place.source, prefix);
+	assert_memory_equal(name, prefix, strlen(prefix));
+	layout_wal_of_source(place.source, prefix);
+	assert_true(strncmp(name, prefix, strlen(prefix)) != 0);
 }
 
 /* Whatever the segment size: its own pieces have the prefix, and few others do. */
@@ -115,6 +145,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_built_and_taken_apart_again),
+		cmocka_unit_test(a_bundle_has_the_name_of_a_piece_in_a_place_of_its_own),
 		cmocka_unit_test(a_name_that_would_not_be_built_is_not_ours),
 		cmocka_unit_test(the_prefix_of_a_segment_finds_all_its_pieces),
 	};

@@ -9,6 +9,7 @@
 #include "tests/lib/chance.h"
 #include "tests/lib/faultstore.h"
 #include "tests/lib/memstore.h"
+#include "tests/lib/piecekit.h"
 #include "tests/lib/repokit.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/vclock.h"
@@ -50,26 +51,24 @@ teardown(void **state)
 	return 0;
 }
 
+static struct piecekit
+kit(uint32_t epoch, uint32_t tli, const uint8_t *bytes)
+{
+	struct piecekit p = { .keys = k.repo->keys, .place = epoch2, .tli = tli,
+		.segment_size = SEGMENT, .start = START, .wal = bytes };
+
+	p.place.epoch = epoch;
+	return p;
+}
+
 /* Bytes [from, to) of `bytes`, which begin at START, as a piece on a tier. */
 static void
 put_bytes(size_t tier, uint32_t epoch, uint32_t tli, uint64_t from, uint64_t to,
     const uint8_t *bytes)
 {
-	struct piece p = {
-		.at = { .place = epoch2, .kind = LAYOUT_WAL_PIECE, .tli = tli, .start = from, .end = to },
-		.segment_size = SEGMENT,
-		.host = "h",
-	};
-	char name[LAYOUT_NAME];
-	struct err e = { 0 };
-	struct buf sealed;
+	const struct piecekit p = kit(epoch, tli, bytes);
 
-	p.at.place.epoch = epoch;
-	buf_init(&sealed, STORE_OBJECT_MAX);
-	if (piece_seal(k.repo->keys, &p, bytes + (from - START), to - from, &sealed, name, &e) == -1 ||
-	    piece_put(k.repo->keys, k.tier[tier].store, name, &sealed, &e) == -1)
-		fail_msg("%s", e.text);
-	buf_done(&sealed);
+	piecekit_put(&p, k.tier[tier].store, from, to);
 }
 
 static void
@@ -122,10 +121,12 @@ struct world {
 	bool on[REPOKIT_TIERS + 1][BYTES]; /* which byte lies where; last: the spool */
 };
 
-/* A host ships a stretch, cut where it liked, each piece to some of the tiers. */
+/* A host ships a stretch, cut where it liked, each piece to some of the tiers, as it is or bundled. */
 static void
 ship(struct world *w, uint64_t from, uint64_t to)
 {
+	struct piecekit bundle = kit(2, 1, wal);
+
 	while (from < to) {
 		uint64_t end = lsn_segment(from, SEGMENT) + SEGMENT;
 		uint64_t most = chance_one_in(3) ? SEGMENT : SEGMENT / 4;
@@ -137,11 +138,15 @@ ship(struct world *w, uint64_t from, uint64_t to)
 			cut = to;
 		for (size_t t = 0; t < REPOKIT_TIERS; t++)
 			if (!chance_one_in(3)) {
-				put(t, from, cut);
+				if (t == 1 && chance_one_in(2))
+					piecekit_add(&bundle, k.tier[t].store, from, cut);
+				else
+					put(t, from, cut);
 				memset(w->on[t] + (from - START), true, cut - from);
 			}
 		from = cut;
 	}
+	piecekit_flush(&bundle, k.tier[1].store);
 }
 
 static void

@@ -3,7 +3,7 @@
 import collections
 import re
 
-from . import maps
+from . import maps, wal
 from .container import DATA, open_signed
 from .snapshot import Manifest
 from .text import SNAPSHOT, SOURCE, STAMP, Bad, Lines, need, show, unhex
@@ -26,7 +26,8 @@ class Check:
 
     def run(self):
         steps = ((PACK, self.pack), (SNAPSHOT, self.snapshot), (PEND, self.pending),
-                 (RECORD, self.record), (GC, self.tombstones))
+                 (RECORD, self.record), (GC, self.tombstones), (wal.PIECE, self.piece), (wal.BUNDLE, self.bundle),
+                 (wal.TEXT, self.wal_text))
         known = re.compile(r"repo/[0-9]+|key/.*")
         names = self.tier.names()
         for pattern, step in steps:
@@ -116,6 +117,19 @@ class Check:
         for key in RECORD_KEYS.get(match.group(1), ()):
             need(key in values, name, "the line '%s' is missing", key)
         need(values.get("state", b"on") in (b"on", b"off"), name, "'state' is neither on nor off")
+
+    def piece(self, name, _):
+        wal.Piece(name, self.tier.read(name), self.trust, self.keys)
+        self.counts["pieces"] += 1
+
+    def bundle(self, name, _):
+        self.counts["pieces"] += len(wal.bundle(name, self.tier.read(name), self.trust, self.keys))
+        self.counts["bundles"] += 1
+
+    def wal_text(self, name, _):
+        """Histories and where epochs come from."""
+        open_signed(self.tier, name, "R", self.trust, self.keys)
+        self.counts["records"] += 1
 
     def tombstones(self, name, _):
         lines = self.lines(name)

@@ -21,7 +21,7 @@ GRAIN = struct.Struct("<I12s")
 TAG = 16
 # Kinds of frames.
 DATA, MAP, LIST, TEXT, WAL, NAME, INDEX = 1, 2, 3, 4, 5, 6, 255
-KINDS = {"P": (DATA, MAP, LIST), "M": (NAME, TEXT), "W": (NAME, WAL), "R": (NAME, TEXT)}
+KINDS = {"P": (DATA, MAP, LIST), "M": (NAME, TEXT), "W": (NAME, TEXT, WAL), "R": (NAME, TEXT)}
 TRAILER = {"P": 0, "M": 32 + 8 + 64, "W": 32, "R": 32 + 8 + 64}
 DATA_MAX, FRAME_MAX, OBJECT_MAX = 128 << 10, 4 << 20, 160 << 20
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
