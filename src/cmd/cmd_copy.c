@@ -58,7 +58,7 @@ copy_line(const struct copy_line *l, bool asked)
 			output_done("left %s of WAL of %s for %s to the receiver: not %d minutes old",
 			    units_count(l->wal.left, "piece", n), l->source, l->to,
 			    WAL_COPY_YOUNG_S / 60);
-		return true;
+		return l->wal.sent > 0 || l->wal.left > 0;
 	case COPY_AWAY:
 		output_warn("%s to %s: the tier is away: %s", l->source, l->to, l->why.text);
 		return true;
@@ -93,12 +93,13 @@ copy_json(const struct copy_report *r)
 		if (strcmp(l->from ? l->from : "", l->to) == 0)
 			continue;
 		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:I, s:I, "
-						      "s:I, s:I, s:I, s:o}",
+						      "s:I, s:I, s:I, s:I, s:o}",
 		    "source", l->source, "snapshot", l->id[0] ? l->id : NULL, "from", l->from, "to",
 		    l->to, "outcome", copy_word(l->outcome), "sent", (json_int_t)l->pend.sent,
 		    "there", (json_int_t)l->pend.there, "bytes", (json_int_t)l->pend.sent_bytes,
 		    "wal_sent", (json_int_t)l->wal.sent, "wal_bytes", (json_int_t)l->wal.bytes,
 		    "wal_left", (json_int_t)l->wal.left,
+		    "wal_waiting", (json_int_t)l->wal.waiting,
 		    "why", words_json_error(&l->why)));
 	}
 	return json_pack("{s:o, s:i, s:i, s:i}", "copies", list, "done", r->done, "away", r->away,
@@ -224,7 +225,10 @@ const struct command cmd_copy_copy = {
 		"A base backup of a PostgreSQL server brings its WAL, which is read back before the "
 		"manifest is put; and a tier in `wal` gets what it lacks between its oldest base "
 		"backup and the newest WAL that another tier has. While a receiver runs, the last "
-		"ten minutes are left to it, which the output says.\n\n"
+		"ten minutes are left to it, which the output says. A tier whose class is an archive's "
+		"(GLACIER, DEEP_ARCHIVE) gets WAL by copies alone, in bundles of up to 32 MiB: one that "
+		"is not full waits until its oldest piece is an hour old, or half of the tier's rpo, "
+		"unless --to names the tier.\n\n"
 		"With --as-of and --to, and no operand, a tier gets back by names all that the tiers had "
 		"then and it has not, or not sound: the repository's own objects and keys, packs, WAL, "
 		"records, snapshots. So a bucket that somebody emptied or overwrote is rebuilt from what "

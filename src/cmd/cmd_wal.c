@@ -45,7 +45,8 @@ stream_source(struct session *s, const struct conf_source *source, struct wal_st
 	char slot[CONF_SLOT];
 	int rc = -1;
 
-	if (wal_source_open(s, source, &w, e) == -1 || conf_postgres_slot(p, w.host, slot, e) == -1)
+	if (wal_source_open(s, source, &w, e) == -1 || wal_source_warm(&w, e) == -1 ||
+	    conf_postgres_slot(p, w.host, slot, e) == -1)
 		goto out;
 	o = (struct wal_stream_options){
 		.source = source->name,
@@ -214,7 +215,8 @@ open_push(void *arg, struct wal_push_options *o, struct repo **repo, struct err 
 	if (session_open(p->call->conf, SESSION_WRITE, &p->session, e) == -1)
 		return -1;
 	run_begin(&p->run, &p->session, progress_start("wal push"));
-	if (wal_source_open(&p->session, p->source, &p->w, e) == -1)
+	if (wal_source_open(&p->session, p->source, &p->w, e) == -1 ||
+	    wal_source_warm(&p->w, e) == -1)
 		return -1;
 	if (!*p->w.active.etag) {
 		err_set(

@@ -159,8 +159,9 @@ const struct conf_key conf_keys_table[] = {
 	    .summary = "certificates to believe the store by, a file in PEM"),
 	KEY("tier", "class", CONF_TEXT, struct conf_tier, class, .otherwise = "the bucket's",
 	    .summary = "the class of storage for packs",
-	    .note = "STANDARD_IA, GLACIER and what else the store has. Only packs go there: what is "
-		    "needed to find one's way (manifests, keys, records, WAL) does not."),
+	    .note = "STANDARD_IA, GLACIER and what else the store has. Only packs go there, and with "
+		    "GLACIER or DEEP_ARCHIVE the WAL, in bundles that copy brings: what is needed to "
+		    "find one's way (manifests, keys, records) does not."),
 	KEY("tier", "thaw", CONF_CHOICE, struct conf_tier, thaw, .otherwise = "standard",
 	    .choices = "expedited, standard, bulk",
 	    .summary = "how fast what lies in an archive is ordered back",
@@ -253,7 +254,8 @@ const struct conf_key conf_keys_table[] = {
 	    .summary = "the tiers that receive its WAL continuously",
 	    .note = "A snapshot alone brings back the moment it was made; with the WAL behind it, every "
 		    "later moment. An empty value means none: then what was written since the last "
-		    "snapshot can be lost."),
+		    "snapshot can be lost. A tier of class GLACIER or DEEP_ARCHIVE gets it by copy "
+		    "alone, so another one has to be named with it."),
 	KEY("postgres", "wal-from", CONF_CHOICE, struct conf_postgres, wal_from, .value = "stream",
 	    .choices = "stream, push", .summary = "how the WAL comes",
 	    .note = "stream: a service of ffdr receives it as it is written. push: the server's "

@@ -104,7 +104,11 @@ plan_wal(struct check *c, const char *what, const struct conf_tier *t, const str
 
 	units_duration(t->rpo, rpo);
 	units_duration_key(p->ship_every, every);
-	if (strcmp(p->wal_from, "push") == 0) {
+	if (cold_wait_ms(t->class, STORE_STANDARD) > 0) {
+		check_add(c, CHECK_UNKNOWN, what, NULL, "the WAL of %s goes to class %s in bundles, by "
+			  "copies: whether rpo = %s holds is decided by their schedule", s->name,
+		    t->class, rpo);
+	} else if (strcmp(p->wal_from, "push") == 0) {
 		check_add(c, CHECK_UNKNOWN, what, NULL, "the server pushes the WAL of %s: whether rpo = %s "
 			  "holds is decided by its archive_timeout", s->name, rpo);
 	} else if (p->ship_every > t->rpo) {
@@ -235,25 +239,62 @@ plan_wal_tier(struct check *c, const struct conf *conf, const struct conf_source
 	    t->name);
 }
 
+/* Those that get WAL as it comes, to the front: a cold one gets it by copies. */
+static size_t
+warm_first(const struct conf_tier **tier, size_t n)
+{
+	size_t warm = 0;
+
+	for (size_t i = 0; i < n && i < TIERS_MOST; i++)
+		if (cold_wait_ms(tier[i]->class, STORE_STANDARD) == 0) {
+			const struct conf_tier *t = tier[i];
+
+			tier[i] = tier[warm];
+			tier[warm++] = t;
+		}
+	return warm;
+}
+
+/* Where it goes as it is written. */
+static void
+plan_shipping(struct check *c, const struct conf_source *s, const struct conf_tier **tier, size_t n)
+{
+	const size_t warm = warm_first(tier, n), away = count_off_host(tier, warm);
+	char fix[100];
+
+	if (warm == 0) {
+		snprintf(fix, sizeof(fix), "name one in wal of [postgres %s] that is read at once",
+		    s->bare);
+		check_add(c, CHECK_FAIL, s->name, fix, "every tier of its WAL is of an archive class, and "
+			  "gets it by copies alone: from where?");
+	} else if (strcmp(s->postgres->wal_from, "push") == 0 && s->postgres->push_ack > (int64_t)warm) {
+		snprintf(fix, sizeof(fix), "push-ack = %zu or less", warm);
+		check_add(c, CHECK_FAIL, s->name, fix, "push-ack = %lld, and only %zu of the tiers of "
+			  "its WAL get it as it comes: no push would ever be done",
+		    (long long)s->postgres->push_ack, warm);
+	} else if (away == 0) {
+		check_add(c, CHECK_WARN, s->name, "add a tier elsewhere to wal; a mounted one says "
+			  "shared = yes", "no tier of its WAL is off this host: what was written since "
+			  "the last copy can be lost with it");
+	} else {
+		check_add(c, CHECK_OK, s->name, NULL, "its WAL goes to %zu tier%s, %zu of them off this "
+			  "host", warm, warm == 1 ? "" : "s", away);
+	}
+}
+
 static void
 plan_source_wal(struct check *c, const struct conf *conf, const struct conf_source *s)
 {
 	const struct conf_tier *tier[TIERS_MOST];
 	size_t n = conf_wal_tiers(conf, s->postgres, tier, TIERS_MOST);
-	size_t away = count_off_host(tier, n);
 
 	for (size_t i = 0; i < n && i < TIERS_MOST; i++)
 		plan_wal_tier(c, conf, s, tier[i]);
 	if (n == 0)
 		check_add(c, CHECK_WARN, s->name, "wal = the tiers that shall receive it",
 		    "its WAL goes nowhere: what was written since the last snapshot can be lost");
-	else if (away == 0)
-		check_add(c, CHECK_WARN, s->name, "add a tier elsewhere to wal; a mounted one says "
-			  "shared = yes", "no tier of its WAL is off this host: what was written since "
-			  "the last copy can be lost with it");
 	else
-		check_add(c, CHECK_OK, s->name, NULL, "its WAL goes to %zu tier%s, %zu of them off this "
-			  "host", n, n == 1 ? "" : "s", away);
+		plan_shipping(c, s, tier, n);
 }
 
 static void

@@ -407,8 +407,8 @@ serve_wal(struct round *r, const char *name, struct tier *to, struct err *e)
 	    conf_find_source(c, name, &source, NULL) == -1 || !source->postgres ||
 	    !conf_wal_goes_to(c, source->postgres, conf_find_tier(c, to->name)))
 		return 0;
-	if (wal_copy_between(r->s, source, to, r->w, &sent, &why) == 0 && sent.sent == 0 &&
-	    sent.left == 0)
+	if (wal_copy_between(r->s, source, to, r->o->to != NULL, r->w, &sent, &why) == 0 &&
+	    sent.sent == 0 && sent.left == 0 && sent.waiting == 0)
 		return 0;
 	l = add_line(r->report, name, to);
 	l->wal = sent;

@@ -47,9 +47,9 @@ sort_names(struct verify_wal *p)
 static int
 prove_frozen(struct verify_wal *p, const char *name, struct err *why)
 {
-	struct store_stat st;
+	struct store_cold is;
 
-	if (store_stat(p->t->store, name, &st, NULL) != 1 || !st.summed)
+	if (store_cold(p->t->store, name, &is, NULL) != 1 || !is.summed)
 		return -1;
 	err_clear(why);
 	return 0;

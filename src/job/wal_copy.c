@@ -17,6 +17,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "coord/lease.h"
+#include "job/cold.h"
+#include "job/wal_copy_bundle.h"
 #include "job/wal_source.h"
 #include "repo/object.h"
 #include "repo/snapshot.h"
@@ -34,6 +36,8 @@ struct copying {
 	struct wal_lineage lineage;
 	struct walread *read;
 	bool shipped; /* a receiver brings the newest */
+	bool cold;    /* pieces go to the target in bundles */
+	int64_t hold_ns; /* an unfinished bundle waits until its oldest piece is so old */
 };
 
 /* ---- objects ---- */
@@ -64,21 +68,34 @@ wal_copy_object(struct tier_set *set, struct tier *to, const char *name, uint64_
 }
 
 static int
+go_on(struct copying *c, struct err *e)
+{
+	if (!c->w->stop(c->w->arg))
+		return 0;
+	return err_set(e, ERR_CANCELLED,
+		       "the copy of WAL to '%s' was interrupted: the same command goes on",
+		       c->to->name);
+}
+
+static void
+was_sent(struct copying *c, uint64_t bytes)
+{
+	c->report->sent++;
+	c->report->bytes += bytes;
+	c->w->progress(c->w->arg, "copying WAL", c->report->bytes, 0);
+}
+
+static int
 send(struct copying *c, const char *name, struct err *e)
 {
 	uint64_t bytes = 0;
-	int rc;
+	int rc = go_on(c, e);
 
-	if (c->w->stop(c->w->arg))
-		return err_set(e, ERR_CANCELLED,
-			       "the copy of WAL to '%s' was interrupted: the same command goes on",
-			       c->to->name);
+	if (rc == -1)
+		return -1;
 	rc = wal_copy_object(&c->s->tiers, c->to, name, &bytes, e);
-	if (rc == 1) {
-		c->report->sent++;
-		c->report->bytes += bytes;
-		c->w->progress(c->w->arg, "copying WAL", c->report->bytes, 0);
-	}
+	if (rc == 1)
+		was_sent(c, bytes);
 	return rc == -1 ? err_in(e, "'%s'", name) : 0;
 }
 
@@ -106,6 +123,7 @@ begin(struct copying *c, const struct wal_place *place, struct err *e)
 	struct walread_options o;
 
 	c->place = *place;
+	c->cold = cold_wait_ms(c->to->options.class, STORE_STANDARD) > 0;
 	c->open[c->opens++] = c->to;
 	for (size_t i = 0; i < c->s->tiers.count && c->opens < WAL_SOURCE_TIERS; i++)
 		if (&c->s->tiers.tier[i] != c->to && c->s->tiers.tier[i].store)
@@ -190,16 +208,122 @@ send_histories(struct copying *c, uint32_t tli, struct pg_history *h, struct err
 	return got == 1 ? rc : -1;
 }
 
+/* ---- bundles ---- */
+
+static int
+opens(void *arg, const char *name, const struct buf *bytes, struct err *e)
+{
+	const struct copying *c = arg;
+	struct piece piece;
+
+	return piece_open(c->s->repo->keys, name, bytes, &piece, NULL, e);
+}
+
+static int
+is_bundle(void *arg, const char *name, const struct buf *bytes, struct err *e)
+{
+	const struct copying *c = arg;
+
+	return bundle_check(c->s->repo->keys, name, bytes, e);
+}
+
+/* Puts n pieces, which join, together. Each is opened: where they lie then, nobody can look. */
+static int
+send_bundle(struct copying *c, const struct wal_copy_item *item, size_t n, struct err *e)
+{
+	const struct layout_wal *first = &item[0].at;
+	char name[LAYOUT_NAME];
+	struct buf all, one;
+	int rc = 0;
+
+	layout_wal_bundle(&first->place, first->tli, first->start, item[n - 1].at.end, name);
+	buf_init(&all, STORE_OBJECT_MAX);
+	buf_init(&one, STORE_OBJECT_MAX);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		buf_reset(&one);
+		rc = go_on(c, e);
+		if (rc == 0 && tier_get(&c->s->tiers, NULL, item[i].name, &one, opens, c, NULL, e) == -1)
+			rc = err_in(e, "'%s'", item[i].name);
+		buf_add(&all, one.data, one.len);
+	}
+	if (rc == 0)
+		rc = buf_check(&all, name, e);
+	if (rc == 0)
+		rc = wal_copy_bundle_put(c->s->repo->keys, c->to->store, name, &all, e);
+	if (rc == 1)
+		was_sent(c, all.len);
+	buf_done(&one);
+	buf_done(&all);
+	return rc == -1 ? -1 : 0;
+}
+
+/* A bundle that another tier has: as it is, or to a tier that has pieces those of [from, to). */
+static int
+pass_bundle(struct copying *c, const struct wal_copy_item *item, uint64_t from, uint64_t to,
+	    struct err *e)
+{
+	struct bundle_piece p;
+	struct bundle_walk w;
+	struct buf all;
+	int got = 0, rc = go_on(c, e);
+
+	buf_init(&all, STORE_OBJECT_MAX);
+	if (rc == 0)
+		rc = tier_get(&c->s->tiers, NULL, item->name, &all, is_bundle, c, NULL, e);
+	if (rc == 0 && c->cold)
+		rc = wal_copy_bundle_put(c->s->repo->keys, c->to->store, item->name, &all, e);
+	if (rc == 1)
+		was_sent(c, all.len);
+	if (rc == 0 && !c->cold)
+		rc = bundle_begin(&w, c->s->repo->keys, item->name, &all, e);
+	while (rc == 0 && !c->cold && (got = bundle_next(&w, &p, e)) == 1) {
+		if (p.at.end <= from || p.at.start >= to)
+			continue;
+		rc = piece_put(c->s->repo->keys, c->to->store, p.name, &p.sealed, e);
+		if (rc > 0)
+			was_sent(c, p.sealed.len);
+		rc = rc == -1 ? -1 : go_on(c, e);
+	}
+	buf_done(&all);
+	return rc == -1 || got == -1 ? err_in(e, "'%s'", item->name) : 0;
+}
+
 /* ---- pieces ---- */
+
+struct items {
+	struct wal_copy_item *item;
+	size_t count, room;
+};
 
 struct wanted {
 	struct copying *c;
 	uint64_t from, to, bound;
-	int64_t before_ns; /* stored by then */
+	int64_t now_ns; /* of the tier being listed; 0: its ages do not matter */
 	struct lsn_set have, young;
-	char (*name)[LAYOUT_NAME];
-	size_t names, room;
+	struct items piece, bundle;
 };
+
+static void
+want(struct items *l, const struct layout_wal *at, const struct store_entry *entry, int64_t now_ns)
+{
+	struct wal_copy_item *i;
+
+	l->item = mem_grow(l->item, &l->room, l->count + 1, sizeof(*l->item));
+	i = &l->item[l->count++];
+	*i = (struct wal_copy_item){ .at = *at, .size = entry->size, .age_ns = now_ns - entry->time_ns };
+	snprintf(i->name, sizeof(i->name), "%s", entry->name);
+}
+
+/* What of the range it would bring that counts: is there any? */
+static bool
+brings(const struct wanted *w, const struct layout_wal *at, uint64_t bound, uint64_t *a, uint64_t *b)
+{
+	*a = at->start > w->from ? at->start : w->from;
+	*b = at->end < w->to ? at->end : w->to;
+	if (*b > bound)
+		*b = bound;
+	return *a < *b && !lsn_set_has(&w->have, *a, *b);
+}
 
 static int
 see(void *arg, const struct store_entry *entry, struct err *e)
@@ -209,21 +333,19 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 	uint64_t a, b;
 
 	(void)e;
-	if (layout_wal_parse(entry->name, &at) == -1 || at.kind != LAYOUT_WAL_PIECE)
+	if (layout_wal_parse(entry->name, &at) == -1 || !layout_wal_is_log(&at) ||
+	    !brings(w, &at, w->bound, &a, &b))
 		return 0;
-	a = at.start > w->from ? at.start : w->from;
-	b = at.end < w->to ? at.end : w->to;
-	if (b > w->bound)
-		b = w->bound;
-	if (a >= b || lsn_set_has(&w->have, a, b))
+	if (at.kind == LAYOUT_WAL_BUNDLE) {
+		want(&w->bundle, &at, entry, w->now_ns);
 		return 0;
-	if (entry->time_ns > w->before_ns) {
+	}
+	if (w->c->shipped && entry->time_ns > w->now_ns - WAL_COPY_YOUNG_S * CLOCK_S) {
 		w->c->report->left += !lsn_set_has(&w->young, a, b);
 		lsn_set_add(&w->young, a, b);
 		return 0;
 	}
-	w->name = mem_grow(w->name, &w->room, w->names + 1, sizeof(*w->name));
-	snprintf(w->name[w->names++], sizeof(*w->name), "%s", entry->name);
+	want(&w->piece, &at, entry, w->now_ns);
 	lsn_set_add(&w->have, a, b);
 	return 0;
 }
@@ -233,15 +355,69 @@ static int
 list_epoch(struct wanted *w, struct tier *from, size_t i, uint32_t tli, struct err *e)
 {
 	struct wal_place p = level(w->c, i);
-	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
 
 	w->bound = wal_lineage_bound(&w->c->lineage, i, tli);
-	if (w->bound <= w->from)
-		return 0;
-	layout_wal_of_timeline(&p, tli, prefix);
-	/* The first piece that has a byte of the range may begin before it. */
-	layout_wal_piece(&p, tli, w->from > PIECE_MAX ? w->from - PIECE_MAX : 0, 0, after);
-	return store_list(from->store, prefix, after, see, w, e);
+	return w->bound <= w->from ? 0 : walread_each(from, &p, tli, w->from, see, w, e);
+}
+
+static int
+list_tier(struct wanted *w, struct tier *from, uint32_t tli, struct err *e)
+{
+	int rc = w->c->shipped || w->c->cold ? store_clock(from->store, &w->now_ns, e) : 0;
+
+	for (size_t i = 0; rc == 0 && i < w->c->lineage.levels; i++)
+		rc = list_epoch(w, from, i, tli, e);
+	return rc;
+}
+
+/* In bundles as far as they are due. */
+static int
+send_bundles(struct wanted *w, struct err *e)
+{
+	struct copying *c = w->c;
+	size_t n;
+	int rc = 0;
+
+	wal_copy_bundle_sort(w->piece.item, w->piece.count);
+	for (size_t i = 0; rc == 0 && i < w->piece.count; i += n) {
+		const struct wal_copy_item *item = &w->piece.item[i];
+		bool due;
+
+		n = wal_copy_bundle_next(item, w->piece.count - i, &due);
+		for (size_t k = 0; k < n && !due; k++)
+			due = item[k].age_ns >= c->hold_ns;
+		if (due)
+			rc = send_bundle(c, item, n, e);
+		else
+			c->report->waiting += n;
+	}
+	return rc;
+}
+
+static int
+send_wanted(struct wanted *w, uint32_t tli, struct err *e)
+{
+	struct copying *c = w->c;
+	uint64_t a, b;
+	int rc = c->cold ? send_bundles(w, e) : 0;
+
+	for (size_t i = 0; rc == 0 && !c->cold && i < w->piece.count; i++)
+		rc = send(c, w->piece.item[i].name, e);
+	/* Pieces before bundles: what is bundled elsewhere may have to be thawed. */
+	wal_copy_bundle_sort(w->bundle.item, w->bundle.count);
+	for (size_t i = 0; rc == 0 && i < w->bundle.count; i++) {
+		const struct wal_copy_item *item = &w->bundle.item[i];
+		uint64_t bound = 0;
+
+		for (size_t k = 0; k < c->lineage.levels; k++)
+			if (c->lineage.level[k].epoch == item->at.place.epoch)
+				bound = wal_lineage_bound(&c->lineage, k, tli);
+		if (!brings(w, &item->at, bound, &a, &b))
+			continue;
+		rc = pass_bundle(c, item, a, b, e);
+		lsn_set_add(&w->have, a, b);
+	}
+	return rc;
 }
 
 /* All that is missing of [from, to) of that timeline. A source that does not answer is none; what
@@ -249,27 +425,23 @@ list_epoch(struct wanted *w, struct tier *from, size_t i, uint32_t tli, struct e
 static int
 send_range(struct copying *c, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
 {
-	struct wanted w = { .c = c, .from = from, .to = to, .before_ns = INT64_MAX };
-	int64_t now;
+	struct wanted w = { .c = c, .from = from, .to = to };
 	int rc = walread_ranges(c->read, c->to, tli, &w.have, e);
 
 	for (size_t t = 1; rc == 0 && t < c->opens; t++) {
 		struct err why = { 0 };
 
-		if (c->shipped && store_clock(c->open[t]->store, &now, &why) == 0)
-			w.before_ns = now - WAL_COPY_YOUNG_S * CLOCK_S;
-		for (size_t i = 0; why.kind == ERR_NONE && i < c->lineage.levels; i++)
-			list_epoch(&w, c->open[t], i, tli, &why);
-		if (why.kind != ERR_NONE && why.kind != ERR_REMOTE) {
+		if (list_tier(&w, c->open[t], tli, &why) == -1 && why.kind != ERR_REMOTE) {
 			*e = why;
 			rc = -1;
 		}
 	}
-	for (size_t i = 0; rc == 0 && i < w.names; i++)
-		rc = send(c, w.name[i], e);
+	if (rc == 0)
+		rc = send_wanted(&w, tli, e);
 	lsn_set_done(&w.have);
 	lsn_set_done(&w.young);
-	free(w.name);
+	free(w.piece.item);
+	free(w.bundle.item);
 	return rc;
 }
 
@@ -362,6 +534,15 @@ newest_timeline(struct copying *c, uint32_t *ret, struct err *e)
 	return 0;
 }
 
+/* An rpo leaves the other half to the time between two copies. */
+static int64_t
+hold_ns(const struct tier *to)
+{
+	const int64_t most = WAL_COPY_HOLD_S * CLOCK_S, half = to->rpo_ms / 2 * CLOCK_MS;
+
+	return half > 0 && half < most ? half : most;
+}
+
 /* A place that does not answer: somebody may ship. */
 static bool
 is_shipped(struct copying *c, struct wal_source *ws)
@@ -387,7 +568,7 @@ fill(struct copying *c, const struct conf_source *source, struct wal_source *ws,
 		found = oldest_base(c, source->name, ws->place.sysid, &base, e);
 	if (rc == -1 || found != 1)
 		return rc == -1 ? -1 : found;
-	c->shipped = is_shipped(c, ws);
+	c->shipped = !c->cold && is_shipped(c, ws);
 	if (send_froms(c, e) == -1 || newest_timeline(c, &tli, e) == -1)
 		return -1;
 	pg_history_init(&h, tli);
@@ -400,10 +581,12 @@ fill(struct copying *c, const struct conf_source *source, struct wal_source *ws,
 }
 
 int
-wal_copy_between(struct session *s, const struct conf_source *source, struct tier *to,
+wal_copy_between(struct session *s, const struct conf_source *source, struct tier *to, bool now,
 		 const struct watch *w, struct wal_copy_report *ret, struct err *e)
 {
-	struct copying c = { .s = s, .to = to, .w = w, .report = ret };
+	struct copying c = {
+		.s = s, .to = to, .w = w, .report = ret, .hold_ns = now ? 0 : hold_ns(to)
+	};
 	struct wal_source ws;
 	int rc = wal_source_open(s, source, &ws, e);
 

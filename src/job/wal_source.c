@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "job/cold.h"
 #include "repo/repo_pin.h"
 
 void
@@ -103,6 +104,26 @@ wal_source_only(struct wal_source *w, struct session *s, const char *tiers, stru
 	}
 	text_list_done(&list);
 	return rc;
+}
+
+int
+wal_source_warm(struct wal_source *w, struct err *e)
+{
+	const size_t all = w->tiers;
+
+	w->tiers = 0;
+	for (size_t i = 0; i < all; i++) {
+		if (cold_wait_ms(w->tier[i]->options.class, STORE_STANDARD) > 0)
+			continue;
+		w->off_host[w->tiers] = w->off_host[i];
+		w->tier[w->tiers++] = w->tier[i];
+	}
+	if (w->tiers > 0)
+		return 0;
+	err_set(e, ERR_CONFIG, "every tier that receives the WAL of %s is of an archive class, and gets it "
+	    "by copies alone", w->source->name);
+	return err_line(e, "fix", "name a tier in wal of [postgres %s] that is read at once",
+	    w->source->bare);
 }
 
 char *

@@ -32,6 +32,12 @@ void wal_source_done(struct wal_source *w);
  * not. */
 int wal_source_only(struct wal_source *w, struct session *s, const char *tiers, struct err *e);
 
+/*
+ * Leaves those to who sends WAL as it comes, receiver or server: without the cold ones, which get it
+ * in bundles, by `copy`. ERR_CONFIG when none is left.
+ */
+int wal_source_warm(struct wal_source *w, struct err *e);
+
 /* The one of the configuration: by name, or the only one there is, or (sysid not 0) the one it is
  * pinned to. */
 int wal_source_find(const struct conf *c, const char *name, uint64_t sysid,

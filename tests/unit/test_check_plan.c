@@ -290,6 +290,24 @@ the_need_of_a_tier_is_one_full_copy_and_the_change_of_the_time_it_is_held(void *
 	assert_int_equal(check_need_bytes(days, 0, 10 * DAY * 1000), 0);
 }
 
+#define ARCHIVE "[tier dr]\nurl = s3://bucket\nclass = GLACIER\n"
+
+static void
+a_cold_tier_gets_wal_by_copies_and_some_other_has_to_have_it_first(void **state)
+{
+	(void)state;
+	judge(LOCAL ARCHIVE "rpo = 24h\n" SERVER "wal = local, dr\n");
+	assert_int_equal(find("plan dr", "in bundles, by copies")->verdict, CHECK_UNKNOWN);
+	assert_int_equal(find("pg.pay", "no tier of its WAL is off this host")->verdict, CHECK_WARN);
+	judge(LOCAL ARCHIVE SERVER "wal = dr\n");
+	assert_int_equal(find("pg.pay", "is of an archive class")->verdict, CHECK_FAIL);
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\nshared = yes\n" ARCHIVE SERVER
+	      "wal = dr, local, nas\n");
+	assert_non_null(find("pg.pay", "its WAL goes to 2 tiers, 1 of them off"));
+	judge(LOCAL ARCHIVE SERVER "wal = local, dr\nwal-from = push\npush-ack = 2\n");
+	assert_string_equal(find("pg.pay", "push-ack")->fix, "push-ack = 1 or less");
+}
+
 int
 main(void)
 {
@@ -310,6 +328,7 @@ main(void)
 		cmocka_unit_test(
 		    the_need_of_a_tier_is_one_full_copy_and_the_change_of_the_time_it_is_held),
 		cmocka_unit_test(an_errors_fix_becomes_the_fix_of_the_line),
+		cmocka_unit_test(a_cold_tier_gets_wal_by_copies_and_some_other_has_to_have_it_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, forget);

@@ -114,14 +114,14 @@ what_is_frozen_is_not_absent_and_is_read_from_where_it_is_not(void **state)
 	piecekit_bundle(&kit, k.tier[0].store, START, START + BYTES, SEGMENT / 4);
 	memstore_freeze(k.tier[0].store, "walb/", true);
 	r = reader(1, &epoch2);
-	repokit_refused(read_checked(r, 0, &until, &e), &e, ERR_REFUSED, "frozen");
+	repokit_refused(read_checked(r, 0, &until, &e), &e, ERR_FROZEN, "frozen");
 	assert_int_equal(until, START);
 	walread_free(r);
 	piecekit_put(&kit, k.tier[1].store, START, START + SEGMENT);
 	r = reader(2, &epoch2);
 	assert_int_equal(read_checked(r, 0, &until, &e), 1);
 	assert_int_equal(read_checked(r, 1, &until, &e), -1);
-	assert_int_equal(e.kind, ERR_REFUSED);
+	assert_int_equal(e.kind, ERR_FROZEN);
 	memstore_freeze(k.tier[0].store, NULL, false);
 	assert_int_equal(read_checked(r, 1, &until, &e), 1);
 	walread_free(r);
