@@ -1,12 +1,14 @@
 /*
  * What a listing and an opened object may bring of WAL: the input as a name, as the text of a
- * `from`, and as the head of a piece that is ours in all else.
+ * `from`, as the head of a piece that is ours in all else, and as what stands behind such a one in a
+ * bundle.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/lsn.h"
 #include "base/mem.h"
+#include "repo/bundle.h"
 #include "repo/lines.h"
 #include "repo/object.h"
 #include "repo/piece.h"
@@ -81,6 +83,42 @@ head(const struct buf *text)
 	object_build_done(&b);
 }
 
+/* A sound piece, then whatever comes. */
+static void
+bundle(const struct buf *tail)
+{
+	static struct buf piece;
+	char name[LAYOUT_NAME];
+	struct piece p = { .segment_size = 1 << 20 }, opened;
+	struct bundle_walk w;
+	struct bundle_piece one;
+	struct buf all;
+	size_t sound = 0, found = 0;
+	int got;
+
+	must(layout_wal_parse(NAME, &p.at) == 0);
+	if (piece.data == NULL)
+		must(piece_seal(keys, &p, "0123456789abcdef", 16, &piece, name, NULL) == 0);
+	layout_wal_bundle(&p.at.place, p.at.tli, p.at.start, p.at.end, name);
+	buf_init(&all, piece.len + tail->len);
+	buf_add(&all, piece.data, piece.len);
+	buf_add(&all, tail->data, tail->len);
+	must((bundle_check(keys, name, &all, NULL) == 0) == (tail->len == 0));
+	must(bundle_begin(&w, keys, name, &all, NULL) == 0);
+	while ((got = bundle_next(&w, &one, NULL)) != 0) {
+		must(++found <= all.len / OBJECT_HEADER + 1 && w.off <= all.len);
+		sound += got == 1 && piece_open(keys, one.name, &one.sealed, &opened, NULL, NULL) == 0;
+	}
+	must(sound >= 1);
+	/* And the same as a bit of it that is another one. */
+	if (tail->len > 3 && tail->data[2] != 0) {
+		buf_cut(&all, piece.len);
+		all.data[buf_get_u16(tail->data) % piece.len] ^= tail->data[2];
+		must(bundle_check(keys, name, &all, NULL) == -1 && bundle_check_plain(&all, NULL) == -1);
+	}
+	buf_done(&all);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -98,6 +136,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	from(&text);
 	if (n < 10000)
 		head(&text);
+	bundle(&text);
 	buf_done(&text);
 	free(name);
 	return 0;

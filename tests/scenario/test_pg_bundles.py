@@ -149,6 +149,28 @@ def test_what_a_cold_tier_would_lose_is_known_though_nothing_there_can_be_read(f
     frozen.end(child)
 
 
+def test_a_segment_that_is_frozen_is_never_said_to_be_absent(frozen):
+    child = frozen.stream()
+    frozen.backup()
+    fill(frozen)
+    frozen.wait_shipped(frozen.server.lsn(), "local")
+    frozen.end(child)
+    frozen.run("copy", "--to", "dr")
+    name = frozen.server.value("SELECT pg_walfile_name('%X/%X'::pg_lsn + 1)" % divmod(frozen.bundles()[0][0], 1 << 32))
+    to = frozen.path("got")
+    frozen.get(name, to, "--segment-size", "1m", "--tiers", "local,dr")
+    os.unlink(to)
+    for piece in frozen.pieces("local"):
+        os.unlink(frozen.tier("local", frozen.piece(piece)))
+    shutil.rmtree(frozen.path("state", "spool"))
+    # 1 would end a recovery there, short of what is known to be there
+    got = frozen.get(name, to, "--segment-size", "1m", "--tiers", "local,dr", status=255)
+    assert "cannot be read" in got.err and re.search("cold class|archive", got.err), got
+    assert not os.path.exists(to)
+    verified = frozen.json("verify", "--tier", "dr", "--level", "1", status=None)
+    assert not [f for f in verified.get("findings", []) if "walb/" in str(f)], verified
+
+
 def test_a_damaged_piece_is_bundled_by_nobody(frozen):
     snapshot = frozen.backup()
     flip(frozen.tier("local", frozen.piece(frozen.pieces("local")[0])))
