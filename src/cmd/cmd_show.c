@@ -24,7 +24,7 @@
 #include "job/rehearse.h"
 #include "repo/reader.h"
 #include "repo/record.h"
-#include "source/pg_conf.h"
+#include "source/pg/pg_conf.h"
 
 #define DETAIL_MAX 4096 /* a setting, a path */
 

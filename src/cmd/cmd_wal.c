@@ -19,9 +19,9 @@
 #include "cmd/progress.h"
 #include "cmd/words.h"
 #include "job/run.h"
-#include "job/wal_push_behind.h"
-#include "job/wal_source.h"
-#include "job/wal_stream.h"
+#include "job/wal/wal_push_behind.h"
+#include "job/wal/wal_source.h"
+#include "job/wal/wal_stream.h"
 
 #define STATE_NAME "wal"
 

@@ -17,10 +17,10 @@
 #include "base/units.h"
 #include "cmd/output.h"
 #include "cmd/words.h"
-#include "job/wal_fetched.h"
-#include "job/wal_get_standby.h"
-#include "job/wal_guard.h"
-#include "job/wal_source.h"
+#include "job/wal/wal_fetched.h"
+#include "job/wal/wal_get_standby.h"
+#include "job/wal/wal_guard.h"
+#include "job/wal/wal_source.h"
 #include "repo/layout.h"
 
 #define GET_ABSENT 1

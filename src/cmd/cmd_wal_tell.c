@@ -17,8 +17,8 @@
 #include "cmd/progress.h"
 #include "cmd/words.h"
 #include "job/exposure.h"
-#include "job/wal_forget.h"
-#include "job/wal_status.h"
+#include "job/wal/wal_forget.h"
+#include "job/wal/wal_status.h"
 
 #define UNKNOWN "unknown"
 #define TIME_TEXT (4 * UNITS_TEXT)

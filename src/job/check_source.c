@@ -12,7 +12,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "job/check_pg.h"
+#include "job/pg/check_pg.h"
 #include "source/exclude.h"
 
 /* A hook is a command line; where its first word is a path, that can be looked at. */

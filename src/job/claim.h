@@ -1,7 +1,7 @@
 #ifndef JOB_CLAIM_H
 #define JOB_CLAIM_H
 
-#include "source/pg_conn.h"
+#include "source/pg/pg_conn.h"
 
 /*
  * What the owner of a database says is true of it (`check-sql`), asked there. 1 it is true; 0 it is

@@ -17,7 +17,7 @@
 #include "job/inventory.h"
 #include "job/pick.h"
 #include "job/recall.h"
-#include "job/wal_prove.h"
+#include "job/wal/wal_prove.h"
 #include "repo/record.h"
 #include "repo/repo_lock.h"
 

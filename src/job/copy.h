@@ -3,7 +3,7 @@
 
 #include "job/session.h"
 #include "job/thaw.h"
-#include "job/wal_copy.h"
+#include "job/wal/wal_copy.h"
 #include "job/watch.h"
 #include "repo/pend.h"
 

@@ -2,7 +2,7 @@
 #define JOB_EXPIRE_H
 
 #include "job/session.h"
-#include "job/wal_expire.h"
+#include "job/wal/wal_expire.h"
 #include "job/watch.h"
 #include "repo/prune.h"
 

@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "job/pg_facts.h"
-#include "job/wal_look.h"
-#include "job/wal_source.h"
+#include "job/pg/pg_facts.h"
+#include "job/wal/wal_look.h"
+#include "job/wal/wal_source.h"
 #include "repo/snapshot.h"
 #include "repo/wal_lineage.h"
 

@@ -19,8 +19,8 @@
 #include "job/copy.h"
 #include "job/owed.h"
 #include "job/rehearse.h"
-#include "job/wal_owed.h"
-#include "job/wal_status.h"
+#include "job/wal/wal_owed.h"
+#include "job/wal/wal_status.h"
 
 struct looking {
 	struct session *s;

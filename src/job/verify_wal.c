@@ -13,13 +13,13 @@
 #include "base/lsn.h"
 #include "base/mem.h"
 #include "job/mend.h"
-#include "job/pg_facts.h"
+#include "job/pg/pg_facts.h"
 #include "job/verify_plan.h"
 #include "job/verify_wal_parts.h"
 #include "repo/snapshot.h"
 #include "repo/wal_gap.h"
 #include "repo/walread.h"
-#include "source/pg_history.h"
+#include "source/pg/pg_history.h"
 
 /* ---- findings ---- */
 

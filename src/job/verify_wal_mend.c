@@ -4,7 +4,7 @@
  * under the epoch that those bytes belong to.
  */
 #include "job/verify_wal_parts.h"
-#include "job/wal_segment.h"
+#include "job/wal/wal_segment.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 /* Of verify_wal and its parts only. */
 
 #include "job/verify.h"
-#include "job/wal_source.h"
+#include "job/wal/wal_source.h"
 #include "repo/wal_gap.h"
 #include "repo/walread.h"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "source/pg_conf.h"
+#include "source/pg/pg_conf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "source/pg_history.h"
+#include "source/pg/pg_history.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_walname.h"
+#include "source/pg/pg_walname.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

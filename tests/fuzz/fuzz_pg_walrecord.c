@@ -10,9 +10,9 @@
 
 #include "base/mem.h"
 #include "filter/crc32c.h"
-#include "source/pg_commit.h"
-#include "source/pg_walpage.h"
-#include "source/pg_walrecord.h"
+#include "source/pg/pg_commit.h"
+#include "source/pg/pg_walpage.h"
+#include "source/pg/pg_walrecord.h"
 #include "tests/lib/walkit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);

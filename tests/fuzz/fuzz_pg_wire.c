@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_base_manifest.h"
-#include "source/pg_base_wire.h"
-#include "source/pg_error.h"
-#include "source/pg_stream_msg.h"
+#include "source/pg/pg_base_manifest.h"
+#include "source/pg/pg_base_wire.h"
+#include "source/pg/pg_error.h"
+#include "source/pg/pg_stream_msg.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

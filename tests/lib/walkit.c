@@ -13,8 +13,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "filter/crc32c.h"
-#include "source/pg_walname.h"
-#include "source/pg_walpage.h"
+#include "source/pg/pg_walname.h"
+#include "source/pg/pg_walpage.h"
 
 #define MOST (UINT64_C(64) << 20)
 #define HEAD 24

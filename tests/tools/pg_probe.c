@@ -33,10 +33,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/lsn.h"
-#include "source/pg_base.h"
-#include "source/pg_conn.h"
-#include "source/pg_slot.h"
-#include "source/pg_stream.h"
+#include "source/pg/pg_base.h"
+#include "source/pg/pg_conn.h"
+#include "source/pg/pg_slot.h"
+#include "source/pg/pg_stream.h"
 #include "tests/lib/volumekit.h"
 
 static volatile sig_atomic_t told_to_stop;

@@ -18,10 +18,10 @@
 #include "base/file.h"
 #include "base/lsn.h"
 #include "base/units.h"
-#include "source/pg_commit.h"
-#include "source/pg_walname.h"
-#include "source/pg_walpage.h"
-#include "source/pg_walrecord.h"
+#include "source/pg/pg_commit.h"
+#include "source/pg/pg_walname.h"
+#include "source/pg/pg_walpage.h"
+#include "source/pg/pg_walrecord.h"
 
 #include <fcntl.h>
 

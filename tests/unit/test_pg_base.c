@@ -12,9 +12,9 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "repo/reader.h"
-#include "source/pg_base_manifest.h"
-#include "source/pg_base_tar.h"
-#include "source/pg_base_wire.h"
+#include "source/pg/pg_base_manifest.h"
+#include "source/pg/pg_base_tar.h"
+#include "source/pg/pg_base_wire.h"
 #include "tests/lib/repokit.h"
 
 static struct err e;

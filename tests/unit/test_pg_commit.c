@@ -10,8 +10,8 @@
 
 #include "base/lsn.h"
 #include "base/mem.h"
-#include "source/pg_commit.h"
-#include "source/pg_walpage.h"
+#include "source/pg/pg_commit.h"
+#include "source/pg/pg_walpage.h"
 #include "tests/lib/walkit.h"
 
 #define MOST 64

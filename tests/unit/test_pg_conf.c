@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_conf.h"
+#include "source/pg/pg_conf.h"
 
 static void
 reads(const char *line, const char *key, const char *value)

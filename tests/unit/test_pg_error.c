@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "source/pg_error.h"
+#include "source/pg/pg_error.h"
 
 static struct err e;
 static char state[PG_ERROR_STATE];

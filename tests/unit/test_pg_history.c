@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_history.h"
+#include "source/pg/pg_history.h"
 #include "tests/lib/walkit.h"
 
 static int

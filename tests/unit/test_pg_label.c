@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_label.h"
+#include "source/pg/pg_label.h"
 
 /* As PostgreSQL 15 wrote it. */
 static const char label[] = "START WAL LOCATION: 16/B374D848 (file 0000000300000016000000B3)\n"

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_line.h"
+#include "source/pg/pg_line.h"
 
 #define MOST 6
 

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "source/pg_manifest.h"
+#include "source/pg/pg_manifest.h"
 
 static void
 make(struct pg_manifest *m, uint64_t sysid)

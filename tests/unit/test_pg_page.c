@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_page.h"
+#include "source/pg/pg_page.h"
 
 #define LSN(high, low) ((uint64_t)(high) << 32 | (low))
 

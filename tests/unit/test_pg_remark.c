@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "source/pg_remark.h"
+#include "source/pg/pg_remark.h"
 
 static const struct {
 	const char *language, *bad, *shorter, *more, *total;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_skip.h"
+#include "source/pg/pg_skip.h"
 
 static void
 files_of_the_running_server_are_left_out(void **state)

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "source/pg_stream_msg.h"
+#include "source/pg/pg_stream_msg.h"
 
 static struct pg_stream_msg m;
 static struct err e;

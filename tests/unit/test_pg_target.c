@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "base/units.h"
-#include "source/pg_target.h"
+#include "source/pg/pg_target.h"
 
 #define S INT64_C(1000000000)
 #define HOUR (3600 * S)

@@ -13,7 +13,7 @@
 
 #include "base/lsn.h"
 #include "base/units.h"
-#include "source/pg_target.h"
+#include "source/pg/pg_target.h"
 
 #define S INT64_C(1000000000)
 #define T0 INT64_C(1795132800000000000) /* 2026-11-20T00:00:00Z */

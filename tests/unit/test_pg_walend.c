@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_walend.h"
-#include "source/pg_walpage.h"
+#include "source/pg/pg_walend.h"
+#include "source/pg/pg_walpage.h"
 #include "tests/lib/walkit.h"
 
 #define SEG WALKIT_SEGMENT

@@ -9,7 +9,7 @@
 
 #include "base/lsn.h"
 #include "base/mem.h"
-#include "source/pg_walname.h"
+#include "source/pg/pg_walname.h"
 
 #define MIB (UINT64_C(1) << 20)
 

@@ -10,8 +10,8 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "source/pg_walpage.h"
-#include "source/pg_walrecord.h"
+#include "source/pg/pg_walpage.h"
+#include "source/pg/pg_walrecord.h"
 #include "tests/lib/walkit.h"
 
 #define START UINT64_C(0x900000) /* of the segments of 15 and 16 */

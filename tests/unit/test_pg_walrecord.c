@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "source/pg_walpage.h"
-#include "source/pg_walrecord.h"
+#include "source/pg/pg_walpage.h"
+#include "source/pg/pg_walrecord.h"
 #include "tests/lib/walkit.h"
 
 #define SEG WALKIT_SEGMENT

@@ -1,4 +1,4 @@
-#include "job/wal_copy_bundle.h"
+#include "job/wal/wal_copy_bundle.h"
 
 #include <stdio.h>
 #include <string.h>

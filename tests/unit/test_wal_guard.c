@@ -13,9 +13,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "job/wal_guard.h"
-#include "source/pg_walname.h"
-#include "source/pg_walpage.h"
+#include "job/wal/wal_guard.h"
+#include "source/pg/pg_walname.h"
+#include "source/pg/pg_walpage.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/walkit.h"
 

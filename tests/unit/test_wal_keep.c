@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "job/wal_keep.h"
+#include "job/wal/wal_keep.h"
 #include "repo/layout.h"
 
 #define SEG (UINT64_C(1) << 20)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "job/wal_resume.h"
+#include "job/wal/wal_resume.h"
 
 #define MIB (1u << 20)
 

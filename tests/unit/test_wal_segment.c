@@ -1,4 +1,4 @@
-#include "job/wal_segment.h"
+#include "job/wal/wal_segment.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 
 #include "base/lsn.h"
 #include "base/mem.h"
-#include "job/wal_keep.h"
+#include "job/wal/wal_keep.h"
 #include "repo/expire.h"
 #include "repo/layout.h"
 #include "tests/lib/chance.h"
