@@ -74,7 +74,7 @@ prove(struct verify_wal *p, const char *name, struct err *why)
 	else if (rc == 0)
 		rc = opened ? piece_open(k, name, &bytes, &piece, NULL, why) :
 			      object_check_plain(bytes.data, bytes.len, why);
-	if (rc == -1 && sum_is_frozen(why))
+	if (rc == -1 && why->kind == ERR_FROZEN)
 		rc = prove_frozen(p, name, why);
 	if (rc == -1 && why->kind == ERR_CORRUPT && p->o->level != SCRUB_OPENED)
 		err_in(why, "'%s'", name);

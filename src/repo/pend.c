@@ -25,6 +25,7 @@
 #include "repo/tomb.h"
 #include "store/aside.h"
 #include "store/copy.h"
+#include "store/sum.h"
 
 /* Another pend/ object well before the old one dies, and none taken over that is older. */
 #define RENEW_NS (24 * LAYOUT_HOUR_NS)
@@ -273,22 +274,16 @@ read_back(struct copying *c, struct want *w, struct err *e)
 	char name[LAYOUT_NAME];
 	struct err why = { 0 };
 	uint8_t sha[DIGEST_LEN];
-	int rc;
 
-	buf_reset(&c->scratch);
-	rc = store_get(c->to->store, layout_pack(w->sha, name), &c->scratch, &why);
-	digest_sha256(c->scratch.data, c->scratch.len, sha);
-	rc = rc == 0		      ? digest_equal(sha, w->sha, DIGEST_LEN) :
-	    why.kind == ERR_FROZEN ? copy_attested(c->to->store, name, w->size, w->sha, &why) : -1;
-	if (rc == -1) {
+	if (sum_of(c->to->store, layout_pack(w->sha, name), &c->scratch, sha, &why) == -1) {
 		w->there = w->read = false;
 		if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT)
 			return why.kind == ERR_NOTFOUND;
 		*e = why;
 		return err_in(e, "read %s back from '%s'", name, c->to->name);
 	}
-	w->there = w->read = rc == 1;
-	return rc;
+	w->there = w->read = digest_equal(sha, w->sha, DIGEST_LEN);
+	return w->read;
 }
 
 /*

@@ -62,15 +62,3 @@ copy_object(struct store *from, struct store *to, const char *name, const uint8_
 		return replace(to, name, scratch, e);
 	return rc == 1 ? 0 : -1;
 }
-
-int
-copy_attested(struct store *to, const char *name, uint64_t size, const uint8_t sha256[32],
-    struct err *e)
-{
-	struct store_cold is;
-	int rc = store_cold(to, name, &is, e);
-
-	if (rc != 1)
-		return rc == 0 ? err_set(e, ERR_NOTFOUND, "'%s' is not there", name) : -1;
-	return is.size == size && (!is.summed || digest_equal(is.sha, sha256, DIGEST_LEN));
-}

@@ -11,11 +11,5 @@
  */
 int copy_object(struct store *from, struct store *to, const char *name, const uint8_t *sha256,
     struct buf *scratch, struct err *e);
-/*
- * For what lies in an archive, and cannot be read back: does the store say that it has that size and,
- * where it tells the hash it took it with, that one? 1, 0, -1 (ERR_NOTFOUND: it is not there).
- */
-int copy_attested(struct store *to, const char *name, uint64_t size, const uint8_t sha256[32],
-    struct err *e);
 
 #endif

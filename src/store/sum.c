@@ -8,40 +8,37 @@
 
 #include <string.h>
 
-bool
-sum_is_frozen(const struct err *why)
+int
+sum_kept(struct store *s, const char *name, uint8_t sha[DIGEST_LEN], struct err *e)
 {
-	return why->kind == ERR_FROZEN;
+	struct store_cold is;
+	int rc = store_cold(s, name, &is, e);
+
+	if (rc == -1)
+		return -1;
+	if (rc == 0)
+		return err_set(e, ERR_NOTFOUND, "'%s' is gone", name);
+	if (!is.summed)
+		return err_set(e, ERR_FROZEN, "'%s' lies in an archive, and the store does not tell the "
+		    "SHA-256 of what it took", name);
+	memcpy(sha, is.sha, DIGEST_LEN);
+	return 0;
 }
 
 int
 sum_of(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
     struct err *e)
 {
-	struct store_cold is;
 	struct err why = { 0 };
-	int rc;
 
 	buf_reset(scratch);
 	if (store_get(s, name, scratch, &why) == 0) {
 		digest_sha256(scratch->data, scratch->len, sha);
 		return 0;
 	}
-	if (!sum_is_frozen(&why)) {
-		if (e != NULL)
-			*e = why;
-		return -1;
-	}
-	rc = store_cold(s, name, &is, e);
-	if (rc == -1)
-		return -1;
-	if (rc == 0)
-		return err_set(e, ERR_NOTFOUND, "'%s' is gone", name);
-	if (!is.summed) {
-		if (e != NULL)
-			*e = why;
-		return err_line(e, "proof", "nor does the store tell the SHA-256 of what it took");
-	}
-	memcpy(sha, is.sha, DIGEST_LEN);
-	return 0;
+	if (why.kind == ERR_FROZEN)
+		return sum_kept(s, name, sha, e);
+	if (e != NULL)
+		*e = why;
+	return -1;
 }

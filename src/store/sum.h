@@ -12,7 +12,7 @@
  */
 int sum_of(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
     struct err *e);
-/* Is that why a read failed? */
-bool sum_is_frozen(const struct err *why);
+/* The second of them alone, for what was found to be frozen. */
+int sum_kept(struct store *s, const char *name, uint8_t sha[DIGEST_LEN], struct err *e);
 
 #endif

@@ -49,11 +49,9 @@ frozen_and_without_a_sum_nothing_is_proved(void **state)
 	buf_init(&b, 100);
 	store_put(s, "pack/a", "hello", 5, STORE_NEW, &e);
 	memstore_freeze(s, "pack/", false);
-	repokit_refused(sum_of(s, "pack/a", &b, sha, &e), &e, ERR_FROZEN, "nor does the store tell");
-	assert_true(sum_is_frozen(&e));
+	repokit_refused(sum_of(s, "pack/a", &b, sha, &e), &e, ERR_FROZEN, "does not tell the SHA-256");
 	err_clear(&e);
 	repokit_refused(sum_of(s, "pack/b", &b, sha, &e), &e, ERR_NOTFOUND, "pack/b");
-	assert_false(sum_is_frozen(&e));
 	buf_done(&b);
 	store_close(s);
 }

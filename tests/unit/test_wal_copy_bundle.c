@@ -140,11 +140,11 @@ what_is_frozen_at_once_is_proved_by_the_hash_that_the_store_keeps(void **state)
 	assert_int_equal(put(name, &b, &e), 1);
 	assert_int_equal(put(name, &b, &e), 0);
 	memstore_freeze(s, "walb/", false);
-	repokit_refused(put(name, &b, &e), &e, ERR_FROZEN, "nor does the store tell");
+	repokit_refused(put(name, &b, &e), &e, ERR_FROZEN, "does not tell the SHA-256");
 	memstore_freeze(s, NULL, false);
 	memstore_drop(s, name);
 	memstore_freeze(s, "walb/", false);
-	repokit_refused(put(name, &b, &e), &e, ERR_FROZEN, "nor does the store tell");
+	repokit_refused(put(name, &b, &e), &e, ERR_FROZEN, "does not tell the SHA-256");
 	buf_done(&b);
 }
 

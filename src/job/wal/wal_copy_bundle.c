@@ -78,10 +78,10 @@ settle(const struct keyring *k, struct store *to, const char *name, struct buf *
 
 	buf_reset(scratch);
 	rc = store_get(to, name, scratch, &why);
-	if (rc == -1 && sum_is_frozen(&why)) {
+	if (rc == -1 && why.kind == ERR_FROZEN) {
 		uint8_t sum[DIGEST_LEN];
 
-		return sum_of(to, name, scratch, sum, e);
+		return sum_kept(to, name, sum, e);
 	}
 	if (rc == 0 && bundle_check(k, name, scratch, &why) == 0)
 		return 0;

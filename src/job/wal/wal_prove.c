@@ -155,7 +155,7 @@ wal_prove(struct repo *repo, struct tier *t, const struct wal_place *p, uint64_t
 		uint64_t to = at + size < range->stop ? at + size : range->stop;
 
 		rc = prove_segment(r, t, pg_history_at(&h, to - 1), at, to, size, &bytes, &why);
-		if (rc == -1 && sum_is_frozen(&why))
+		if (rc == -1 && why.kind == ERR_FROZEN)
 			rc = prove_range(repo, t, p, &h, at, to, e);
 		else if (rc == -1)
 			*e = why;
