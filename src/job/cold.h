@@ -21,8 +21,8 @@ const char *cold_class_within(int64_t ms, enum store_speed speed);
 
 /* In whole days, as stores count. */
 unsigned cold_days(int64_t ms);
-/* Whose prices these are, and of when: to be told with every sum. */
-#define COLD_PRICES "the list prices of us-east-1 as of November 2025, transfer not included"
+/* Whose prices these are: to be told with every sum. Nobody asks the store what it charges. */
+#define COLD_PRICES "list prices of us-east-1 as this version knows them, transfer not included"
 /*
  * What it costs, in dollars, to order so many objects back and keep them so many days; negative: no
  * price is known of that class.
