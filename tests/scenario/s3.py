@@ -119,6 +119,23 @@ class Server:
         return os.path.join(self.top, "d%d" % n, *parts)
 
 
+def moment():
+    """One that what was stored before and what comes after are both off by more than a second, the unit of some stores."""
+    time.sleep(1.1)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    time.sleep(1.1)
+    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def attempt(call, **kw):
+    """Did the server let them?"""
+    try:
+        call(**kw)
+        return True
+    except botocore.exceptions.ClientError:
+        return False
+
+
 class Bucket:
     """As boto3 sees it."""
 

@@ -1,28 +1,18 @@
 """--as-of: a bucket that keeps versions, looked at as it was before somebody deleted and overwrote what lay there."""
 
-import datetime
 import io
 import os
 import re
 import shutil
 import subprocess
 import tarfile
-import time
 
 import pytest
 
 import trees
 from conftest import DEGRADED, DONE, REFUSED, SOURCE_DIR, USAGE, program
-from s3 import Site, minio_fixture, moto_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
+from s3 import Site, minio_fixture, moment, moto_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
 from test_json import AS_OF, documented, members
-
-
-def moment():
-    """One that what was stored before and what comes after are both off by more than a second, the unit of some stores."""
-    time.sleep(1.1)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    time.sleep(1.1)
-    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def ruin(bucket):

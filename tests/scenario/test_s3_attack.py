@@ -6,45 +6,26 @@ import datetime
 import os
 import shutil
 
-import botocore.exceptions
-
 import trees
 from conftest import DONE, VERIFY
-from databases import Database
 from postgres import servers_fixture  # noqa: F401
 from restored import Ledger, boot, readable
-from s3 import REGION, in_days, minio_fixture  # noqa: F401
-from test_s3_as_of import moment
+from s3 import attempt, in_days, minio_fixture, moment  # noqa: F401
+from s3_databases import BucketDatabase
 
 JUNK = b"your files are ours"
 LOCKED = ("prod/repo/", "prod/key/", "prod/pack/", "prod/snap/", "prod/wal/")
 
 
-class Vault(Database):
+class Vault(BucketDatabase):
     """pg.pay and vol.data on one tier, a bucket that locks."""
 
     def __init__(self, top, server, bucket):
-        self.bucket = bucket
-        super().__init__(top, server, tiers=("regional",), wal="regional")
+        super().__init__(top, server, {"regional": bucket}, tiers=("regional",), wal="regional")
 
     def write_config(self, more="", tier=None, volume=True, **keys):
-        for what, value in (("access", self.bucket.server.key), ("secret", self.bucket.server.secret)):
-            with open(self.path("etc", what), "w", encoding="utf-8") as f:
-                os.fchmod(f.fileno(), 0o600)
-                f.write(value)
-        super().write_config("[volume data]\npath = %s\ntiers = regional\n" % self.source if volume else "", tier, **keys)
-        with open(self.config, encoding="utf-8") as f:
-            text = f.read()
-        text = text.replace("url = file://%s\nshared = yes\n" % self.tier("regional"), (
-            "url = s3://%s/prod\nendpoint = %s\nregion = %s\naccess-key = file:%s\nsecret-key = file:%s\nlock = compliance\n" % (
-                self.bucket.name, self.bucket.server.endpoint, REGION, self.path("etc", "access"),
-                self.path("etc", "secret"))))
-        with open(self.config, "w", encoding="utf-8") as f:
-            f.write(text)
-
-    def frontier(self, tier, tli=1, epoch=None):
-        ends = [name.rsplit("-", 1)[1] for name in self.bucket.names("prod/wal/") if "-" in name.rsplit("/", 1)[1]]
-        return max((int(end, 16) for end in ends), default=0)
+        super().write_config("[volume data]\npath = %s\ntiers = regional\n" % self.source if volume else "",
+                             {"regional": "keep = 7d\nlock = compliance"}, **keys)
 
     def volume(self):
         result = self.run("backup", "vol.data")
@@ -72,15 +53,6 @@ def protect(servers, bucket):
 
 
 # ---- what they try ----
-
-def attempt(call, **kw):
-    """Did the server let them?"""
-    try:
-        call(**kw)
-        return True
-    except botocore.exceptions.ClientError:
-        return False
-
 
 def through_ffdr(site):
     """As the program lets who has its keys: nothing of this needs another right."""

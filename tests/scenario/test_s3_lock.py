@@ -2,13 +2,11 @@
 
 import datetime
 
-import botocore.exceptions
 import pytest
 
 import trees
 from conftest import DEGRADED
-from s3 import Site, before_fixture, in_days, minio_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
-from test_s3_as_of import moment
+from s3 import Site, attempt, before_fixture, in_days, minio_fixture, moment, radosgw_fixture, versitygw_fixture  # noqa: F401
 
 KINDS = ("radosgw", "minio", "versitygw")
 
@@ -23,15 +21,6 @@ def locked_fixture(request, tmp_path):
     site.init()
     site.snapshot = site.backup()
     return site
-
-
-def attempt(call, **kw):
-    """Did the server let them?"""
-    try:
-        call(**kw)
-        return True
-    except botocore.exceptions.ClientError:
-        return False
 
 
 def test_packs_and_snapshots_are_locked_for_as_long_as_they_are_kept(locked):
