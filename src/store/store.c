@@ -39,6 +39,7 @@ struct patience {
 	int64_t end_ns;
 	int64_t pause_ns;
 	unsigned failed; /* tries so far */
+	bool begun;
 };
 
 static void
@@ -48,6 +49,7 @@ patience_begin(struct patience *p, int64_t limit_ns)
 	p->end_ns = clock_boot_ns() + limit_ns;
 	p->pause_ns = PAUSE_FIRST_NS;
 	p->failed = 0;
+	p->begun = false;
 }
 
 /* A caller may give no error, but its kind decides here. */
@@ -130,6 +132,17 @@ begin_try(struct store *s)
 		return now;
 	pause_for(s, rest - now);
 	return clock_boot_ns();
+}
+
+/* Shall it be tried, for the first time or after a failure? rc is how the last try ended. */
+static bool
+next_try(struct store *s, struct patience *p, int rc, struct err *e)
+{
+	if (p->begun && (rc != -1 || !patience_wait(s, p, e)))
+		return false;
+	p->begun = true;
+	begin_try(s);
+	return true;
 }
 
 const struct store_rule *
@@ -347,16 +360,14 @@ int
 store_stat(struct store *s, const char *name, struct store_stat *ret, struct err *e)
 {
 	struct patience p;
-	int rc;
+	int rc = 0;
 
 	e = asked(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	do {
-		begin_try(s);
+	while (next_try(s, &p, rc, e))
 		rc = s->ops->stat(s, name, ret, e);
-	} while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }
 
@@ -437,16 +448,14 @@ int
 store_del(struct store *s, const char *name, struct err *e)
 {
 	struct patience p;
-	int rc;
+	int rc = 0;
 
 	e = asked(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	do {
-		begin_try(s);
+	while (next_try(s, &p, rc, e))
 		rc = s->ops->del(s, name, e);
-	} while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0 && p.failed > 0)
 		rc = 1; /* the failed try did it */
 	return rc;
@@ -456,14 +465,12 @@ int
 store_clock(struct store *s, int64_t *ret_ns, struct err *e)
 {
 	struct patience p;
-	int rc;
+	int rc = 0;
 
 	e = asked(&p, e);
 	patience_begin(&p, PATIENCE_NS);
-	do {
-		begin_try(s);
+	while (next_try(s, &p, rc, e))
 		rc = s->ops->clock(s, ret_ns, e);
-	} while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }
 
@@ -480,7 +487,7 @@ store_relock(struct store *s, const char *name, int64_t slack_ms, struct err *e)
 {
 	const struct store_rule *rule = store_rule_of(&s->options, name);
 	struct patience p;
-	int rc;
+	int rc = 0;
 
 	e = asked(&p, e);
 	if (name_check(name, e) == -1)
@@ -489,10 +496,8 @@ store_relock(struct store *s, const char *name, int64_t slack_ms, struct err *e)
 	    rule->lock_ms <= slack_ms)
 		return 0;
 	patience_begin(&p, PATIENCE_NS);
-	do {
-		begin_try(s);
+	while (next_try(s, &p, rc, e))
 		rc = s->ops->relock(s, name, slack_ms, e);
-	} while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }
 
@@ -500,17 +505,16 @@ int
 store_probe(struct store *s, const char *place, struct store_abilities *ret, struct err *e)
 {
 	struct patience p;
-	int rc;
+	int rc = 0;
 
 	e = asked(&p, e);
 	if (name_check(place, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	do {
-		begin_try(s);
+	while (next_try(s, &p, rc, e)) {
 		*ret = (struct store_abilities){ 0 };
 		rc = s->ops->probe(s, place, ret, e);
-	} while (rc == -1 && patience_wait(s, &p, e));
+	}
 	return rc;
 }
 
@@ -530,18 +534,17 @@ int
 store_cold(struct store *s, const char *name, struct store_cold *ret, struct err *e)
 {
 	struct patience p;
-	int rc;
+	int rc = 0;
 
 	e = asked(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	do {
-		begin_try(s);
+	while (next_try(s, &p, rc, e)) {
 		*ret = (struct store_cold){ 0 };
 		rc = s->ops->cold == NULL ? plainly_there(s, name, ret, e) :
 					    s->ops->cold(s, name, ret, e);
-	} while (rc == -1 && patience_wait(s, &p, e));
+	}
 	return rc;
 }
 
@@ -549,7 +552,7 @@ int
 store_thaw(struct store *s, const char *name, enum store_speed speed, unsigned days, struct err *e)
 {
 	struct patience p;
-	int rc;
+	int rc = 0;
 
 	e = asked(&p, e);
 	if (name_check(name, e) == -1)
@@ -557,9 +560,7 @@ store_thaw(struct store *s, const char *name, enum store_speed speed, unsigned d
 	if (s->ops->thaw == NULL)
 		return 0;
 	patience_begin(&p, PATIENCE_NS);
-	do {
-		begin_try(s);
+	while (next_try(s, &p, rc, e))
 		rc = s->ops->thaw(s, name, speed, days, e);
-	} while (rc == -1 && patience_wait(s, &p, e));
 	return rc;
 }
