@@ -58,7 +58,7 @@ s3_lock_again(struct store *store, const char *name, int64_t slack_ms, struct er
 
 	if (locked_until(s, name, &had, e) == -1)
 		return -1;
-	now = clock_real_ns() + s->ahead_ns;
+	now = s3_talk_now(s);
 	end = now + rule->lock_ms * CLOCK_MS;
 	if (had >= end - slack_ms * CLOCK_MS)
 		return 0;

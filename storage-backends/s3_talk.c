@@ -35,13 +35,13 @@ slow_down(struct s3 *s, const struct s3_answer *a)
 static void
 note_date(struct s3 *s, const struct s3_answer *a)
 {
-	int64_t date = 0, ahead, old = s->ahead_ns;
+	int64_t date = 0, ahead, old = s->over_boot_ns;
 
 	if (a->header[S3_DATE][0] == '\0' || s3_talk_date(s, a->header[S3_DATE], &date, NULL) == -1)
 		return;
 	ahead = date - a->began_ns;
 	while ((s->dated_ns == 0 || ahead > old || ahead <= old - CLOCK_S) &&
-	    !atomic_compare_exchange_weak(&s->ahead_ns, &old, ahead))
+	    !atomic_compare_exchange_weak(&s->over_boot_ns, &old, ahead))
 		continue;
 	s->dated_ns = a->began_ns;
 }
@@ -66,7 +66,7 @@ s3_talk(struct s3 *s, struct s3_request *r, const char *name, struct s3_answer *
 int64_t
 s3_talk_now(const struct s3 *s)
 {
-	return clock_boot_ns() + s->ahead_ns;
+	return clock_boot_ns() + s->over_boot_ns;
 }
 
 int

@@ -11,7 +11,7 @@ struct s3 {
 	char *bucket, *prefix, *endpoint; /* prefix: "" or "a/b/" */
 	struct s3_access *access;
 	struct s3_http *http;
-	_Atomic int64_t ahead_ns; /* its clock of boot time here, by the dates of its answers */
+	_Atomic int64_t over_boot_ns; /* its clock of boot time here, by the dates of its answers */
 	_Atomic int64_t dated_ns; /* when the last of them came; 0: none has */
 };
 

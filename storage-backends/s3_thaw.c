@@ -43,7 +43,7 @@ read_order(struct s3 *s, const char *text, struct store_cold *ret)
 			ret->until_ns = 0;
 	}
 	/* Some go on telling of one that has gone. */
-	return ret->until_ns == 0 || ret->until_ns > clock_real_ns() + s->ahead_ns;
+	return ret->until_ns == 0 || ret->until_ns > s3_talk_now(s);
 }
 
 static void
