@@ -283,6 +283,24 @@ hold_bundle(struct walread *r, struct tier *t, const char *name, struct err *e)
 	return 0;
 }
 
+/*
+ * What its pieces left open of the part that it has by its name. A bundle that ends early, or is empty,
+ * has nothing in it that does not open; and what nobody misses is taken for the end of the log.
+ */
+static bool
+is_kept(const struct filling *f, const struct part *b, struct err *e)
+{
+	const uint64_t from = b->start > f->start ? b->start : f->start;
+	const uint64_t end = f->start + f->size, to = b->to < end ? b->to : end;
+	char text[LSN_TEXT];
+
+	if (lsn_set_has(&f->have, from, to))
+		return true;
+	err_set(e, ERR_CORRUPT, "'%s' promises more than it has: not all of timeline %u from %s on is in "
+	    "it", b->name, f->tli, lsn_text(from, text));
+	return false;
+}
+
 /* What of the segment lies in a bundle. One piece that is bad costs no other. */
 static int
 read_bundle(struct filling *f, struct tier *t, struct part *b, struct err *e)
@@ -315,6 +333,10 @@ read_bundle(struct filling *f, struct tier *t, struct part *b, struct err *e)
 		if (!p->laid)
 			rc = use_piece(f, t, p, &one.sealed, e);
 		b->laid = b->laid && p->laid;
+	}
+	if (rc == 0 && b->laid && !is_kept(f, b, &why)) {
+		note_of(f, t, &why);
+		b->laid = false;
 	}
 	if (!b->laid) /* it may be mended before it is asked for again */
 		r->held.tier = NULL;

@@ -150,6 +150,39 @@ of_a_damaged_bundle_the_pieces_that_are_good_are_read_and_no_other_is_absent(voi
 	walread_free(r);
 }
 
+/* Cut between two of its pieces, or before the first, there is nothing in it that does not open. */
+static void
+what_a_bundle_promises_and_does_not_have_is_not_absent(void **state)
+{
+	char name[LAYOUT_NAME];
+	struct walread *r;
+	struct err e = { 0 };
+	uint64_t until;
+	size_t len;
+
+	(void)state;
+	piecekit_bundle(&kit, k.tier[0].store, START, START + BYTES, SEGMENT / 2);
+	layout_wal_bundle(&epoch2, 1, START, START + BYTES, name);
+	memstore_bytes(k.tier[0].store, name, &len);
+	assert_int_equal(len % 6, 0);
+	memstore_cut(k.tier[0].store, name, len / 6 * 3);
+	r = reader(1, &epoch2);
+	assert_int_equal(read_checked(r, 0, &until, &e), 1);
+	repokit_refused(read_checked(r, 1, &until, &e), &e, ERR_CORRUPT, "promises");
+	assert_int_equal(until, START + SEGMENT + SEGMENT / 2);
+	repokit_refused(read_checked(r, 2, &until, &e), &e, ERR_CORRUPT, "promises");
+	walread_free(r);
+	memstore_cut(k.tier[0].store, name, 0);
+	r = reader(1, &epoch2);
+	repokit_refused(read_checked(r, 0, &until, &e), &e, ERR_CORRUPT, "promises");
+	walread_free(r);
+	/* What another tier has of it is read from there. */
+	piecekit_put(&kit, k.tier[1].store, START, START + SEGMENT);
+	r = reader(2, &epoch2);
+	assert_int_equal(read_checked(r, 0, &until, &e), 1);
+	walread_free(r);
+}
+
 static void
 what_a_tier_has_in_bundles_alone_is_found_like_pieces(void **state)
 {
@@ -201,6 +234,7 @@ main(void)
 		TEST(a_bundle_is_fetched_once_for_all_the_segments_in_it),
 		TEST(what_is_frozen_is_not_absent_and_is_read_from_where_it_is_not),
 		TEST(of_a_damaged_bundle_the_pieces_that_are_good_are_read_and_no_other_is_absent),
+		TEST(what_a_bundle_promises_and_does_not_have_is_not_absent),
 		TEST(what_a_tier_has_in_bundles_alone_is_found_like_pieces),
 	};
 
