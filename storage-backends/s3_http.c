@@ -218,8 +218,10 @@ on_header(char *line, size_t one, size_t n, void *arg)
 	while (end > colon && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
 		end--;
 	len = (size_t)(end - colon);
-	if (len < sizeof(t->answer->header[i]))
+	if (len < sizeof(t->answer->header[i])) {
 		memcpy(t->answer->header[i], colon, len);
+		t->answer->header[i][len] = '\0'; /* it may have come before, and been longer */
+	}
 	return n;
 }
 

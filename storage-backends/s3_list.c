@@ -65,28 +65,48 @@ query_of(const struct listing *l, const char *prefix, const char *after,
 		add_query(q, "versions", "");
 }
 
+static bool
+same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* A page may be empty; but one that sends back to itself would be asked for without end. */
+static int
+must_go_on(const struct s3 *s, const struct s3_xml_page *was, const struct s3_xml_page *page,
+    struct err *e)
+{
+	if (!page->more || !same(was->token, page->token) || !same(was->version_mark, page->version_mark))
+		return 0;
+	return err_set(e, ERR_REMOTE, "'%s' goes on with a listing where it was: at '%s'",
+	    s->place.endpoint, page->token);
+}
+
 /* The next page: its entries go to seen(), and `page` says what comes after. */
 static int
 one_page(struct listing *l, const char *prefix, const char *after, s3_xml_seen *seen, void *arg,
     struct s3_xml_page *page, struct err *e)
 {
 	struct s3_request r = { .method = "GET" };
+	struct s3_xml_page was = *page;
 	struct s3_answer a;
 	struct buf query, text;
 	int rc;
 
+	memset(page, 0, sizeof(*page));
 	buf_init(&query, QUERY_MOST);
 	buf_init(&text, PAGE_MOST);
-	query_of(l, prefix, after, page, &query);
+	query_of(l, prefix, after, &was, &query);
 	r.query = buf_str(&query);
 	r.out = &text;
-	s3_xml_page_done(page);
-	memset(page, 0, sizeof(*page));
 	rc = s3_talk(l->s, &r, NULL, &a, e);
 	if (rc == 0 && a.status != 200)
 		rc = s3_refusal(&l->s->place, &a, "list", e);
 	if (rc == 0)
 		rc = s3_xml_list(&text, seen, arg, page, e);
+	if (rc == 0)
+		rc = must_go_on(l->s, &was, page, e);
+	s3_xml_page_done(&was);
 	buf_done(&query);
 	buf_done(&text);
 	return rc;

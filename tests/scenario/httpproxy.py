@@ -36,8 +36,9 @@ PIECE = 65536
 #	wrong		one bit of the body is another
 #	padded		a byte too much in the body, and a length that says so
 #	twice		the whole answer two times
+#	still		of a listing: nothing, and that it goes on at a place which is always the same
 #	("drip", SECONDS)	the body in 20 pieces, over so long
-FAULTS = ("reset", "half", "stall", "status", "lost", "mute", "hang", "short", "cut", "wrong", "padded", "twice", "drip")
+FAULTS = ("reset", "half", "stall", "status", "lost", "mute", "hang", "short", "cut", "wrong", "padded", "twice", "still", "drip")
 
 
 class Gone(Exception):
@@ -287,8 +288,12 @@ class HttpProxy:
         if kind == "wrong" and body:
             at = len(body) // 2
             body = body[:at] + bytes([body[at] ^ 0x10]) + body[at + 1:]
+        if kind == "still":
+            body = (b"<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>true</IsTruncated>"
+                    b"<NextContinuationToken>here</NextContinuationToken></ListBucketResult>")
         if kind == "padded":
             body += b"!"
+        if kind in ("still", "padded"):
             head = re.sub(rb"(?im)^content-length: *\d+", b"Content-Length: %d" % len(body), head)
         near.sendall(head + body)
         if kind == "twice":

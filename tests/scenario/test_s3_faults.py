@@ -122,6 +122,15 @@ def test_a_listing_that_is_not_whole_is_none(line, what):
     sound(line, snapshot)
 
 
+def test_a_listing_that_does_not_get_on_ends(line):
+    line.backup()
+    fault = line.proxy.fault("still", method="GET", query="prefix=prod%2Fsnap", times=None)
+    begun = time.monotonic()
+    result = line.run("list", status=None)
+    assert result.status != 0 and "where it was" in result.err, result
+    assert 0 < fault.hits < 1000 and time.monotonic() - begun < PATIENCE
+
+
 def test_silence_ends(line):
     """A connection that says nothing is given up in time, and what it should have done is done by another."""
     fault = line.proxy.fault("stall", method="PUT", path="/prod/pack/")
