@@ -26,6 +26,10 @@
 #define STEP_NS (200 * CLOCK_MS)
 /* What stays for less is asked to stay longer, which costs a request: a restore takes its time. */
 #define STAYS_LEAST_NS (6 * 3600 * CLOCK_S)
+/* Orders of one object during one wait: what then is not on its way never comes. */
+#define ORDERS_MOST 3
+/* Looks in a row that were refused: rights that end may come again, and hours were waited. */
+#define REFUSED_MOST 10
 #define LINE_MOST 600
 
 const struct thaw_wish thaw_wish_none = { 0 };
@@ -203,25 +207,49 @@ rest(const struct thaw *t, int64_t ns)
 	return t->watch->stop(t->watch->arg) ? -1 : 0;
 }
 
-/* Until that pack is back. */
+/* Ordered, and frozen all the same: once more, but not without end. */
+static int
+order_more(struct thaw *t, struct thaw_pack *p, const char *name, unsigned *orders, struct err *e)
+{
+	if (*orders < ORDERS_MOST) {
+		++*orders;
+		return thaw_ask_one(t, p, thaw_ask_order, e);
+	}
+	err_set(e, ERR_REMOTE, "'%s' was ordered %u times more, and '%s' says that it is not on its way",
+	    name, *orders, p->on->name);
+	return err_line(e, "fix", "what became of the orders is to be seen in the store; the same command "
+	    "orders again");
+}
+
+/* Until that pack is back. A store that is away for a while ends no wait of hours. */
 static int
 await(struct thaw *t, struct thaw_pack *p, int64_t *pause, struct err *e)
 {
+	unsigned orders = 0, refused = 0;
 	char name[LAYOUT_NAME];
-	struct store_cold is;
 
 	layout_pack(p->sha, name);
 	while (p->is.state == STORE_THAWING) {
+		struct err why = { 0 };
+		struct store_cold is;
+		int got;
+
 		if (rest(t, *pause) == -1)
 			return interrupted(e);
 		*pause = *pause * 2 < PAUSE_MOST_NS ? *pause * 2 : PAUSE_MOST_NS;
-		/* A store that is away for a while ends no wait of hours. */
-		if (store_cold(p->on->store, name, &is, NULL) != 1)
+		got = store_cold(p->on->store, name, &is, &why);
+		if (got == 0)
+			return err_set(e, ERR_NOTFOUND, "'%s' is gone from '%s', where it was awaited",
+			    name, p->on->name);
+		refused = got == -1 && why.kind != ERR_REMOTE ? refused + 1 : 0;
+		if (refused == REFUSED_MOST) {
+			*e = why;
+			return -1;
+		}
+		if (got == -1)
 			continue;
 		p->is = is;
-		if (is.state != STORE_FROZEN)
-			continue;
-		if (thaw_ask_one(t, p, thaw_ask_order, e) == -1)
+		if (is.state == STORE_FROZEN && order_more(t, p, name, &orders, e) == -1)
 			return -1;
 	}
 	*pause = PAUSE_FIRST_NS; /* others come with it */
@@ -306,6 +334,17 @@ find(struct thaw *t, const char *name)
 	return NULL;
 }
 
+/* That store has it, and answers now: also where it did not when all were looked at. */
+static void
+found_on(struct thaw *t, struct thaw_pack *p, const struct store *s)
+{
+	for (size_t i = 0; i < t->tiers; i++)
+		if (t->order[i]->store == s) {
+			p->on = t->order[i];
+			t->mute[i] = false;
+		}
+}
+
 /* 0 it is ordered, or there already; -1 it will not come, or not be waited for. */
 static int
 order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack **ret, struct err *e)
@@ -319,6 +358,7 @@ order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack 
 	if (!p || (is.state == STORE_FROZEN && !t->agreed))
 		return err_line(e, "fix", "--yes-thaw orders back what lies in an archive");
 	p->is = is;
+	found_on(t, p, s);
 	if (is.state != STORE_FROZEN)
 		return 0;
 	/* Packs are read in the order of the table: what lies before is done with. */

@@ -203,6 +203,50 @@ def test_orders_that_broke_off_in_the_middle_are_completed_and_not_repeated(cold
     assert cold.ordered() == sorted(cold.packs())
 
 
+# ---- a store that misleads ----
+
+def test_a_pack_that_nobody_could_look_at_is_waited_for_when_it_is_read(moto, before, tmp_path):
+    """It was ordered by somebody, and the only look at it was refused."""
+    site = Cold(tmp_path, moto, before(moto)).fill(files=8)
+    was = site.freeze().scan()
+    site.run("restore", "vol.data", "--to", target(site), "--dry-run", status=None)
+    heads = [r.path for r in site.proxy.seen("HEAD", PACK)]
+    pack = min(set(heads), key=heads.count)
+    assert heads.count(pack) == 1, "and not looked at before"
+    refused = site.proxy.fault(("status", 403, "AccessDenied"), method="HEAD", path=pack)
+    site.run("restore", "vol.data", "--to", target(site), "--yes-thaw", "--no-wait", status=LATER)
+    assert refused.hits == 1
+    time.sleep(SECONDS + 0.6)
+    site.bucket("cold").s3.restore_object(Bucket=site.bucket("cold").name, Key=pack.split("/", 2)[2], RestoreRequest={"Days": 1})
+    refused = site.proxy.fault(("status", 403, "AccessDenied"), method="HEAD", path=pack)
+    site.well("restore", "vol.data", "--to", target(site), "--yes-thaw")
+    assert refused.hits == 1
+    trees.assert_same(was, trees.scan(target(site)))
+    ordered = site.ordered()
+    assert len(set(ordered)) == len(ordered)
+
+
+def test_a_pack_that_is_gone_is_not_waited_for(cold):
+    cold.freeze()
+    child = cold.start("restore", "vol.data", "--to", target(cold), "--yes-thaw")
+    while len(cold.ordered()) < len(cold.packs()):
+        assert child.poll() is None, child.communicate()
+        time.sleep(0.05)
+    for name in cold.packs():
+        cold.bucket("cold").delete(name)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode not in (DONE, DEGRADED), err
+    assert b"is gone from" in err, err
+
+
+def test_orders_that_come_to_nothing_are_not_paid_for_without_end(cold):
+    cold.freeze()
+    taken = cold.proxy.fault(("status", 202, ""), method="POST", path=PACK, query="restore", times=None)
+    result = cold.run("restore", "vol.data", "--to", target(cold), "--yes-thaw", status=None)
+    assert result.status not in (DONE, DEGRADED) and "not on its way" in result.err, result
+    assert len(cold.packs()) < taken.hits <= len(cold.packs()) + 3
+
+
 # ---- nothing that is not needed ----
 
 def test_of_a_part_only_its_packs_are_ordered(cold):
