@@ -195,6 +195,24 @@ all_of(struct rebuilding *r, const char *prefix, struct err *e)
 	return rc;
 }
 
+/* What it alone had then is in no list, so nobody would miss it. */
+static void
+tell_away(const struct session *s, const struct watch *w)
+{
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		const struct tier *t = &s->tiers.tier[i];
+		char *text;
+
+		if (t == s->now || t->store || session_left_out(s, t))
+			continue;
+		text = xasprintf("tier '%s' cannot be looked at: what it alone had then is not brought: "
+				 "%.*s\n  fix       the same command, once it answers", t->name,
+		    (int)strcspn(t->why.text, "\n"), t->why.text);
+		w->event(w->arg, "warning", text);
+		free(text);
+	}
+}
+
 int
 rebuild_run(struct session *s, bool dry_run, const struct watch *w, struct rebuild_report *ret,
     struct err *e)
@@ -207,6 +225,7 @@ rebuild_run(struct session *s, bool dry_run, const struct watch *w, struct rebui
 		*e = s->now->why;
 		return err_in(e, "tier '%s'", s->now->name);
 	}
+	tell_away(s, w);
 	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 0; i++)
 		rc = all_of(&r, order[i], e);
 	return rc;

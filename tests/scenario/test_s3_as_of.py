@@ -11,7 +11,7 @@ import pytest
 
 import trees
 from conftest import DEGRADED, DONE, REFUSED, SOURCE_DIR, USAGE, program
-from s3 import Site, minio_fixture, moment, moto_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
+from s3 import Site, before_fixture, minio_fixture, moment, moto_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
 from test_json import AS_OF, documented, members
 
 
@@ -144,6 +144,23 @@ def test_a_tier_is_rebuilt_in_place_from_what_the_attacker_hid(site):
     kept = [bucket.get("prod/" + name) for name in site.objects("regional", "bad/")]
     assert kept and set(kept) == {b"your files are ours"}, "what lay in the place of others is kept"
     site.backup()
+
+
+def test_a_tier_that_could_not_be_asked_is_named(minio, before, tmp_path):
+    """What it alone had then is missing in what is brought back."""
+    proxy = before(minio)
+    site = Site(tmp_path, {"regional": minio.bucket(versions=True), "dr": (minio.bucket(versions=True), proxy.url)},
+                tiers=("regional", "dr"))
+    trees.make_plain(site.source)
+    site.init()
+    site.backup()
+    then = moment()
+    ruin(site.bucket("regional"))
+    proxy.fault("reset", times=None)
+    result = site.run("copy", "--as-of", then, "--to", "regional", status=DEGRADED)
+    assert "tier 'dr' cannot be looked at" in result.err and "brought back" in result.out, result
+    proxy.clear()
+    site.run("copy", "--as-of", then, "--to", "regional")
 
 
 def test_keys_that_somebody_gave_the_repository_since_are_named(site):
