@@ -553,7 +553,10 @@ flush(struct writer *w, struct err *e)
 	return buf_check(&w->out.detail, "details of the source", e);
 }
 
-/* Neither clock may say that the run has been longer than W. */
+/*
+ * Neither clock may say that the run has been longer than W. One that went back was wrong when the run
+ * began, and the snapshot bears that time in its name: it would be the newest until then.
+ */
 static int
 check_age(struct writer *w, struct err *e)
 {
@@ -562,6 +565,9 @@ check_age(struct writer *w, struct err *e)
 	if (store_clock(w->tier->store, &now, e) == -1)
 		return -1;
 	w->out.finished_ns = now;
+	if (now - w->out.started_ns < by_boot - LAYOUT_SKEW_NS)
+		return err_set(e, ERR_REFUSED, "not committed: the clock of '%s' went back while the run "
+		    "lasted, so when it began is not known\n  fix       run it again", w->tier->name);
 	if (now - w->out.started_ns <= w->longest && by_boot <= w->longest)
 		return 0;
 	return err_set(e, ERR_REFUSED,

@@ -366,6 +366,24 @@ a_clock_of_the_store_that_jumped_refuses_the_commit(void **state)
 	writer_free(w);
 }
 
+/* The time in its name would be of years to come, and it the newest for as long. */
+static void
+a_clock_of_the_store_that_was_ahead_for_a_moment_names_no_snapshot(void **state)
+{
+	struct writer *w = NULL;
+
+	(void)state;
+	memstore_skew(testrepo_mem(&L.repo, 0), INT64_C(3650) * 24 * LAYOUT_HOUR_NS);
+	assert_int_equal(writer_open_snapshot(L.repo.kit.repo, &L.repo.kit.tier[0],
+	    &L.repo.options, &w, &e), 0);
+	memstore_skew(testrepo_mem(&L.repo, 0), 0);
+	assert_int_equal(writer_commit(w, false, &L.newest, &e), -1);
+	assert_int_equal(e.kind, ERR_REFUSED);
+	assert_non_null(strstr(e.text, "went back"));
+	assert_int_equal(snapshots(), 0);
+	writer_free(w);
+}
+
 /* Or that was set back while the run lasted: what passed by the boot clock counts, too. */
 static void
 a_clock_of_the_store_that_stands_still_does_not_make_a_run_shorter(void **state)
@@ -458,6 +476,7 @@ main(void)
 	    T(a_lost_or_damaged_pack_of_the_parent_is_healed),
 	    T(a_run_longer_than_allowed_is_not_committed),
 	    T(a_clock_of_the_store_that_jumped_refuses_the_commit),
+	    T(a_clock_of_the_store_that_was_ahead_for_a_moment_names_no_snapshot),
 	    T(a_clock_of_the_store_that_stands_still_does_not_make_a_run_shorter),
 	    T(a_partial_run_is_the_parent_of_the_next),
 	    T(what_compared_everything_last_is_handed_down),
