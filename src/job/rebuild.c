@@ -18,7 +18,7 @@
 #include "job/mend.h"
 #include "repo/layout.h"
 
-static const char *const order[] = { "repo/", "key/", "pack/", "wal/", "rec/", "snap/" };
+static const char *const order[] = { "repo/", "key/", "pack/", "wal/", "walb/", "rec/", "snap/" };
 
 struct name {
 	char name[LAYOUT_NAME];
