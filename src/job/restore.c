@@ -107,17 +107,17 @@ tell_thaw(void *arg, const char *text)
 
 int
 restore_kind_thaw(const struct restore_options *o, struct run *run, struct tier *first,
-    struct reader *r, const char *const *path, size_t paths, struct restore_report *report,
+    struct reader *r, const struct restore_kind_what *what, struct restore_report *report,
     struct thaw **ret, struct err *e)
 {
 	const struct thaw_options to = {
-		.wish = o->thaw, .first = first, .watch = run->watch,
+		.wish = o->thaw, .first = first, .watch = run->watch, .log = what->log,
 		.only = o->trusted && o->tier ? first : NULL, /* the proof of that tier alone */
 		.preview = o->dry_run ? tell_thaw : NULL, .preview_arg = report,
 	};
 
 	*ret = thaw_new(run->session, &to);
-	return thaw_snapshot(*ret, r, path, paths, e);
+	return thaw_snapshot(*ret, r, what->path, what->paths, e);
 }
 
 struct tree_options

@@ -32,11 +32,17 @@ void restore_kind_fact(struct restore_report *r, bool number, const char *key, c
     __attribute__((format(printf, 4, 5)));
 
 /*
- * Brings the packs of the snapshot, or of these paths of it, out of the archive, before anything is
- * written; in a dry run it only tells. *ret lives until the last byte was read; thaw_free().
+ * Brings the packs of the snapshot, or of these paths of it, out of the archive, with bundles of WAL
+ * (NULL: none), before anything is written; in a dry run it only tells. *ret lives until the last byte
+ * was read; thaw_free().
  */
+struct restore_kind_what {
+	const char *const *path;
+	size_t paths;
+	struct wal_thaw *log;
+};
 int restore_kind_thaw(const struct restore_options *o, struct run *run, struct tier *first,
-    struct reader *r, const char *const *path, size_t paths, struct restore_report *report,
+    struct reader *r, const struct restore_kind_what *what, struct restore_report *report,
     struct thaw **ret, struct err *e);
 /* What every kind asks of the tree. */
 struct tree_options restore_kind_tree(const struct restore_options *o, struct run *run,

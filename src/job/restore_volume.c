@@ -207,7 +207,8 @@ restore(struct restore *r, struct err *e)
 		.exclude = r->exclude }, e) == -1)
 		return -1;
 	if (restore_kind_thaw(r->o, &r->run, r->opened.first, r->opened.reader,
-		(const char *const *)r->opened.path, r->opened.paths, r->report, &r->thaw, e) == -1)
+		&(struct restore_kind_what){ .path = (const char *const *)r->opened.path,
+		.paths = r->opened.paths }, r->report, &r->thaw, e) == -1)
 		return -1;
 	rc = r->o->dry_run ? preview(r, e) : restore_tree(r, e);
 	r->report->fallbacks = opened_fallbacks(&r->opened, r->run.watch);

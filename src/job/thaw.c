@@ -57,6 +57,7 @@ thaw_new(struct session *s, const struct thaw_options *o)
 	t->never = o->never;
 	t->preview = o->preview;
 	t->preview_arg = o->preview_arg;
+	t->log = o->log;
 	t->agreed = t->wish->yes && !o->preview;
 	t->order = xcalloc(s->tiers.count + 1, sizeof(struct tier *));
 	t->mute = xcalloc(s->tiers.count + 1, sizeof(*t->mute));
@@ -179,12 +180,15 @@ static int
 not_awaited(const struct thaw_plan *plan, struct err *e)
 {
 	int64_t longest = 0;
-	char n[UNITS_TEXT], wait[UNITS_TEXT];
+	char wait[UNITS_TEXT];
+	struct buf what;
 
 	for (size_t i = 0; i < plan->shares; i++)
 		longest = plan->share[i].wait_ms > longest ? plan->share[i].wait_ms : longest;
-	err_set(e, ERR_FROZEN, "%s ordered, and not there yet: nothing else was done",
-	    units_count(plan->orders + plan->waits, "pack", n));
+	buf_init(&what, LINE_MOST);
+	thaw_plan_count(plan->orders + plan->waits, plan->log, &what);
+	err_set(e, ERR_FROZEN, "%s ordered, and not there yet: nothing else was done", buf_str(&what));
+	buf_done(&what);
 	if (longest > 0)
 		err_line(e, "wait", "within about %s all can be read", units_duration(longest, wait));
 	return err_line(e, "fix", "the same command then, or now without --no-wait; nothing is "
@@ -228,7 +232,7 @@ await(struct thaw *t, struct thaw_pack *p, int64_t *pause, struct err *e)
 	unsigned orders = 0, refused = 0;
 	char name[LAYOUT_NAME];
 
-	layout_pack(p->sha, name);
+	thaw_plan_name(p, name);
 	while (p->is.state == STORE_THAWING) {
 		struct err why = { 0 };
 		struct store_cold is;
@@ -282,16 +286,44 @@ await_all(struct thaw *t, struct err *e)
 	return 0;
 }
 
+/* Bundles that nobody needs any more, by what the tiers say of the others, go from the table. */
+static void
+drop_bundles(struct thaw *t, size_t first)
+{
+	const size_t n = t->packs - first;
+	const enum store_state **is = xcalloc(n + 1, sizeof(*is));
+	bool *needed = xcalloc(n + 1, sizeof(*needed));
+	size_t kept = first;
+
+	for (size_t i = 0; i < n; i++)
+		is[i] = t->pack[first + i].on ? &t->pack[first + i].is.state : NULL;
+	if (n > 0)
+		wal_thaw_choose(t->log, is, needed);
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < n; i++)
+		if (needed[i] || (is[i] && *is[i] == STORE_THAWED)) /* it may go again */
+			t->pack[kept++] = t->pack[first + i];
+	t->packs = kept;
+	pthread_mutex_unlock(&t->lock);
+	free(needed);
+	free(is);
+}
+
 /* All that was asked for, from what the tiers say to what can be read. */
 static int
-bring(struct thaw *t, size_t oldest, size_t newest, struct err *e)
+bring(struct thaw *t, size_t packs, size_t oldest, size_t newest, struct err *e)
 {
 	struct thaw_plan plan;
+	bool cold;
 
-	if (t->packs == 0 || t->tiers == 0 || !may_be_cold(t, oldest, newest))
+	if (t->packs == 0 || t->tiers == 0)
 		return 0;
-	if (thaw_ask_all(t, "looking at packs", 0, thaw_ask_look, NULL, e) == -1)
+	cold = packs > 0 && may_be_cold(t, oldest, newest);
+	if (!cold && packs == t->packs)
+		return 0;
+	if (thaw_ask_all(t, "looking at packs", cold ? 0 : packs, thaw_ask_look, NULL, e) == -1)
 		return -1;
+	drop_bundles(t, packs);
 	thaw_plan(t->pack, t->packs, t->wish, &plan);
 	if (t->preview) {
 		say(&plan, t->preview, t->preview_arg);
@@ -326,11 +358,15 @@ static struct thaw_pack *
 find(struct thaw *t, const char *name)
 {
 	uint8_t sha[LAYOUT_SHA];
+	const bool pack = layout_pack_parse(name, sha) == 0;
 
-	if (layout_pack_parse(name, sha) == 0)
-		for (size_t i = 0; i < t->packs; i++)
-			if (memcmp(t->pack[i].sha, sha, sizeof(sha)) == 0)
-				return &t->pack[i];
+	for (size_t i = 0; i < t->packs; i++) {
+		struct thaw_pack *p = &t->pack[i];
+
+		if (p->log ? strcmp(p->log->name, name) == 0 :
+			pack && memcmp(p->sha, sha, sizeof(sha)) == 0)
+			return p;
+	}
 	return NULL;
 }
 
@@ -400,12 +436,13 @@ forget(struct thaw *t)
 static int
 bring_marked(struct thaw *t, const struct manifest *m, const bool *want, struct err *e)
 {
+	const size_t bundles = t->log ? t->log->bundles : 0;
 	size_t oldest = 0, newest = 0;
 	int64_t first = INT64_MAX, last = INT64_MIN;
 
 	pthread_mutex_lock(&t->lock);
 	forget(t);
-	t->pack = xcalloc(m->packs + 1, sizeof(*t->pack));
+	t->pack = xcalloc(m->packs + bundles + 1, sizeof(*t->pack));
 	for (size_t i = 0; i < m->packs; i++) {
 		const struct manifest_pack *k = &m->pack[i];
 
@@ -423,8 +460,12 @@ bring_marked(struct thaw *t, const struct manifest *m, const bool *want, struct 
 		}
 		t->packs++;
 	}
+	for (size_t i = 0; i < bundles; i++) {
+		t->pack[t->packs].log = &t->log->bundle[i];
+		t->pack[t->packs++].size = t->log->bundle[i].size;
+	}
 	pthread_mutex_unlock(&t->lock);
-	return bring(t, oldest, newest, e);
+	return bring(t, t->packs - bundles, oldest, newest, e);
 }
 
 static void
@@ -454,6 +495,17 @@ mark_named(struct reader *r, const char *const *path, size_t paths, bool *want, 
 	return got;
 }
 
+int
+thaw_unsaid(struct thaw *t, const char *what, struct err *e)
+{
+	struct thaw_plan plan;
+
+	thaw_plan(t->pack, t->packs, t->wish, &plan);
+	err_set(e, ERR_FROZEN, "%s lies in an archive, so nothing more can be said", what);
+	say(&plan, line_of_error, e);
+	return -1;
+}
+
 /* Of a preview: what the list of files lies in was not ordered, and cannot be looked at. */
 static int
 list_at_hand(struct thaw *t, const struct manifest *m, struct err *e)
@@ -463,15 +515,15 @@ list_at_hand(struct thaw *t, const struct manifest *m, struct err *e)
 	for (size_t i = 0; i < m->chunks && t->preview; i++) {
 		const struct manifest_pack *k = manifest_pack(m, m->chunk[i].ref.pack);
 		const struct thaw_pack *p = k ? find(t, layout_pack(k->sha, name)) : NULL;
-		struct thaw_plan plan;
+		char *what;
+		int rc;
 
 		if (!p || !p->on || p->is.state == STORE_READABLE || p->is.state == STORE_THAWED)
 			continue;
-		thaw_plan(t->pack, t->packs, t->wish, &plan);
-		err_set(e, ERR_FROZEN, "the list of files of %s lies in an archive, so nothing more can "
-		    "be said", m->name + strlen("snap/"));
-		say(&plan, line_of_error, e);
-		return -1;
+		what = xasprintf("the list of files of %s", m->name + strlen("snap/"));
+		rc = thaw_unsaid(t, what, e);
+		free(what);
+		return rc;
 	}
 	return 0;
 }

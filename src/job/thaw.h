@@ -33,6 +33,7 @@ typedef void thaw_line(void *arg, const char *text);
 struct thaw_options {
 	const struct thaw_wish *wish; /* NULL: thaw_wish_none */
 	struct tier *first, *only, *never;
+	struct wal_thaw *log; /* bundles that come with the packs of a snapshot; borrowed; NULL: none */
 	const struct watch *watch;
 	thaw_line *preview;
 	void *preview_arg;
@@ -50,5 +51,11 @@ int thaw_snapshot(struct thaw *t, struct reader *r, const char *const *path, siz
 /* The packs of the manifest of which `have` (NULL: none) says no. */
 int thaw_missing(struct thaw *t, const struct manifest *m,
     bool (*have)(void *arg, const uint8_t sha[LAYOUT_SHA]), void *arg, struct err *e);
+
+/*
+ * After a preview: no more can be said without reading `what`, which lies in an archive. ERR_FROZEN,
+ * with the sums. -1.
+ */
+int thaw_unsaid(struct thaw *t, const char *what, struct err *e);
 
 #endif

@@ -11,6 +11,17 @@
 #define ASKERS 8
 #define ASKED_MOST 64
 
+/* WAL is read from the tiers of its source alone. */
+static bool
+may_be_asked(const struct thaw *t, const struct thaw_pack *p, const struct tier *tier)
+{
+	bool found = !p->log;
+
+	for (size_t i = 0; p->log && i < t->log->tiers; i++)
+		found |= t->log->tier[i] == tier;
+	return found;
+}
+
 /* Where it is best read from. A tier that does not answer is passed over: the reading will say so. */
 void
 thaw_ask_look(void *task)
@@ -20,11 +31,12 @@ thaw_ask_look(void *task)
 	struct store_cold is;
 
 	a->pack->on = NULL;
-	layout_pack(a->pack->sha, name);
+	thaw_plan_name(a->pack, name);
 	for (size_t i = 0; i < a->t->tiers; i++) {
 		struct tier *tier = a->t->order[i];
 		struct err why = { 0 };
-		int got = a->t->mute[i] ? 0 : store_cold(tier->store, name, &is, &why);
+		int got = a->t->mute[i] || !may_be_asked(a->t, a->pack, tier) ? 0 :
+		    store_cold(tier->store, name, &is, &why);
 
 		if (got == -1 && why.kind == ERR_REMOTE)
 			a->t->mute[i] = true;
@@ -43,7 +55,7 @@ thaw_ask_order(void *task)
 	struct thaw_ask *a = task;
 	char name[LAYOUT_NAME];
 
-	if (store_thaw(a->pack->on->store, layout_pack(a->pack->sha, name), a->speed, a->days,
+	if (store_thaw(a->pack->on->store, thaw_plan_name(a->pack, name), a->speed, a->days,
 		&a->err) != -1 && a->pack->is.state == STORE_FROZEN)
 		a->pack->is.state = STORE_THAWING;
 }
@@ -56,7 +68,7 @@ thaw_ask_confirm(void *task)
 	char name[LAYOUT_NAME];
 	struct store_cold is;
 
-	if (store_cold(a->pack->on->store, layout_pack(a->pack->sha, name), &is, NULL) == 1 &&
+	if (store_cold(a->pack->on->store, thaw_plan_name(a->pack, name), &is, NULL) == 1 &&
 	    is.state != STORE_FROZEN)
 		a->pack->is = is;
 }

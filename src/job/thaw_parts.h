@@ -20,6 +20,7 @@ struct thaw {
 	size_t tiers;
 	struct thaw_pack *pack; /* those that were asked for last */
 	size_t packs;
+	struct wal_thaw *log; /* bundles that come with them; NULL: none */
 	bool agreed; /* it may cost something */
 	pthread_mutex_t lock;
 };

@@ -18,6 +18,16 @@ trouble(enum store_state s)
 	return s == STORE_FROZEN ? 2 : s == STORE_THAWING ? 1 : 0;
 }
 
+const char *
+thaw_plan_name(const struct thaw_pack *p, char out[LAYOUT_NAME])
+{
+	if (p->log)
+		snprintf(out, LAYOUT_NAME, "%s", p->log->name);
+	else
+		layout_pack(p->sha, out);
+	return out;
+}
+
 bool
 thaw_plan_better(const struct thaw_pack *p, enum store_state is)
 {
@@ -56,12 +66,15 @@ thaw_plan(const struct thaw_pack *pack, size_t n, const struct thaw_wish *wish, 
 		if (!pack[i].on || trouble(pack[i].is.state) == 0)
 			continue;
 		s = share_of(ret, &pack[i], wish);
+		ret->log += pack[i].log != NULL;
 		if (pack[i].is.state == STORE_THAWING) {
 			s->waits++;
+			s->waits_log += pack[i].log != NULL;
 			ret->waits++;
 			continue;
 		}
 		s->orders++;
+		s->orders_log += pack[i].log != NULL;
 		s->bytes += pack[i].size;
 		ret->orders++;
 		ret->bytes += pack[i].size;
@@ -74,16 +87,27 @@ thaw_plan(const struct thaw_pack *pack, size_t n, const struct thaw_wish *wish, 
 }
 
 void
+thaw_plan_count(size_t all, size_t log, struct buf *out)
+{
+	char n[UNITS_TEXT];
+
+	if (all > log || log == 0)
+		buf_adds(out, units_count(all - log, "pack", n));
+	if (log > 0)
+		buf_addf(out, "%s%s of WAL", all > log ? " and " : "", units_count(log, "bundle", n));
+}
+
+void
 thaw_plan_say(const struct thaw_share *s, struct buf *out)
 {
-	char n[UNITS_TEXT], size[UNITS_TEXT], wait[UNITS_TEXT] = "";
+	char size[UNITS_TEXT], wait[UNITS_TEXT] = "";
 
 	buf_reset(out);
 	if (s->wait_ms > 0)
 		units_duration(s->wait_ms, wait);
 	if (s->orders > 0) {
-		buf_addf(out, "%s, %s, on %s", units_count(s->orders, "pack", n),
-		    units_size(s->bytes, size), s->tier->name);
+		thaw_plan_count(s->orders, s->orders_log, out);
+		buf_addf(out, ", %s, on %s", units_size(s->bytes, size), s->tier->name);
 		buf_addf(out, "%s%s%s: ", s->class[0] ? " (" : "", s->class, s->class[0] ? ")" : "");
 		buf_addf(out, "%s, readable %s%s, for %u day%s", cold_speed_word(s->speed),
 		    wait[0] ? "within about " : "nobody knows when", wait, s->days,
@@ -93,8 +117,10 @@ thaw_plan_say(const struct thaw_share *s, struct buf *out)
 		else
 			buf_adds(out, ", at a price that is not known");
 	}
-	if (s->waits > 0)
-		buf_addf(out, "%s%s on %s %s ordered already%s%s", s->orders > 0 ? "; " : "",
-		    units_count(s->waits, "pack", n), s->tier->name, s->waits == 1 ? "is" : "are",
-		    wait[0] ? ": readable within about " : "", wait);
+	if (s->waits > 0) {
+		buf_adds(out, s->orders > 0 ? "; " : "");
+		thaw_plan_count(s->waits, s->waits_log, out);
+		buf_addf(out, " on %s %s ordered already%s%s", s->tier->name,
+		    s->waits == 1 ? "is" : "are", wait[0] ? ": readable within about " : "", wait);
+	}
 }

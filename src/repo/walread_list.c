@@ -65,20 +65,47 @@ walread_each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64_t f
 	    arg, e);
 }
 
-struct joining {
-	struct lsn_set set;
-	uint64_t bound;
+struct looking {
+	walread_seen *seen;
+	void *arg;
+	uint64_t bound; /* of the epoch being listed */
 };
 
 static int
-see_range(void *arg, const struct store_entry *entry, struct err *e)
+see_log(void *arg, const struct store_entry *entry, struct err *e)
 {
-	struct joining *j = arg;
+	struct looking *l = arg;
 	struct layout_wal at;
 
+	if (layout_wal_parse(entry->name, &at) == -1 || !layout_wal_is_log(&at) || at.start >= l->bound)
+		return 0;
+	at.end = at.end < l->bound ? at.end : l->bound;
+	return l->seen(l->arg, entry, &at, e);
+}
+
+int
+walread_log(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, walread_seen *seen,
+    void *arg, struct err *e)
+{
+	struct looking l = { .seen = seen, .arg = arg };
+	int rc = 0;
+
+	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++) {
+		struct wal_place p = walread_place(r, i);
+
+		l.bound = wal_lineage_bound(&r->lineage, i, tli);
+		if (l.bound > from)
+			rc = walread_each(t, &p, tli, from, see_log, &l, e);
+	}
+	return rc;
+}
+
+static int
+see_range(void *arg, const struct store_entry *entry, const struct layout_wal *at, struct err *e)
+{
+	(void)entry;
 	(void)e;
-	if (layout_wal_parse(entry->name, &at) == 0 && layout_wal_is_log(&at))
-		lsn_set_add(&j->set, at.start, at.end < j->bound ? at.end : j->bound);
+	lsn_set_add(arg, at->start, at->end);
 	return 0;
 }
 
@@ -87,19 +114,12 @@ static int
 known_ranges(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, struct lsn_set *ret,
     struct err *e)
 {
-	struct joining j = { 0 };
-	int rc = 0;
+	struct lsn_set set = { 0 };
+	int rc = walread_log(r, t, tli, from, see_range, &set, e);
 
-	for (size_t i = 0; i < r->lineage.levels && rc == 0; i++) {
-		struct wal_place p = walread_place(r, i);
-
-		j.bound = wal_lineage_bound(&r->lineage, i, tli);
-		if (j.bound > from)
-			rc = walread_each(t, &p, tli, from, see_range, &j, e);
-	}
 	if (rc == 0)
-		lsn_set_join(ret, &j.set);
-	lsn_set_done(&j.set);
+		lsn_set_join(ret, &set);
+	lsn_set_done(&set);
 	return rc;
 }
 

@@ -372,9 +372,9 @@ def test_what_lies_in_the_archive_is_verified_by_what_the_store_says_and_not_tak
 class ColdDatabase(databases.Database):
     """Its second tier is a bucket that keeps packs in an archive."""
 
-    def __init__(self, top, server, bucket, proxy):
+    def __init__(self, top, server, bucket, proxy, wal="local"):
         self.bucket, self.proxy = bucket, proxy
-        super().__init__(top, server, tiers=("local", "cold"), wal="local")
+        super().__init__(top, server, tiers=("local", "cold"), wal=wal)
 
     def write_config(self, *args, **kw):
         super().write_config(*args, **kw)

@@ -109,6 +109,32 @@ a_share_is_told_with_its_sum_and_whose_prices_these_are(void **state)
 	buf_done(&text);
 }
 
+static void
+bundles_of_wal_are_told_apart_from_packs_in_one_sum(void **state)
+{
+	static const struct wal_thaw_bundle bundle = { .name = "walb/pg.a/1/1/1/0-1" };
+	struct thaw_pack list[] = {
+		pack(&far, STORE_FROZEN, GB, "GLACIER"), pack(&far, STORE_FROZEN, GB, "GLACIER"),
+		pack(&far, STORE_THAWING, GB, "GLACIER"),
+	};
+	struct thaw_plan p;
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 1000);
+	list[1].log = list[2].log = &bundle;
+	thaw_plan(list, 3, &thaw_wish_none, &p);
+	assert_int_equal(p.orders, 2);
+	assert_int_equal(p.bytes, 2 * GB);
+	thaw_plan_say(&p.share[0], &text);
+	assert_non_null(strstr(buf_str(&text), "1 pack and 1 bundle of WAL, 2.00 GB, on far"));
+	assert_non_null(strstr(buf_str(&text), "; 1 bundle of WAL on far is ordered already"));
+	buf_reset(&text);
+	thaw_plan_count(p.orders + p.waits, p.log, &text);
+	assert_string_equal(buf_str(&text), "1 pack and 2 bundles of WAL");
+	buf_done(&text);
+}
+
 int
 main(void)
 {
@@ -117,6 +143,7 @@ main(void)
 		cmocka_unit_test(only_what_is_frozen_is_ordered_and_what_comes_already_costs_nothing),
 		cmocka_unit_test(each_tier_and_class_has_its_own_price_and_pace),
 		cmocka_unit_test(a_share_is_told_with_its_sum_and_whose_prices_these_are),
+		cmocka_unit_test(bundles_of_wal_are_told_apart_from_packs_in_one_sum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -323,8 +323,10 @@ load_wal(struct pg_world *w, struct err *e)
 	if (w->have.count == 0)
 		return 0;
 	w->frontier = w->have.range[w->have.count - 1].to;
-	if (pg_world_last(w, e) == -1)
+	if (pg_world_last(w, &w->cold) == -1 && w->cold.kind != ERR_FROZEN) {
+		*e = w->cold;
 		return -1;
+	}
 	take_beats(w);
 	for (size_t i = 0; i < w->bases; i++)
 		if (!w->about[i].standby && w->base[i].stop <= w->frontier &&

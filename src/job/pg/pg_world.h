@@ -67,6 +67,7 @@ struct pg_world {
 	uint64_t frontier, last,
 	    last_end; /* last: start of the last complete record, and its end */
 	int64_t frontier_ns;
+	struct err cold; /* kind ERR_FROZEN: the newest WAL lies in an archive, so `last` is not known */
 	uint64_t unread; /* there a question to the log ended, because it cannot be read */
 };
 
@@ -89,9 +90,18 @@ void pg_world_done(struct pg_world *w);
 /* What this host received and none of the tiers asked has, where the spool was not to count. */
 void pg_world_tell_of_spool(struct pg_world *w);
 
-/* Looks up what the log has of the target, and decides: pg_target_choose(). */
+/*
+ * Looks up what the log has of the target, and decides: pg_target_choose(). ERR_FROZEN: what has to be
+ * read for that lies in an archive, from w->unread on.
+ */
 int pg_world_choose(
     struct pg_world *w, const struct pg_target *want, struct pg_target_plan *ret, struct err *e);
+/*
+ * Then: which base it will be, and up to where the log will have to be read (ret->until), without a
+ * look into it; of a time, that it is met at `until`. Nothing else of *ret is set.
+ */
+int pg_world_guess(struct pg_world *w, const struct pg_target *want, uint64_t until,
+    struct pg_target_plan *ret, struct err *e);
 /*
  * Where a recovery to that plan will have ended: behind its last record. -1 when the WAL cannot be
  * read.

@@ -424,17 +424,22 @@ add_ways(struct pg_world *w, const struct pg_target_world *world, struct err *e)
 	return err_line(e, "fix", "`ffdr verify --repair`, where another tier has it");
 }
 
-int
-pg_world_choose(
-    struct pg_world *w, const struct pg_target *want, struct pg_target_plan *ret, struct err *e)
+/*
+ * Where the newest WAL lies in an archive, nothing is known of its end: no time is behind it yet, and
+ * any place before it may be one at which a record is.
+ */
+static struct pg_target_world
+as_known(struct pg_world *w)
 {
-	const struct pg_target_world world = {
+	const bool cold = w->cold.kind != ERR_NONE;
+
+	return (struct pg_target_world){
 		.source = w->source,
 		.tiers = buf_str(&w->tier_names),
 		.history = &w->history,
 		.frontier = w->frontier,
-		.frontier_ns = w->frontier_ns,
-		.last = w->last,
+		.frontier_ns = cold ? clock_real_ns() : w->frontier_ns,
+		.last = cold ? w->frontier - 1 : w->last,
 		.base = w->base,
 		.bases = w->bases,
 		.gap = w->gap,
@@ -442,12 +447,73 @@ pg_world_choose(
 		.look = look_up,
 		.look_arg = w,
 	};
-	int rc = pg_target_choose(want, &world, ret, e);
+}
 
+/* Has it been brought back in the meantime? */
+static void
+warm_up(struct pg_world *w)
+{
+	struct err why = { 0 };
+
+	if (w->cold.kind == ERR_NONE)
+		return;
+	if (pg_world_last(w, &why) == 0)
+		err_clear(&w->cold);
+	else
+		w->cold = why;
+}
+
+int
+pg_world_choose(
+    struct pg_world *w, const struct pg_target *want, struct pg_target_plan *ret, struct err *e)
+{
+	struct pg_target_world world;
+	int rc;
+
+	warm_up(w);
+	world = as_known(w);
+	rc = pg_target_choose(want, &world, ret, e);
+	if (rc == 0 && w->cold.kind != ERR_NONE && ret->bound == PG_TARGET_LSN &&
+	    ret->lsn == world.last) {
+		*e = w->cold;
+		return -1;
+	}
 	if (rc == 0 && want->kind == PG_TARGET_LSN)
 		rc = settle(w, ret, e);
 	if (rc == -1 && e->kind == ERR_CORRUPT && w->unread > 0)
 		add_ways(w, &world, e);
+	return rc;
+}
+
+static int
+met_at(void *arg, const struct pg_target *t, struct pg_target_hit *ret, struct err *e)
+{
+	const uint64_t *until = arg;
+
+	(void)t;
+	(void)e;
+	*ret = (struct pg_target_hit){ .found = true, .start = *until, .end = *until };
+	return 0;
+}
+
+int
+pg_world_guess(struct pg_world *w, const struct pg_target *want, uint64_t until,
+    struct pg_target_plan *ret, struct err *e)
+{
+	struct pg_target_world world = as_known(w);
+	int rc;
+
+	world.look = met_at;
+	world.look_arg = &until;
+	rc = pg_target_choose(want, &world, ret, e);
+	/* It may be met before a hole as well as behind one. */
+	for (size_t i = w->gaps; rc == -1 && want->kind == PG_TARGET_TIME && i-- > 0;) {
+		if (w->gap[i].from >= until)
+			continue;
+		until = w->gap[i].from;
+		err_clear(e);
+		rc = pg_target_choose(want, &world, ret, e);
+	}
 	return rc;
 }
 

@@ -86,19 +86,11 @@ load_world(struct restore_pg *r, struct err *e)
 		.timeline = r->o->timeline,
 		.spool = !r->o->trusted && !r->o->tier && r->run.session->as_of_ns == 0,
 	};
-	int rc;
 
-	const char *id = r->base[0] ? r->base + strlen("snap/") : NULL;
-
+	r->want.base = r->base[0] ? r->base + strlen("snap/") : NULL;
 	if (r->o->tier && session_tier(r->run.session, r->o->tier, &wo.tier, e) == -1)
 		return -1;
-	if (pg_world_load(r->run.session, &wo, r->run.watch, &r->world, e) == -1)
-		return -1;
-	r->want.base = id;
-	rc = pg_world_choose(&r->world, &r->want, &r->plan, e);
-	if (!r->o->trusted && (rc == -1 || r->want.kind == PG_TARGET_LATEST))
-		pg_world_tell_of_spool(&r->world);
-	return rc == -1 && r->world.bases == 0 ? explain(r, e) : rc;
+	return pg_world_load(r->run.session, &wo, r->run.watch, &r->world, e);
 }
 
 static int
@@ -108,6 +100,10 @@ open_base(struct restore_pg *r, struct err *e)
 	struct restore_database *d = &r->report->database;
 	struct buf value;
 
+	if (r->reader && strcmp(r->report->id, r->world.base[r->plan.base].id) == 0)
+		return 0;
+	reader_free(r->reader);
+	r->reader = NULL;
 	snprintf(r->report->id, sizeof(r->report->id), "%s", r->world.base[r->plan.base].id);
 	snprintf(r->report->source, sizeof(r->report->source), "%s", r->source);
 	r->report->tier = b->on->name;
@@ -120,12 +116,18 @@ open_base(struct restore_pg *r, struct err *e)
 	d->checksums =
 	    restore_pg_detail(r, "checksums", &value) == 1 && strcmp(buf_str(&value), "yes") == 0;
 	buf_done(&value);
+	return 0;
+}
+
+static int
+find_end(struct restore_pg *r, struct err *e)
+{
+	struct restore_database *d = &r->report->database;
+
 	d->timeline = r->plan.timeline;
 	d->start = r->world.base[r->plan.base].start;
 	d->frontier = r->world.frontier;
-	if (r->plan.bound == PG_TARGET_LSN && pg_world_end(&r->world, &r->plan, &d->end, e) == -1)
-		return -1;
-	return 0;
+	return r->plan.bound == PG_TARGET_LSN ? pg_world_end(&r->world, &r->plan, &d->end, e) : 0;
 }
 
 /* ---- where to ---- */
@@ -169,6 +171,8 @@ judge_target(struct restore_pg *r, struct err *e)
 		.to = r->o->to, .source = r->source, .delta = r->o->delta, .id = r->report->id,
 	};
 
+	if (r->report->to)
+		return 0;
 	if (r->o->trusted) {
 		r->report->to = xstrdup(r->o->to);
 		return 0;
@@ -445,18 +449,53 @@ half_way(const struct restore_pg *r, struct err *e)
 	return err_line(e, "state", "no server can start there as it is");
 }
 
+/* All that can be refused comes before the order, which costs. */
+static int
+bring(struct restore_pg *r, struct err *e)
+{
+	if (open_base(r, e) == -1 || judge_target(r, e) == -1)
+		return -1;
+	if (!r->o->dry_run && r->o->ready && r->o->ready(r->o->ready_arg, r->report, e) == -1)
+		return -1;
+	return restore_pg_thaw(r, e);
+}
+
+static int
+unsaid(struct restore_pg *r, struct err *e)
+{
+	char *what = xasprintf("WAL of %s that has to be read for that", r->source);
+
+	thaw_unsaid(r->thaw, what, e);
+	free(what);
+	return -1;
+}
+
+/* The plan, with what it needs at hand. What tells where it ends may lie in an archive itself. */
+static int
+find_plan(struct restore_pg *r, struct err *e)
+{
+	int rc;
+
+	do {
+		err_clear(e);
+		rc = pg_world_choose(&r->world, &r->want, &r->plan, e);
+		if (!r->o->trusted && (rc == -1 || r->want.kind == PG_TARGET_LATEST) && !r->thaw)
+			pg_world_tell_of_spool(&r->world);
+		if (rc == -1 && (e->kind != ERR_FROZEN || restore_pg_guess(r, e) == -1))
+			return r->world.bases == 0 ? explain(r, e) : -1;
+		if (bring(r, e) == -1)
+			return -1;
+	} while (rc == -1 && !r->o->dry_run);
+	return rc == -1 ? unsaid(r, e) : 0;
+}
+
 static int
 restore(struct restore_pg *r, struct err *e)
 {
 	if (find_source(r, e) == -1 || restore_pg_at(r, e) == -1 || load_world(r, e) == -1)
 		return -1;
 	recall_warn(r->run.session, NULL, r->source, r->run.watch);
-	if (open_base(r, e) == -1 || judge_target(r, e) == -1)
-		return -1;
-	if (!r->o->dry_run && r->o->ready && r->o->ready(r->o->ready_arg, r->report, e) == -1)
-		return -1;
-	if (restore_kind_thaw(r->o, &r->run, r->world.about[r->plan.base].on, r->reader, NULL, 0,
-		r->report, &r->thaw, e) == -1 || restore_pg_spaces(r, e) == -1)
+	if (find_plan(r, e) == -1 || find_end(r, e) == -1 || restore_pg_spaces(r, e) == -1)
 		return -1;
 	if (find_owner(r, e) == -1 || tell_lacks(r, e) == -1)
 		return -1;
@@ -498,6 +537,7 @@ run(struct session *s, const struct restore_options *o, const struct watch *w,
 	rc = restore(&r, e);
 	restore_pg_spaces_done(&r);
 	thaw_free(r.thaw);
+	wal_thaw_done(&r.log);
 	reader_free(r.reader);
 	pg_world_done(&r.world);
 	run_end(&r.run);

@@ -4,6 +4,7 @@
 #include "job/pg/pg_world.h"
 #include "job/restore_kind.h"
 #include "job/run.h"
+#include "job/wal/wal_thaw.h"
 #include "repo/reader.h"
 #include "source/pg/pg_setup.h"
 
@@ -31,6 +32,10 @@ struct restore_pg {
 	struct pg_target_plan plan;
 	struct reader *reader;
 	struct thaw *thaw;
+	struct wal_thaw log; /* bundles of WAL that may have to be thawed for it */
+	uint64_t from, to;   /* the log that `thaw` brought */
+	size_t thawed;	     /* and the base */
+	bool guessed;	     /* these are to be brought before there is a plan */
 	struct restore_pg_space *space;
 	size_t spaces;
 };
@@ -47,6 +52,16 @@ int restore_pg_setup(struct restore_pg *r, struct err *e);
 void restore_pg_tell_standby(struct restore_pg *r);
 /* Can the user that the server will run as get WAL? Tried once; a warning when not. */
 void restore_pg_try(struct restore_pg *r);
+
+/* ---- restore_pg_thaw.c ---- */
+
+/*
+ * pg_world_choose() has failed with that ERR_FROZEN: the plan becomes one to be thawed and then chosen
+ * anew. -1: it cannot be guessed, or what is frozen was brought before.
+ */
+int restore_pg_guess(struct restore_pg *r, struct err *e);
+/* Packs and WAL of the plan, or of the guess, where they are not at hand. As thaw_snapshot(). */
+int restore_pg_thaw(struct restore_pg *r, struct err *e);
 
 /* ---- restore_pg_spool.c ---- */
 
