@@ -26,7 +26,7 @@ class ColdLog(ColdDatabase):
         self.child = self.stream()
         self.server.sql("CREATE TABLE t (id int)")
         self.snapshot = self.backup()
-        self.batch, self.times, known = [], [], set()
+        self.batch, self.times, self.lsns, known = [], [], [], set()
         for n in range(3):
             time.sleep(PAUSE)
             self.times.append(datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S.%fZ"))
@@ -49,6 +49,8 @@ class ColdLog(ColdDatabase):
 
     def write(self, n):
         self.server.sql("INSERT INTO t VALUES (%d)" % n)
+        self.server.sql("SELECT pg_create_restore_point('after%d')" % n)
+        self.lsns.append(self.server.value("SELECT pg_current_wal_insert_lsn()"))
         self.server.sql("CREATE TABLE junk AS SELECT repeat('x', 500) FROM generate_series(1, 4000)")
         self.server.sql("DROP TABLE junk")
         self.wait_shipped(lsn(self.server.value("SELECT pg_switch_wal()")), "local")
@@ -116,6 +118,17 @@ def test_to_a_time_in_the_middle_nothing_behind_it_is_ordered(servers, cold):
     # From there on the next one is a batch more.
     cold.well("--at", cold.times[2], "--yes-thaw", to="again")
     assert cold.ordered() == cold.needed
+
+
+def test_to_an_lsn_nothing_behind_it_and_for_a_name_all_that_may_have_it_is_ordered(servers, cold):
+    cold.lose()
+    cold.well("--at", cold.lsns[1], "--yes-thaw")
+    assert cold.ordered() == sorted(cold.batch[0] | cold.batch[1])
+    assert cold.ids(restored.boot(servers, cold)) == [0, 1]
+    # Only the log knows where the name is, and of two the newest would count.
+    cold.well("--at", "name:after0", "--yes-thaw", to="again")
+    assert cold.ordered() == cold.needed
+    assert cold.ids(restored.boot(servers, cold, to="again")) == [0]
 
 
 def test_where_bundles_came_late_a_second_order_brings_what_the_first_did_not(servers, cold):

@@ -58,8 +58,16 @@ find_line(const struct wal_thaw_way *way, uint32_t tli, struct wal_thaw *w, stru
 		return 0;
 	w->have = xreallocarray(w->have, w->lines + 1, sizeof(*w->have));
 	w->have[w->lines] = (struct lsn_set){ 0 };
-	for (size_t i = 0; i < way->tiers && rc == 0; i++)
-		rc = walread_log(way->read, way->tier[i], tli, f.want.from, see, &f, e);
+	/* One that is away is passed over: the reading will say so, if it is missed. */
+	for (size_t i = 0; i < way->tiers && rc == 0; i++) {
+		struct err why = { 0 };
+
+		rc = walread_log(way->read, way->tier[i], tli, f.want.from, see, &f, &why);
+		if (rc == -1 && why.kind == ERR_REMOTE)
+			rc = 0;
+		else if (rc == -1)
+			*e = why;
+	}
 	if (rc == 0)
 		rc = walread_spool_ranges(way->read, tli, &w->have[w->lines], e);
 	w->lines++;
