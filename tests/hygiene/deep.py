@@ -19,7 +19,7 @@ VALGRIND = ["env", "OPENSSL_ia32cap=~0x200000000", "valgrind", "--quiet", "--err
 HEAVY = {"tests/unit/test_" + name for name in (
     "init key history newest record contents writer parent fetch commit restore repo_audit keyring "
     "proc cut volume tar packer scrub list zip backend walk tree reader walread any_order spool sorter "
-    "wal_keep wal_worlds pg_walrecord pg_walend replaced").split()}
+    "wal_keep wal_worlds pg_walrecord pg_walend replaced bundle").split()}
 # Of the histories, which are played by the thousand elsewhere: enough to go over every line.
 SEEDS = {"sanitized": "300", "valgrind": "20"}
 
