@@ -210,6 +210,8 @@ ceph_conf()
 	osd pool default pgp num = 8
 	osd pool default pg autoscale mode = off
 	osd crush chooseleaf type = 0
+	# A disk that was stopped for longer than its lease to read sometimes never takes a new one: no test stops it for an hour.
+	osd pool default read lease ratio = 180
 	mon allow pool size one = true
 	mon warn on pool no redundancy = false
 	mon max pg per osd = 2000
