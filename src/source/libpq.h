@@ -51,6 +51,7 @@
 	X(PQsetErrorVerbosity) \
 	X(PQsetNoticeReceiver) \
 	X(PQsetnonblocking) \
+	X(PQbackendPID) \
 	X(PQsocket) \
 	X(PQstatus)
 
@@ -100,6 +101,7 @@ const struct libpq *libpq(void);
 #define PQsetErrorVerbosity (libpq()->PQsetErrorVerbosity_)
 #define PQsetNoticeReceiver (libpq()->PQsetNoticeReceiver_)
 #define PQsetnonblocking (libpq()->PQsetnonblocking_)
+#define PQbackendPID (libpq()->PQbackendPID_)
 #define PQsocket (libpq()->PQsocket_)
 #define PQstatus (libpq()->PQstatus_)
 

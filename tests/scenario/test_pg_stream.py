@@ -72,6 +72,53 @@ def test_a_receiver_that_is_killed_again_and_again_leaves_no_hole(database):
     database.end(child)
 
 
+COMMITS = """
+    CREATE TABLE IF NOT EXISTS pace (took float);
+    CREATE OR REPLACE PROCEDURE commit_many(n int) LANGUAGE plpgsql AS $$
+    DECLARE begun timestamptz;
+    BEGIN
+        FOR i IN 1..n LOOP
+            begun := clock_timestamp();
+            INSERT INTO pace VALUES (0);
+            COMMIT;
+            INSERT INTO pace VALUES (extract(epoch FROM clock_timestamp() - begun));
+        END LOOP;
+    END $$;"""
+
+
+def writes_of(child):
+    """Its calls of write and their like, so far."""
+    with open("/proc/%d/io" % child.pid, encoding="ascii") as f:
+        return int(next(line.split()[1] for line in f if line.startswith("syscw")))
+
+
+def test_what_nobody_waits_for_is_gathered(database):
+    child = database.stream()
+    database.server.sql(COMMITS)
+    database.wait_shipped(database.server.lsn())
+    before = writes_of(child)
+    database.server.sql("CALL commit_many(2000)")
+    assert writes_of(child) - before < 1000
+    database.wait_shipped(database.server.lsn())
+    database.end(child)
+
+
+def test_a_commit_that_waits_for_the_receiver_waits_for_nothing_else(database):
+    child = database.stream()
+    database.server.sql(COMMITS)
+    database.server.set(synchronous_standby_names="ffdr")
+    database.server.sql("SELECT pg_reload_conf()")
+    eventually(lambda: database.server.sql("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
+    # Within a second the receiver knows; a commit that is gathered takes ten milliseconds.
+    database.server.sql("CALL commit_many(300)")
+    time.sleep(1)
+    database.server.sql("CALL commit_many(1)")
+    database.server.sql("TRUNCATE pace")
+    database.server.sql("CALL commit_many(100)")
+    assert float(database.server.value("SELECT min(took) FROM pace WHERE took > 0")) < 0.006
+    database.end(child)
+
+
 def test_a_clean_stop_ships_what_is_in_the_spool(database):
     database.write_config(ship_every="1h")
     child = database.stream()

@@ -168,6 +168,12 @@ wal_receive_step(struct wal_receive *r, struct err *e)
 	return more;
 }
 
+int
+wal_receive_waited(const struct wal_receive *r, struct pg_conn *sql, struct err *e)
+{
+	return pg_stream_waited(r->stream, sql, e);
+}
+
 const struct pg_stream_end *
 wal_receive_end(const struct wal_receive *r)
 {

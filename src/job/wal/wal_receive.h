@@ -35,6 +35,8 @@ int wal_receive_wait_ms(const struct wal_receive *r);
 /* 1 goes on, 0 the stream has ended, -1. What came is synced and confirmed when it returns 1 or 0.
  */
 int wal_receive_step(struct wal_receive *r, struct err *e);
+/* As pg_stream_waited(). */
+int wal_receive_waited(const struct wal_receive *r, struct pg_conn *sql, struct err *e);
 const struct pg_stream_end *wal_receive_end(const struct wal_receive *r);
 /* The first byte that is another than the known one; 0: none was. */
 uint64_t wal_receive_differs(const struct wal_receive *r);

@@ -249,6 +249,7 @@ receive(struct stream *s, struct err *e)
 
 	while (more == 1 && !stopped(s) && !too_full(s) && !s->moved && !s->turned) {
 		struct pollfd p = { .fd = wal_receive_fd(s->receive), .events = POLLIN };
+		const uint64_t before = s->counted;
 		int ms = turn(s), wait = wal_receive_wait_ms(s->receive);
 
 		if (poll(&p, 1, wait < ms ? wait : ms) == -1 && errno != EINTR)
@@ -256,6 +257,8 @@ receive(struct stream *s, struct err *e)
 		more = wal_receive_step(s->receive, e);
 		if (more != -1)
 			note(s);
+		if (more == 1)
+			wal_stream_pace(s, s->counted - before);
 	}
 	return more == -1 ? -1 : 0;
 }
@@ -322,6 +325,7 @@ stream_from(struct stream *s, struct wal_resume_at at, struct pg_slot *slot, str
 		s->report->connections++;
 		s->at = at;
 		s->heard = false;
+		s->waited_boot_ns = 0;
 		wal_stream_due_look(s);
 		s->counted = at.lsn;
 		rc = receive(s, e);

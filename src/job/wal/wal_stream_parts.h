@@ -77,6 +77,9 @@ struct stream {
 	struct pg_commit_tally before; /* of earlier connections */
 	uint64_t counted;	       /* up to here in the report's bytes */
 
+	bool waited; /* somebody on the server may wait until we have flushed */
+	int64_t waited_boot_ns; /* asked again then */
+
 	struct lease lease;
 	bool leased, lease_told;
 	int64_t lease_boot_ns, upkeep_boot_ns, pause_ns;
@@ -104,6 +107,9 @@ bool wal_stream_enough(void *arg);
 /* wal_stream_keep.c: lease, spool, slots. Now and then by itself; call it often. */
 bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
 void wal_stream_keep_up(struct stream *s);
+
+/* wal_stream_pace.c: so many bytes came and are flushed; how soon for the next? Waits as long. */
+void wal_stream_pace(struct stream *s, uint64_t bytes);
 
 /*
  * wal_stream_conf.c: s->conninfo becomes what the configuration says, and s->turned when it is

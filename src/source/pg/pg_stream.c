@@ -389,6 +389,27 @@ pg_stream_asked(const struct pg_stream *s)
 	return s->asked;
 }
 
+int
+pg_stream_waited(const struct pg_stream *s, struct pg_conn *sql, struct err *e)
+{
+	static const char *const query =
+	    "SELECT coalesce(current_setting('synchronized_standby_slots', true), '') = ''"
+	    " AND (current_setting('synchronous_standby_names') = ''"
+	    " OR (SELECT sync_state FROM pg_stat_replication WHERE pid = $1::int) = 'async')";
+	char pid[16];
+	const char *param = pid, *nobody;
+	struct pg_rows *r = NULL;
+	int rc;
+
+	snprintf(pid, sizeof(pid), "%d", PQbackendPID(s->c->pq));
+	if (pg_conn_row(sql, query, &param, 1, &r, e) == -1)
+		return -1;
+	nobody = pg_conn_value(r, 0, 0, NULL);
+	rc = !nobody || *nobody != 't';
+	pg_conn_rows_free(r);
+	return rc;
+}
+
 void
 pg_stream_state(const struct pg_stream *s, struct pg_stream_state *ret)
 {

@@ -90,6 +90,12 @@ int pg_stream_confirm(struct pg_stream *s, uint64_t lsn, struct err *e);
  * until all of it is. So: make durable what there is and confirm, now.
  */
 bool pg_stream_asked(const struct pg_stream *s);
+/*
+ * Does anybody on the server wait for what this stream confirms, a commit or a logical stream? It is
+ * asked by SQL, the stream itself does not say. 1 somebody may, also where the server will not tell;
+ * 0 nobody does; -1.
+ */
+int pg_stream_waited(const struct pg_stream *s, struct pg_conn *sql, struct err *e);
 
 struct pg_stream_state {
 	uint64_t received, confirmed;
