@@ -46,6 +46,15 @@ behind(const struct wal_look *l, const struct wal_look_tier *t)
 	return l->server.flush > have ? l->server.flush - have : 0;
 }
 
+/* What was heard of the server last; NULL: nothing. Without beats the newest that is whole there. */
+static const struct wal_sample *
+heard(const struct wal_look_tier *t)
+{
+	if (t->beaten)
+		return &t->beat.sample;
+	return t->sampled && !wal_beat_kept(t->tier) ? &t->durable : NULL;
+}
+
 /* ---- wal status: text ---- */
 
 static void
@@ -76,9 +85,9 @@ status_tiers(const struct wal_status *s)
 					: at->based ? lsn_text(at->oldest.facts.stop, from)
 						    : "-",
 					known ? holes : UNKNOWN,
-					!known	     ? UNKNOWN
-					: at->beaten ? units_time(at->beat.sample.time_ns, when)
-						     : "-",
+					!known ? UNKNOWN
+					: heard(at) ? units_time(heard(at)->time_ns, when)
+						    : "-",
 					s->tier[i].owed >= 0 ? owed : UNKNOWN });
 	}
 	output_table_print(t);
@@ -160,9 +169,9 @@ ranges_json(const struct lsn_set *set)
 static json_t *
 sample_json(const struct wal_look_tier *t)
 {
-	const struct wal_sample *b = &t->beat.sample;
+	const struct wal_sample *b = heard(t);
 
-	if (!t->beaten)
+	if (!b)
 		return json_null();
 	return json_pack("{s:o, s:o, s:o, s:o}", "time", words_json_time(b->time_ns), "lsn",
 			 lsn_json(b->flush_lsn), "last_commit", words_json_time(b->last_commit_ns),

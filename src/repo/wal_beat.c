@@ -60,6 +60,12 @@ parse(const struct buf *text, struct wal_beat *b, struct err *e)
 	return 0;
 }
 
+bool
+wal_beat_kept(const struct tier *t)
+{
+	return t->options.lock == STORE_LOCK_NONE;
+}
+
 int
 wal_beat_put(const struct repo *r, struct store *to, const struct wal_beat *b, struct err *e)
 {

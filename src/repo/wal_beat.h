@@ -25,6 +25,11 @@ struct wal_beat {
 	struct wal_sample sample;
 };
 
+/*
+ * Does that tier have one? Where objects are locked, each of those that are overwritten twice a minute
+ * would be kept, so such a tier has none: there its pieces say when the server was heard of.
+ */
+bool wal_beat_kept(const struct tier *t);
 /* Replaces beat/<source> on that tier. */
 int wal_beat_put(const struct repo *r, struct store *to, const struct wal_beat *b, struct err *e);
 /* 1, 0 there is none on this tier, -1. */

@@ -1,8 +1,10 @@
 """A database whose tier is a bucket: backups, the stream of WAL and what is archived go there, and it comes back from there alone, as far
 as was claimed and never further than is known."""
 
+import datetime
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -21,6 +23,7 @@ from test_pg_stream import fill
 SHIP_EVERY = 1.0
 UPLOAD = 2.0  # a put on a busy machine, and the sample's own age
 CUT = 6.0
+SILENT = 3 * SHIP_EVERY + 16.0  # then `wal status` calls a tier silent
 SEGSIZE = "--wal-segsize=1"
 
 
@@ -100,6 +103,77 @@ def test_so_it_does_with_ceph(servers, radosgw, before):
         all_its_life(servers, site)
     finally:
         site.end_all()
+
+
+def attention(site):
+    return site.json("wal", "status", "pay", status=None)["sources"][0]["attention"]
+
+
+@pytest.fixture(name="locking")
+def locking_fixture(servers, versitygw, before, request):
+    """A site whose regional tier locks: beside a local one, or the only one."""
+    proxy = before(versitygw)
+    tiers = getattr(request, "param", ("local", "regional"))
+    site = BucketDatabase(servers.path("site"), servers.new(15, SEGSIZE).start(), {"regional": (versitygw.bucket(lock=True), proxy.url)},
+                          tiers=tiers, wal=", ".join(tiers))
+    site.proxy = proxy
+    site.write_config(tier={"regional": "keep = 7d\nlock = compliance"})
+    site.run("init")
+    site.stream()
+    site.run("copy", "--to", "regional", site.backup())
+    site.server.sql("CREATE TABLE t (i int)")
+    site.wait_shipped(site.server.lsn())
+    yield site
+    site.end_all()
+
+
+def rest(site):
+    """Until it is as long since the last piece came as would be silence elsewhere."""
+    eventually(lambda: attention(site) == [], what=lambda: attention(site))
+    at, since, until = None, 0.0, time.monotonic() + 3 * SILENT
+    while at is None or time.monotonic() - since < SILENT:
+        assert time.monotonic() < until, "the server does not rest"
+        time.sleep(0.5)
+        if at != site.frontier("regional"):
+            at, since = site.frontier("regional"), time.monotonic()
+    assert attention(site) == []
+    assert exposed(site)["seconds"] <= SHIP_EVERY + UPLOAD
+
+
+def test_a_tier_that_locks_has_no_beat_and_is_judged_by_its_wal(locking):
+    """What is overwritten all the time would be kept each time there; so a server that rests must not look like one that hangs."""
+    site = locking
+    rest(site)
+    assert site.objects("local", "beat/") and not site.objects("regional", "beat/")
+    there = next(t for t in site.json("wal", "status", "pay", status=0)["sources"][0]["tiers"] if t["tier"] == "regional")
+    assert lsn(there["sample"]["lsn"]) <= lsn(there["frontier"])
+    # Heard of by the other tier, since its own last piece came.
+    heard = datetime.datetime.fromisoformat(there["sample"]["time"].replace("Z", "+00:00")).timestamp()
+    assert time.time() - heard < SILENT - SHIP_EVERY
+    site.proxy.fault(("status", 503, "SlowDown"), method="PUT", path="/wal/", times=None)
+    site.server.sql("INSERT INTO t VALUES (1)")
+    fill(site.server, 2)
+    site.wait_shipped(site.server.lsn(), "local")
+    # It has been there for a moment only, however long the server had rested before.
+    assert attention(site) == []
+    found = eventually(lambda: attention(site), what="an alarm")
+    assert any("'regional' lacks WAL that another tier has had for" in text for text in found), found
+    site.proxy.clear()
+    site.wait_shipped(site.server.lsn())
+    eventually(lambda: attention(site) == [], what=lambda: attention(site))
+
+
+@pytest.mark.parametrize("locking", [("regional",)], indirect=True)
+def test_where_no_tier_keeps_a_beat_a_segment_that_does_not_come_is_told(locking):
+    site = locking
+    rest(site)
+    site.proxy.fault(("status", 503, "SlowDown"), method="PUT", path="/wal/", times=None)
+    fill(site.server, 3)
+    found = eventually(lambda: attention(site), what="an alarm")
+    assert any(re.match(r"'regional' is \S+ \S+ behind, and has been so for up to ", text) for text in found), found
+    site.proxy.clear()
+    site.wait_shipped(site.server.lsn())
+    eventually(lambda: attention(site) == [], what=lambda: attention(site))
 
 
 def test_a_copy_brings_the_wal_of_a_base_backup_before_its_manifest(servers, versitygw, before):

@@ -279,26 +279,32 @@ see_piece(void *arg, const struct store_entry *entry, struct err *e)
 	return 0;
 }
 
+static bool
+read_sample(struct looking *k, uint32_t tli, const struct pieces *l, size_t i,
+	    struct wal_sample *ret)
+{
+	char name[LAYOUT_NAME];
+	struct piece p;
+	struct buf bytes;
+	bool yes;
+
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	layout_wal_piece(&k->l->place, tli, l->at[i].from, l->at[i].to, name);
+	yes = store_get(l->on->store, name, &bytes, NULL) == 0 &&
+	    piece_open(k->s->repo->keys, name, &bytes, &p, NULL, NULL) == 0 && p.sampled &&
+	    p.sample.flush_lsn > 0;
+	if (yes)
+		*ret = p.sample;
+	buf_done(&bytes);
+	return yes;
+}
+
 /* Does that piece have a sample that a recovery reaches? */
 static bool
 sample_of(struct looking *k, struct wal_look_tier *t, const struct pieces *l, size_t i,
 	  struct wal_sample *ret)
 {
-	char name[LAYOUT_NAME];
-	struct piece p;
-	struct buf bytes;
-	bool yes = false;
-
-	buf_init(&bytes, STORE_OBJECT_MAX);
-	layout_wal_piece(&k->l->place, t->tli, l->at[i].from, l->at[i].to, name);
-	if (store_get(l->on->store, name, &bytes, NULL) == 0 &&
-	    piece_open(k->s->repo->keys, name, &bytes, &p, NULL, NULL) == 0 && p.sampled &&
-	    p.sample.flush_lsn > 0 && p.sample.flush_lsn <= t->reach) {
-		*ret = p.sample;
-		yes = true;
-	}
-	buf_done(&bytes);
-	return yes;
+	return read_sample(k, t->tli, l, i, ret) && ret->flush_lsn <= t->reach;
 }
 
 static void
@@ -366,33 +372,107 @@ search_tiers(struct looking *k, struct wal_look_tier *t, struct err *e)
 	return got == -1 ? -1 : 0;
 }
 
+static bool
+is_ours(const struct looking *k, const struct wal_beat *b)
+{
+	return b->sample.flush_lsn > 0 && b->place.sysid == k->l->place.sysid &&
+	    b->place.epoch == k->l->place.epoch;
+}
+
+/* A tier that keeps none may have been given one before it began to lock. */
 static int
-find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history *h, struct err *e)
+find_beat(struct looking *k, struct wal_look_tier *t, struct err *e)
 {
 	struct err why = { 0 };
-	int got = wal_beat_get(k->s->repo, t->tier->store, k->l->place.source, &t->beat, &why);
+	int got;
 
+	if (!wal_beat_kept(t->tier))
+		return 0;
+	got = wal_beat_get(k->s->repo, t->tier->store, k->l->place.source, &t->beat, &why);
 	if (got == -1 && why.kind == ERR_REMOTE) {
 		*e = why;
 		return -1;
 	}
-	t->beaten = got == 1 && t->beat.sample.flush_lsn > 0 &&
-	    t->beat.place.sysid == k->l->place.sysid && t->beat.place.epoch == k->l->place.epoch;
+	t->beaten = got == 1 && is_ours(k, &t->beat);
 	t->stray = got == 1 && !t->beaten && t->beat.sample.flush_lsn > 0;
+	return 0;
+}
+
+/* True: what the server had written then is all there. */
+static bool
+offer_beat(struct wal_look_tier *t, const struct pg_history *h, const struct wal_beat *b)
+{
+	if (b->sample.flush_lsn > t->reach || !pg_history_covers(h, b->tli, b->sample.flush_lsn))
+		return false;
+	offer(t, &b->sample);
+	return true;
+}
+
+/* What others heard of the server holds for a tier that has the log up to there. */
+static bool
+offer_others(struct looking *k, struct wal_look_tier *t, const struct pg_history *h)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < k->opens; i++) {
+		struct wal_beat b;
+
+		if (k->open[i] != t->tier && wal_beat_kept(k->open[i]) &&
+		    wal_beat_get(k->s->repo, k->open[i]->store, k->l->place.source, &b, NULL) == 1 &&
+		    is_ours(k, &b))
+			any |= offer_beat(t, h, &b);
+	}
+	return any;
+}
+
+/* The first piece behind its frontier that another tier has says since when that one has had it. */
+static void
+find_late(struct looking *k, struct wal_look_tier *t)
+{
+	for (size_t i = 0; i < k->opens; i++) {
+		struct pieces p = { .on = k->open[i] };
+		struct wal_sample s;
+		int64_t now;
+
+		if (k->open[i] == t->tier ||
+		    walread_each(k->open[i], &k->l->place, t->tli, t->frontier, see_piece, &p,
+			NULL) == -1)
+			p.count = 0;
+		for (size_t n = 0; n < p.count; n++) {
+			if (p.at[n].to <= t->frontier)
+				continue;
+			if (read_sample(k, t->tli, &p, n, &s) &&
+			    store_clock_lately(k->open[i]->store, &now, NULL) == 0 &&
+			    now - s.time_ns > t->late_ns)
+				t->late_ns = now - s.time_ns;
+			break;
+		}
+		free(p.at);
+	}
+}
+
+static int
+find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history *h, struct err *e)
+{
+	const bool kept = wal_beat_kept(t->tier);
+	bool last;
+	int rc = 0;
+
+	if (find_beat(k, t, e) == -1)
+		return -1;
 	if (t->reach == 0)
 		return 0;
 	/* What was written before a base backup began is in it, with its WAL; not what a standby lacked. */
 	if (!t->newest.facts.standby)
 		offer(t, &(struct wal_sample){ .time_ns = t->newest.begun_ns,
 			.flush_lsn = t->newest.facts.start });
-	if (t->beaten && t->beat.sample.flush_lsn <= t->reach &&
-	    pg_history_covers(h, t->beat.tli, t->beat.sample.flush_lsn)) {
-		offer(t, &t->beat.sample);
-		/* Where nobody streams any more it is the last word of who did. */
-		if (strcmp(k->l->w.source->postgres->wal_from, "stream") == 0)
-			return 0;
-	}
-	return search_tiers(k, t, e);
+	last = kept ? t->beaten && offer_beat(t, h, &t->beat) : offer_others(k, t, h);
+	/* Where nobody streams any more it is the last word of who did. */
+	if (!last || strcmp(k->l->w.source->postgres->wal_from, "stream") != 0)
+		rc = search_tiers(k, t, e);
+	if (!kept && t->frontier > 0)
+		find_late(k, t);
+	return rc;
 }
 
 static void

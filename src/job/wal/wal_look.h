@@ -47,6 +47,8 @@ struct wal_look_tier {
 	bool stray;	      /* the newest sample of all is of another: somebody ships there */
 	struct wal_sample durable; /* the newest one whose LSN a recovery reaches */
 	struct wal_beat beat;	   /* the newest of all */
+	/* So long another tier has had what this one lacks; only where no beat is kept; 0: not known */
+	int64_t late_ns;
 };
 
 struct wal_look {

@@ -267,8 +267,7 @@ put_beat(struct task *t, struct err *e)
 		.place = t->o->place, .tli = t->piece.at.tli, .sample = t->piece.sample
 	};
 
-	/* What is overwritten twice a minute would be kept there each time. */
-	if (t->tier->options.lock != STORE_LOCK_NONE)
+	if (!wal_beat_kept(t->tier))
 		return 0;
 	snprintf(b.host, sizeof(b.host), "%s", t->o->host);
 	return wal_beat_put(t->o->repo, t->tier->store, &b, e);

@@ -313,6 +313,40 @@ judge_slot(struct wal_status *s, const struct wal_status_slot *slot)
 			   slot->name, size);
 }
 
+/* Another tier tells when the server was heard of, and so would tell of silence itself. */
+static bool
+is_heard_elsewhere(const struct wal_status *s)
+{
+	for (size_t i = 0; i < s->look.tiers; i++)
+		if (s->look.tier[i].beaten)
+			return true;
+	return false;
+}
+
+/*
+ * Where no beat is kept, a server that rests is as silent as a receiver that hangs: what counts is that
+ * WAL is there to be had. Less than a segment waits for its time, so only what another tier has had for
+ * long says that it does not come; a whole one is sent at once. That a server has just gone on from a
+ * long rest is told wrongly for that moment, but only where no tier at all keeps a beat.
+ */
+static void
+judge_late(struct wal_status *s, const struct wal_look_tier *t, int64_t most)
+{
+	const struct wal_look *l = &s->look;
+	const uint64_t behind = l->server.reached && l->server.tli == t->tli &&
+		l->server.flush > t->frontier ? l->server.flush - t->frontier : 0;
+	const int64_t since_ns = t->sampled ? t->now_ns - t->durable.time_ns : 0;
+	char age[UNITS_TEXT], size[UNITS_TEXT];
+
+	if (t->late_ns > most)
+		alarms_add(&s->alarms, "'%s' lacks WAL that another tier has had for %s", t->tier->name,
+		    units_duration(t->late_ns / CLOCK_MS, age));
+	else if (t->based && behind > t->newest.facts.segment_size && since_ns > most &&
+	    !is_heard_elsewhere(s))
+		alarms_add(&s->alarms, "'%s' is %s behind, and has been so for up to %s", t->tier->name,
+		    units_size(behind, size), units_duration(since_ns / CLOCK_MS, age));
+}
+
 static void
 judge_silence(struct wal_status *s, const struct wal_look_tier *t)
 {
@@ -321,7 +355,9 @@ judge_silence(struct wal_status *s, const struct wal_look_tier *t)
 
 	if (!s->streams)
 		return;
-	if (t->stray && t->now_ns - t->beat.sample.time_ns <= most)
+	if (!wal_beat_kept(t->tier))
+		judge_late(s, t, most);
+	else if (t->stray && t->now_ns - t->beat.sample.time_ns <= most)
 		alarms_add(&s->alarms,
 			   "what gets to '%s' is of epoch %" PRIu32 ", and epoch %" PRIu32
 			   " is the active one: restart `ffdr wal stream %s`",
