@@ -128,6 +128,32 @@ def test_a_dry_run_says_the_plan_and_does_nothing(site):
     assert site.json("restore", "pay", "--to", site.path("back"))["files"] == got["files"]
 
 
+def test_the_time_of_the_newest_is_that_of_its_last_commit_whatever_the_tier(site):
+    """The newest segment has no commit, and only one of the tiers knows that the server was heard of later."""
+    server = site.server
+    server.sql("ALTER SYSTEM SET autovacuum = off")
+    server.sql("SELECT pg_reload_conf()")
+    site.backup()
+    site.run("copy")
+    first = int(time.time())
+    server.sql("CREATE TABLE late (i int)")
+    last = int(time.time())
+    server.sql("SELECT pg_switch_wal()")
+    server.sql("CHECKPOINT")
+    for tier in ("local", "regional"):
+        site.wait_shipped(server.lsn(), tier)
+    time.sleep(3)
+    site.end_streams()
+    os.unlink(site.tier("regional", "beat/pg.pay"))
+    told = set()
+    for tier in ("local", "regional"):
+        out = site.run("restore", "pay", "--to", site.path("back"), "--dry-run", "--tier", tier).out
+        told.add(re.search(r"recovers +to the newest there is, (\S+) on timeline 1, last commit (\S+)", out).groups())
+    assert len(told) == 1, told
+    at = datetime.datetime.fromisoformat(told.pop()[1].replace("Z", "+00:00")).timestamp()
+    assert first <= at <= last
+
+
 def test_the_newest_state_before_a_record_that_is_cut_off(servers, site):
     """It is longer than a server has segments of 16 MB in a gigabyte, and its end was never shipped."""
     site.backup()

@@ -66,7 +66,8 @@ struct pg_world {
 	size_t gaps, gap_room;
 	uint64_t frontier, last,
 	    last_end; /* last: start of the last complete record, and its end */
-	int64_t frontier_ns;
+	int64_t frontier_ns; /* at least until then the server had no more than that */
+	int64_t commit_ns;   /* of the last commit before it; 0: not known */
 	struct err cold; /* kind ERR_FROZEN: the newest WAL lies in an archive, so `last` is not known */
 	uint64_t unread; /* there a question to the log ended, because it cannot be read */
 };

@@ -17,7 +17,7 @@ int pg_world_find_way(struct pg_world *w, const struct pg_world_options *o, stru
 /* NULL: nothing of it is there. */
 struct pg_world_line *pg_world_line(struct pg_world *w, uint32_t tli);
 
-/* Sets last, last_end and frontier_ns (where it is later) by the records before the frontier. */
+/* Sets last, last_end, commit_ns and frontier_ns by the records before the frontier. */
 int pg_world_last(struct pg_world *w, struct err *e);
 /* The newest commit in the last segment of a timeline; 0: not known. */
 int64_t pg_world_newest_commit(struct pg_world *w, const struct pg_world_line *l);

@@ -20,6 +20,7 @@
 #define QUIET_MOST 16		/* segments before a hole that are asked for a commit */
 #define PREPARED_MOST (UINT64_C(512) << 20) /* bytes: more is not read for a setting alone */
 #define RECORD_MOST (UINT64_C(1) << 30) /* bytes: no server writes a longer record */
+#define COMMIT_MOST (UINT64_C(128) << 20) /* bytes: more is not read only to tell the last commit */
 
 struct scan {
 	struct pg_world *w;
@@ -104,9 +105,18 @@ count(struct scan *s, const struct pg_walrecord *r, const struct pg_commit *c)
 	return 0;
 }
 
+/* How far back is looked: the last record must be known, the last commit is only told. */
+static uint64_t
+back_most(const struct pg_world *w)
+{
+	if (w->last == 0)
+		return 4 * (RECORD_MOST + w->segment_size);
+	return w->commit_ns == 0 ? COMMIT_MOST : 0;
+}
+
 /*
  * Twice as much each time: the newest record may be the middle of one that began a thousand segments
- * before.
+ * before; and behind the last commit a server that rests has gone on to a new segment.
  */
 int
 pg_world_last(struct pg_world *w, struct err *e)
@@ -118,17 +128,24 @@ pg_world_last(struct pg_world *w, struct err *e)
 	const uint64_t first = lsn_segment(newest->from + size - 1, size);
 	uint64_t from = end, back;
 
-	for (back = size; w->last == 0 && from > first && back <= 4 * (RECORD_MOST + size); back *= 2) {
+	for (back = size; from > first && back <= back_most(w); back *= 2) {
+		const uint64_t unread = w->unread;
 		struct scan s = { .w = w, .each = count };
+		struct err why = { 0 };
 
 		from = end - first > back ? end - back : first;
-		if (run(&s, from, w->frontier, e) == -1)
-			return err_in(e, "the newest WAL of %s", w->source);
+		if (run(&s, from, w->frontier, w->last == 0 ? e : &why) == -1) {
+			if (w->last == 0)
+				return err_in(e, "the newest WAL of %s", w->source);
+			w->unread = unread;
+			break;
+		}
 		w->last = s.state.last;
 		w->last_end = s.state.end;
-		if (s.tally.last_ns > w->frontier_ns)
-			w->frontier_ns = s.tally.last_ns;
+		w->commit_ns = s.tally.last_ns;
 	}
+	if (w->commit_ns > w->frontier_ns)
+		w->frontier_ns = w->commit_ns;
 	return 0;
 }
 

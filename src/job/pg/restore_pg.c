@@ -348,6 +348,24 @@ restore_all(struct restore_pg *r, struct err *e)
 
 /* ---- telling ---- */
 
+/*
+ * Of the newest there is, its last commit: what was heard of the server later differs from tier to
+ * tier, and says nothing of what is in it.
+ */
+static void
+tell_newest(struct restore_pg *r)
+{
+	const struct pg_world *w = &r->world;
+	const int64_t ns = w->commit_ns ? w->commit_ns : w->frontier_ns;
+	char end[LSN_TEXT], at[UNITS_TEXT];
+
+	restore_kind_tell(r->report, "recovers",
+	    "to the newest there is, %s on timeline %" PRIu32 "%s%s",
+	    lsn_text(r->report->database.end, end), r->report->database.timeline,
+	    ns == 0 ? "" : w->commit_ns ? ", last commit " : ", as the server was at ",
+	    ns ? units_time(ns, at) : "");
+}
+
 static void
 tell_bound(struct restore_pg *r)
 {
@@ -365,9 +383,7 @@ tell_bound(struct restore_pg *r)
 		    "to the end of the base backup, %s on timeline %" PRIu32,
 		    lsn_text(r->plan.lsn, b), d->timeline);
 	else if (r->plan.lsn == r->world.last && !r->plan.exclusive)
-		restore_kind_tell(r->report, "recovers",
-		    "to the newest there is, %s on timeline %" PRIu32 ", %s", lsn_text(d->end, b),
-		    d->timeline, units_time(r->world.frontier_ns, a));
+		tell_newest(r);
 	else
 		restore_kind_tell(r->report, "recovers", "to %s%s on timeline %" PRIu32, edge,
 		    lsn_text(r->plan.lsn, b), d->timeline);
