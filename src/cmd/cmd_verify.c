@@ -6,6 +6,7 @@
 #include "cmd/cmd_verify.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@
 #include "cmd/words.h"
 #include "job/rehearse.h"
 #include "job/verify.h"
+
+#define UNREAD_TEXT 80
 
 struct verify_opts {
 	struct common_options common;
@@ -67,23 +70,33 @@ mendable(const struct verify_report *r)
 	return count;
 }
 
+/* Behind a count: of so many nothing was read. */
+static const char *
+unread(size_t frozen, char out[UNREAD_TEXT])
+{
+	out[0] = '\0';
+	if (frozen > 0)
+		snprintf(out, UNREAD_TEXT, ", %zu of them in an archive and not read", frozen);
+	return out;
+}
+
 static void
 verify_text(const struct session *s, const struct verify_report *r, int64_t took_ns)
 {
-	char a[UNITS_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT];
+	char a[UNITS_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT], frozen[UNREAD_TEXT];
 
 	/* Each finding was told when it was made. */
-	output_done("verified %s of snapshots, %zu of them sound: %s, %s read in %s",
+	output_done("verified %s of snapshots, %zu of them sound: %s%s, %s read in %s",
 	    units_count(r->snapshots, "copy", n), r->good, units_count(r->packs, "pack", k),
-	    units_size(r->bytes, a),
+	    unread(r->frozen, frozen), units_size(r->bytes, a),
 	    units_duration(took_ns / CLOCK_MS, b));
 	if (r->left > 0)
 		output_detail("left", "%s, for which there was no time",
 		    units_count(r->left, "snapshot", n));
 	if (r->pieces > 0 || r->holes > 0)
-		output_detail("wal", "%s read, %s, %zu left for want of time",
-		    units_count(r->pieces, "piece", n), units_count(r->holes, "hole", k),
-		    r->pieces_left);
+		output_detail("wal", "%s%s, %s, %zu left for want of time",
+		    units_count(r->pieces, "piece", n), unread(r->pieces_frozen, frozen),
+		    units_count(r->holes, "hole", k), r->pieces_left);
 	if (r->count > 0)
 		output_detail("found", "%s bad or missing, %zu repaired",
 		    units_count(r->count, "object", n), r->count - r->broken);
@@ -111,9 +124,10 @@ verify_json(const struct verify_report *r, int64_t took_ns)
 			f->repaired, "aside", f->aside, "why", words_json_error(&f->why), "repair",
 			words_json_error(&f->repair)));
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "snapshots",
-	    (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left", (json_int_t)r->left,
-	    "packs", (json_int_t)r->packs, "wal_pieces", (json_int_t)r->pieces, "wal_left",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}",
+	    "snapshots", (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left",
+	    (json_int_t)r->left, "packs", (json_int_t)r->packs, "packs_frozen", (json_int_t)r->frozen,
+	    "wal_pieces", (json_int_t)r->pieces, "wal_frozen", (json_int_t)r->pieces_frozen, "wal_left",
 	    (json_int_t)r->pieces_left, "wal_holes", (json_int_t)r->holes, "bytes",
 	    (json_int_t)r->bytes, "away", (json_int_t)r->away, "broken",
 	    (json_int_t)r->broken, "findings", findings, "seconds",

@@ -158,6 +158,7 @@ verify_proof_pack(struct verify_proof *p, const struct manifest_pack *mp, struct
 {
 	char name[LAYOUT_NAME];
 	struct err why = { 0 };
+	bool frozen;
 	int rc;
 
 	if (packset_has(&p->good, mp->sha) || packset_has(&p->bad, mp->sha))
@@ -167,9 +168,12 @@ verify_proof_pack(struct verify_proof *p, const struct manifest_pack *mp, struct
 	rc = verify_proof_listed(p, mp, &why);
 	if (rc == 0 && p->o->level > SCRUB_LISTED) {
 		rc = look(p, mp, &why);
-		p->report->bytes += mp->size;
-		p->w->progress(p->w->arg, "verifying", p->report->bytes,
-		    p->report->bytes <= p->total ? p->total : 0);
+		frozen = packset_has(&p->frozen, mp->sha);
+		p->report->frozen += frozen;
+		p->report->bytes += frozen ? 0 : mp->size;
+		p->report->done += mp->size;
+		p->w->progress(p->w->arg, "verifying", p->report->done,
+		    p->report->done <= p->total ? p->total : 0);
 	}
 	p->report->packs++;
 	if (rc == -1 && why.kind == ERR_REMOTE) {

@@ -26,9 +26,12 @@ struct verify_report {
 	size_t good;
 	size_t left;	/* for which there was no time */
 	size_t packs;	/* looked at */
+	size_t frozen;	/* of them: not read, for they lie in an archive */
 	size_t pieces, pieces_left; /* of WAL: looked at, and for which there was no time */
+	size_t pieces_frozen; /* of those looked at: not read */
 	size_t holes; /* in the WAL that must be there */
 	uint64_t bytes; /* read */
+	uint64_t done;	/* of packs that were looked at, read or not */
 	unsigned away;	/* tiers that do not answer */
 	size_t broken;	/* findings not repaired */
 	size_t aside;	/* of them: packs that were set aside */

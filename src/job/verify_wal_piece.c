@@ -49,6 +49,7 @@ prove_frozen(struct verify_wal *p, const char *name, struct err *why)
 {
 	struct store_cold is;
 
+	p->report->pieces_frozen++;
 	if (store_cold(p->t->store, name, &is, NULL) != 1 || !is.summed)
 		return -1;
 	err_clear(why);

@@ -170,6 +170,9 @@ def test_a_segment_that_is_frozen_is_never_said_to_be_absent(frozen):
     assert not os.path.exists(to)
     verified = frozen.json("verify", "--tier", "dr", "--level", "1", status=None)
     assert not [f for f in verified.get("findings", []) if "walb/" in str(f)], verified
+    assert verified["wal_frozen"] == verified["wal_pieces"] == len(frozen.bundles()), verified
+    said = frozen.run("verify", "--tier", "dr", "--level", "1", status=None).out
+    assert re.search(r"wal +%d pieces?, %d of them in an archive and not read" % (2 * (len(frozen.bundles()),)), said), said
 
 
 def test_a_damaged_piece_is_bundled_by_nobody(frozen):

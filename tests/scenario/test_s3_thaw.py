@@ -360,6 +360,9 @@ def test_what_lies_in_the_archive_is_verified_by_what_the_store_says_and_not_tak
     result = cold.well("verify", "--tier", "cold", "--repair")
     assert re.search(r"%d packs on 'cold' lie in an archive: not read" % len(cold.packs()), result.err), result
     assert cold.ordered() == [] and cold.objects("cold", "bad/") == []
+    assert re.search(r"sound: %d packs, %d of them in an archive and not read, 0 B read" % (2 * (len(cold.packs()),)), result.out), result
+    found = cold.json("verify", "--tier", "cold", status=None)
+    assert (found["packs"], found["packs_frozen"], found["bytes"]) == (len(cold.packs()), len(cold.packs()), 0)
     # What is not there is found all the same.
     lost = sorted(cold.packs())[0]
     cold.bucket("cold").delete(lost)
