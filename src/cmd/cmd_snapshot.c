@@ -317,11 +317,9 @@ restore_lines(const struct restore_report *r)
 static void
 restore_text(const struct restore_report *r, const struct restore_opts *o)
 {
-	char a[WORDS_AMOUNT], size[UNITS_TEXT], n[UNITS_TEXT], others[96] = "";
+	char a[WORDS_AMOUNT], size[UNITS_TEXT], n[UNITS_TEXT], others[WORDS_OTHERS];
 
-	if (r->fallbacks > 0)
-		snprintf(others, sizeof(others), " and, for %s, other tiers",
-		    units_count(r->fallbacks, "object", n));
+	words_others(r->fallbacks, others);
 	if (!o->dry_run) {
 		output_done("restored %s to %s from %s%s: %s, %s", r->id, r->to, r->tier, others,
 		    units_count(r->files, "file", n), words_amount(r->bytes, r->took_ns, a));

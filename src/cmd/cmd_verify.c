@@ -193,9 +193,10 @@ verify_named(struct session *s, const struct command_call *call, struct verify_o
 static json_t *
 rehearse_json(const struct restore_report *r, const struct err *e)
 {
-	json_t *one = json_pack("{s:s?, s:s?, s:I, s:I, s:f, s:o}", "snapshot",
+	json_t *one = json_pack("{s:s?, s:s?, s:I, s:I, s:I, s:f, s:o}", "snapshot",
 	    r->id[0] ? r->id : NULL, "tier", r->tier, "files", (json_int_t)r->files, "bytes",
-	    (json_int_t)r->bytes, "seconds", (double)r->took_ns / 1e9, "why", words_json_error(e));
+	    (json_int_t)r->bytes, "fallbacks", (json_int_t)r->fallbacks, "seconds",
+	    (double)r->took_ns / 1e9, "why", words_json_error(e));
 
 	for (size_t i = 0; i < r->facts; i++) {
 		const struct restore_fact *f = &r->fact[i];
@@ -212,19 +213,20 @@ rehearse_one(struct session *s, const struct rehearse_options *ro, json_t *list,
 {
 	struct restore_report made = { 0 };
 	struct err e = { 0 };
-	char size[UNITS_TEXT], took[UNITS_TEXT], files[UNITS_TEXT];
+	char size[UNITS_TEXT], took[UNITS_TEXT], files[UNITS_TEXT], others[WORDS_OTHERS];
 	int rc = rehearse_run(s, ro, progress_start("verify"), &made, &e);
 
 	progress_end();
+	words_others(made.fallbacks, others);
 	json_array_append_new(list, rehearse_json(&made, &e));
 	if (rc == 0 && made.database.major != 0)
-		output_done("restored %s from %s and recovered: PostgreSQL %u, %s, in %s; "
+		output_done("restored %s from %s%s and recovered: PostgreSQL %u, %s, in %s; "
 			    "removed again",
-		    made.id, made.tier, made.database.major, units_size(made.bytes, size),
+		    made.id, made.tier, others, made.database.major, units_size(made.bytes, size),
 		    units_duration(made.took_ns / CLOCK_MS, took));
 	else if (rc == 0)
-		output_done("restored %s from %s and compared: %s, %s, in %s; removed again", made.id,
-		    made.tier, units_count(made.files, "file", files), units_size(made.bytes, size),
+		output_done("restored %s from %s%s and compared: %s, %s, in %s; removed again", made.id,
+		    made.tier, others, units_count(made.files, "file", files), units_size(made.bytes, size),
 		    units_duration(made.took_ns / CLOCK_MS, took));
 	else if (!output_is_json())
 		output_error(&e);

@@ -145,6 +145,18 @@ words_open_past(const struct conf *c, const char *as_of, const char *now, enum s
 }
 
 const char *
+words_others(unsigned fallbacks, char out[WORDS_OTHERS])
+{
+	char n[UNITS_TEXT];
+
+	out[0] = '\0';
+	if (fallbacks > 0)
+		snprintf(out, WORDS_OTHERS, " and, for %s, other tiers",
+		    units_count(fallbacks, "object", n));
+	return out;
+}
+
+const char *
 words_amount(uint64_t bytes, int64_t took_ns, char out[WORDS_AMOUNT])
 {
 	char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];

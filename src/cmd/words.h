@@ -51,6 +51,9 @@ int words_open(const struct conf *c, struct session *ret, struct err *e);
 int words_open_past(const struct conf *c, const char *as_of, const char *now, enum session_need need,
     struct session *ret, struct err *e);
 
+/* " and, for 3 objects, other tiers": behind the tier that something was read from; "" for none. */
+#define WORDS_OTHERS 96
+const char *words_others(unsigned fallbacks, char out[WORDS_OTHERS]);
 /* "4.84 GB in 6.9 s (701 MB/s)" into out, which it returns. */
 #define WORDS_AMOUNT (4 * UNITS_TEXT)
 const char *words_amount(uint64_t bytes, int64_t took_ns, char out[WORDS_AMOUNT]);

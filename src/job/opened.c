@@ -67,16 +67,22 @@ opened_done(struct opened *o)
 unsigned
 opened_fallbacks(const struct opened *o, const struct watch *w)
 {
+	return opened_tell_fallbacks(o->reader, o->part.source, w);
+}
+
+unsigned
+opened_tell_fallbacks(struct reader *r, const char *source, const struct watch *w)
+{
 	const char *last;
-	unsigned asides, count = packs_fallbacks(reader_packs(o->reader), &asides, &last);
-	const unsigned bad = count - asides - packs_frozen(reader_packs(o->reader));
+	unsigned asides, count = packs_fallbacks(reader_packs(r), &asides, &last);
+	const unsigned bad = count - asides - packs_frozen(reader_packs(r));
 	char *text;
 
 	if (bad > 0) {
 		text = xasprintf("%u object%s missing or damaged where looked for first came from "
 				 "another tier\n  last      %s\n  fix       `ffdr verify --repair "
 				 "%s`",
-		    bad, bad == 1 ? "" : "s", last, o->part.source);
+		    bad, bad == 1 ? "" : "s", last, source);
 		w->event(w->arg, "warning", text);
 		free(text);
 	}
@@ -86,7 +92,7 @@ opened_fallbacks(const struct opened *o, const struct watch *w)
 				 "was set aside as bad\n  last      %s\n  fix       `ffdr backup "
 				 "%s` stores anew what the "
 				 "source still has",
-		    asides, asides == 1 ? "" : "s", last, o->part.source);
+		    asides, asides == 1 ? "" : "s", last, source);
 		w->event(w->arg, "warning", text);
 		free(text);
 	}

@@ -31,5 +31,7 @@ int opened_new(struct session *s, const struct opened_options *o, struct opened 
 void opened_done(struct opened *o);
 /* How many objects the first tier did not have whole; when any, one warning says what to do. */
 unsigned opened_fallbacks(const struct opened *o, const struct watch *w);
+/* The same for a reader of one's own. */
+unsigned opened_tell_fallbacks(struct reader *r, const char *source, const struct watch *w);
 
 #endif

@@ -166,6 +166,8 @@ rehearse_run(struct session *s, const struct rehearse_options *o, const struct w
 	rc = kind->prove ? kind->prove(s, o, dir, w, ret, &proof, e) : by_files(s, &ro, w, ret, &proof, e);
 	if (rc == 0 || e->kind == ERR_CORRUPT)
 		note(s, ret, &proof, rc == 0 ? NULL : e, w);
+	if (ret->fallbacks > 0)
+		restore_kind_tell(ret, "recorded", "of no tier: none gave it alone");
 out:
 	clear(dir, w);
 	buf_done(&proof);

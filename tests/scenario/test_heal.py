@@ -152,6 +152,15 @@ def test_one_bad_pack_costs_only_the_files_that_lie_in_it(copied):
     copied.run("verify", "--restore", "vol.data", status=VERIFY)
 
 
+def test_a_rehearsal_that_another_tier_helped_with_says_so_and_is_recorded_of_none(copied):
+    flip(copied.tier("local", largest_pack(copied, "local")))
+    result = copied.run("verify", "--restore", "vol.data", status=DEGRADED)
+    assert re.search(r"from local and, for \d+ objects?, other tiers and compared", result.out), result
+    assert re.search(r"recorded +of no tier", result.out), result
+    for tier in ("local", "regional"):
+        assert copied.objects(tier, "rec/verified/") == [] == copied.objects(tier, "rec/broken/")
+
+
 @pytest.mark.parametrize("repair", [False, True])
 def test_frames_that_open_are_restored_also_from_a_pack_set_aside(copied, repair):
     damage_everywhere(copied)

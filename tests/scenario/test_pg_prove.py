@@ -1,12 +1,13 @@
 """A backup of a database is proved by starting it: what is sound passes, what is not is told, and nothing stays behind."""
 
 import os
+import re
 import signal
 import time
 
 import pytest
 
-from conftest import CONFIGURATION, DENIED, REFUSED, VERIFY, flip
+from conftest import CONFIGURATION, DEGRADED, DENIED, REFUSED, VERIFY, flip
 from postgres import VERSIONS, Ledger, eventually, own, servers_fixture  # noqa: F401
 from restored import protected, readable, shipped
 
@@ -80,6 +81,16 @@ def test_its_time_is_what_an_rto_is_judged_by(site):
     assert abs(local["measured_seconds"] * 1000 - got["restore_ms"] - got["recovery_ms"]) < 2, (local, got)
     assert local["measured_bytes"] == local["newest_bytes"] == got["bytes"] and local["verified_level"] == 3
     assert local["restore_seconds"] >= local["measured_seconds"]
+
+
+def test_what_another_tier_helped_with_is_no_proof_of_the_first(site):
+    site.run("copy", "--to", "regional", status=None)
+    flip(max((site.tier("local", n) for n in site.objects("local", "pack/")), key=os.path.getsize))
+    said = prove(site, status=DEGRADED)
+    assert re.search(r"from local and, for \d+ objects?, other tiers and recovered", said.out), said
+    assert "recorded  of no tier" in said.out, said
+    for tier in ("local", "regional"):
+        assert site.objects(tier, "rec/verified/") == [] == site.objects(tier, "rec/broken/")
 
 
 def test_the_phases_are_told(site):

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "job/ground.h"
+#include "job/opened.h"
 #include "job/pick.h"
 #include "job/pg/prove_pg.h"
 #include "job/recall.h"
@@ -551,6 +552,8 @@ run(struct session *s, const struct restore_options *o, const struct watch *w,
 		return -1;
 	run_begin(&r.run, s, w);
 	rc = restore(&r, e);
+	if (r.reader)
+		ret->fallbacks = opened_tell_fallbacks(r.reader, r.source, w);
 	restore_pg_spaces_done(&r);
 	thaw_free(r.thaw);
 	wal_thaw_done(&r.log);
