@@ -126,6 +126,19 @@ err_line(struct err *e, const char *label, const char *fmt, ...)
 	return -1;
 }
 
+size_t
+err_fix(const struct err *e, const char **ret)
+{
+	static const char label[] = "\n  fix ";
+	const char *at = e ? strstr(e->text, label) : NULL;
+
+	if (!at)
+		return 0;
+	at += strlen(label);
+	*ret = at + strspn(at, " ");
+	return strcspn(*ret, "\n");
+}
+
 void
 err_clear(struct err *e)
 {

@@ -1,6 +1,8 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stddef.h>
+
 /*
  * Errors are values, owned by the caller and filled once. The kind decides exit code, retry and
  * metric label; the text is for people. The text may hold several lines: the first says what
@@ -47,6 +49,8 @@ int err_in(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2,
 /* Adds a labelled line below: "\n  label     text". */
 int err_line(struct err *e, const char *label, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* How long its first "fix" is, and where; 0: it has none. */
+size_t err_fix(const struct err *e, const char **ret);
 void err_clear(struct err *e);
 /* For "%.*s": how long the first line of its text is; an err may have more, with what to do. */
 int err_first_line(const struct err *e);

@@ -124,6 +124,25 @@ every_kind_has_a_word_of_its_own(void **state)
 }
 
 static void
+the_way_out_is_found_in_the_text(void **state)
+{
+	struct err why = { 0 };
+	const char *fix;
+
+	(void)state;
+	err_set(&why, ERR_REMOTE, "fix me");
+	assert_int_equal(err_fix(&why, &fix), 0);
+	err_line(&why, "looked", "here");
+	err_line(&why, "fix", "mend %s", "it");
+	err_line(&why, "fix", "or that");
+	assert_int_equal(err_fix(&why, &fix), strlen("mend it"));
+	assert_memory_equal(fix, "mend it", strlen("mend it"));
+	err_set(&why, ERR_REMOTE, "x");
+	err_line(&why, "fix", "last");
+	assert_int_equal(err_fix(&why, &fix), strlen("last"));
+}
+
+static void
 nobody_wanting_the_reason_is_fine(void **state)
 {
 	(void)state;
@@ -144,6 +163,7 @@ main(void)
 		cmocka_unit_test(an_error_may_be_built_from_its_own_text),
 		cmocka_unit_test(a_text_too_long_ends_in_dots_between_two_characters),
 		cmocka_unit_test(every_kind_has_a_word_of_its_own),
+		cmocka_unit_test(the_way_out_is_found_in_the_text),
 		cmocka_unit_test(nobody_wanting_the_reason_is_fine),
 	};
 
