@@ -34,8 +34,7 @@ static const struct meaning meanings[] = {
 	{ 0, "XMinioStorageFull", ERR_FULL, "make room in the store" },
 	{ 0, "ExpiredToken", ERR_REMOTE, NULL },
 	{ 403, "RequestTimeTooSkewed", ERR_PERMISSION, "set the clock of this host right (its NTP)" },
-	{ 403, "InvalidObjectState", ERR_FROZEN,
-	    "it lies in an archive: a restore with --yes-thaw orders it back" },
+	{ 403, "InvalidObjectState", ERR_FROZEN, NULL }, /* who reads knows whether it can be ordered */
 	{ 403, "SignatureDoesNotMatch", ERR_PERMISSION, "the secret does not go with the access key" },
 	{ 403, "InvalidAccessKeyId", ERR_PERMISSION, "the store does not know this access key" },
 	{ 401, NULL, ERR_PERMISSION, NULL },

@@ -6,6 +6,9 @@
  * once. So an object of any class but the usual one, of which no order is known, is asked for one byte,
  * and the answer decides. An order that was given before is answered in three ways (again, with 200, or
  * refused): whatever the words, a look at the object tells what it meant.
+ *
+ * Of a bucket that is looked at as it was, a version is meant and not what has the name now: it is
+ * found as reading finds it, and named in every request.
  */
 #include "storage-backends/s3_thaw.h"
 
@@ -15,6 +18,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "filter/digest.h"
+#include "storage-backends/s3_list.h"
 #include "storage-backends/s3_refusal.h"
 #include "storage-backends/s3_talk.h"
 
@@ -59,12 +63,32 @@ read_sum(const struct s3_answer *a, struct store_cold *ret)
 	buf_done(&sum);
 }
 
+/*
+ * What is meant by the name: 1, with a query that names its version, NULL where it is that of now; 0
+ * there was none then; -1.
+ */
+static int
+meant(struct s3 *s, const char *name, char room[S3_LIST_QUERY], const char **query, struct err *e)
+{
+	struct store_stat then;
+	int rc;
+
+	*query = NULL;
+	if (s->store.options.as_of_ns == 0)
+		return 1;
+	rc = s3_list_then(s, name, room, &then, e);
+	*query = room;
+	return rc;
+}
+
 /* Asks for a byte of it. */
 static int
-try_byte(struct s3 *s, const char *name, struct store_cold *ret, struct err *e)
+try_byte(struct s3 *s, const char *name, const char *version, struct store_cold *ret, struct err *e)
 {
 	static const char *const header[] = { "Range: bytes=0-0", NULL };
-	struct s3_request r = { .method = "GET", .header = header, .small = true };
+	struct s3_request r = {
+		.method = "GET", .query = version, .header = header, .small = true,
+	};
 	struct s3_answer a;
 	struct err why = { 0 };
 
@@ -93,15 +117,13 @@ s3_thaw_look(struct store *store, const char *name, struct store_cold *ret, stru
 	static const char *const header[] = { "x-amz-checksum-mode: ENABLED", NULL };
 	struct s3 *s = s3_talk_of(store);
 	struct s3_request r = { .method = "HEAD", .header = header, .small = true };
+	char version[S3_LIST_QUERY];
 	struct store_stat st;
 	struct s3_answer a;
-	int rc;
+	int rc = meant(s, name, version, &r.query, e);
 
-	if (store->options.as_of_ns != 0) {
-		rc = store->ops->stat(store, name, &st, e);
-		ret->size = rc == 1 ? st.size : 0;
+	if (rc != 1)
 		return rc;
-	}
 	if (s3_talk(s, &r, name, &a, e) == -1)
 		return -1;
 	if (a.status == 404) {
@@ -119,7 +141,8 @@ s3_thaw_look(struct store *store, const char *name, struct store_cold *ret, stru
 		return 1;
 	ret->state = STORE_READABLE;
 	ret->until_ns = 0;
-	return ret->class[0] == '\0' || strcmp(ret->class, USUAL) == 0 ? 1 : try_byte(s, name, ret, e);
+	return ret->class[0] == '\0' || strcmp(ret->class, USUAL) == 0 ? 1 :
+	    try_byte(s, name, r.query, ret, e);
 }
 
 static const char *
@@ -133,16 +156,17 @@ s3_thaw_order(struct store *store, const char *name, enum store_speed speed, uns
     struct err *e)
 {
 	struct s3 *s = s3_talk_of(store);
-	char body[300];
-	struct s3_request r = {
-		.method = "POST", .query = "restore=", .body = body, .small = true,
-	};
+	char body[300], room[S3_LIST_QUERY], query[S3_LIST_QUERY + 20];
+	struct s3_request r = { .method = "POST", .query = query, .body = body, .small = true };
+	const char *version, *fix;
 	struct store_cold is;
 	struct s3_answer a;
+	int rc = meant(s, name, room, &version, e);
 
-	if (store->options.as_of_ns != 0)
-		return err_set(e, ERR_FROZEN, "'%s' is looked at as it was, and '%s' lies in an archive",
-		    store->options.url, name);
+	if (rc != 1)
+		return rc == -1 ? -1 : err_set(e, ERR_NOTFOUND, "'%s' was not there then", name);
+	/* In the order of the keys, as the signature wants them. */
+	snprintf(query, sizeof(query), "restore=%s%s", version ? "&" : "", version ? version : "");
 	r.len = (size_t)snprintf(body, sizeof(body),
 	    "<RestoreRequest xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Days>%u</Days>"
 	    "<GlacierJobParameters><Tier>%s</Tier></GlacierJobParameters></RestoreRequest>",
@@ -157,6 +181,9 @@ s3_thaw_order(struct store *store, const char *name, enum store_speed speed, uns
 	    is.state != STORE_FROZEN)
 		return 0;
 	s3_talk_refused(s, &a, "order back", name, e);
+	if (version != NULL)
+		err_line(e, err_fix(e, &fix) > 0 ? "or" : "fix", "order that version back by the "
+		    "store's own tools (restore-object, %s), then the same command", version);
 	if (speed == STORE_EXPEDITED)
 		err_line(e, "or", "--thaw standard: the store may have no room for hurry now");
 	return -1;

@@ -215,12 +215,17 @@ rest(const struct thaw *t, int64_t ns)
 static int
 order_more(struct thaw *t, struct thaw_pack *p, const char *name, unsigned *orders, struct err *e)
 {
+	const bool as_was = p->on->options.as_of_ns != 0;
+
 	if (*orders < ORDERS_MOST) {
 		++*orders;
 		return thaw_ask_one(t, p, thaw_ask_order, e);
 	}
-	err_set(e, ERR_REMOTE, "'%s' was ordered %u times more, and '%s' says that it is not on its way",
-	    name, *orders, p->on->name);
+	err_set(e, as_was ? ERR_UNSUPPORTED : ERR_REMOTE, "'%s' was ordered %u times more, and '%s' "
+	    "says that it is not on its way", name, *orders, p->on->name);
+	if (as_was)
+		return err_line(e, "fix", "it takes another version for the one that is meant: order that "
+		    "of the time back by the store's own tools (restore-object), then the same command");
 	return err_line(e, "fix", "what became of the orders is to be seen in the store; the same command "
 	    "orders again");
 }
@@ -391,7 +396,10 @@ order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack 
 	*ret = p;
 	if (at_hand_elsewhere(t, s, name) || store_cold(s, name, &is, e) != 1)
 		return -1;
-	if (!p || (is.state == STORE_FROZEN && !t->agreed))
+	if (!p)
+		return err_line(e, "fix", "it lies in an archive, and is none of what ffdr orders: order "
+		    "it back by the store's own tools (restore-object), then the same command");
+	if (is.state == STORE_FROZEN && !t->agreed)
 		return err_line(e, "fix", "--yes-thaw orders back what lies in an archive");
 	p->is = is;
 	found_on(t, p, s);

@@ -343,8 +343,13 @@ store_get_range(struct store *s, const char *name, uint64_t off, uint64_t len, s
 	e = e == NULL ? &unasked : e;
 	for (int try = 0; try < THAWS_MOST && rc == -1; try++) {
 		rc = get_now(s, name, off, len, out, e);
-		if (rc == 0 || e->kind != ERR_FROZEN || s->frozen == NULL ||
-		    s->frozen(s->frozen_arg, s, name, e) == -1)
+		if (rc == 0 || e->kind != ERR_FROZEN)
+			break;
+		if (s->frozen == NULL)
+			return err_line(e, "fix", "it lies in an archive: packs and bundles of WAL are "
+			    "ordered back by `ffdr restore --yes-thaw`, anything else by the store's own "
+			    "tools (restore-object)");
+		if (s->frozen(s->frozen_arg, s, name, e) == -1)
 			break;
 	}
 	return rc;

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 
 import pytest
@@ -18,7 +19,7 @@ import restored
 import trees
 from conftest import DEGRADED, DONE, VERIFY, program
 from postgres import servers_fixture  # noqa: F401
-from s3 import REGION, Site, before_fixture, fresh_server_fixture  # noqa: F401
+from s3 import REGION, Site, before_fixture, fresh_server_fixture, moment  # noqa: F401
 
 REFUSED, PARTLY, LATER = 5, 9, 75
 SECONDS = 3  # from the order until it can be read
@@ -28,9 +29,9 @@ PACK = r"/prod/pack/"
 class Cold(Site):
     """A disk that holds the first snapshot, and a bucket that has it in an archive; requests go through a proxy."""
 
-    def __init__(self, top, server, proxy, tiers=("local", "cold"), lines=None):
+    def __init__(self, top, server, proxy, tiers=("local", "cold"), lines=None, versions=False):
         self.proxy = proxy
-        super().__init__(top, {"cold": (server.bucket(), proxy.url)}, tiers=tiers,
+        super().__init__(top, {"cold": (server.bucket(versions=versions), proxy.url)}, tiers=tiers,
                          lines={"cold": "keep = 7d\nclass = GLACIER", **(lines or {})})
 
     def fill(self, files=3, size=12 << 20):
@@ -315,6 +316,53 @@ def test_what_goes_back_into_the_archive_in_the_middle_is_ordered_again(cold):
     trees.assert_same(before, trees.scan(target(cold)))
     ordered = cold.ordered()
     assert 0 < len(ordered) and len(set(ordered)) == len(ordered), ordered
+
+
+# ---- as it was ----
+
+@pytest.fixture(name="past")
+def past_fixture(moto, before, tmp_path):
+    """A bucket that keeps versions, and a time at which all was well."""
+    site = Cold(tmp_path, moto, before(moto), versions=True).fill()
+    site.was = site.scan()
+    site.then = moment()
+    return site
+
+
+def versions(site):
+    """Of each pack the version that the orders named."""
+    return {r.path.split("/", 2)[2]: urllib.parse.parse_qs(r.query)["versionId"] for r in site.proxy.seen("POST", PACK, "restore")}
+
+
+def test_what_lay_in_an_archive_then_is_priced_ordered_by_its_version_and_restored(past):
+    had = {name: [version] for name, version, _ in past.bucket("cold").versions("prod/pack/")}
+    past.freeze()
+    words = ("restore", "vol.data", "--to", target(past), "--as-of", past.then)
+    plan = past.well(*words, "--dry-run", "--json").json()
+    assert re.search(r"%d packs, .* on cold \(GLACIER\): .*USD" % len(had), plan["thaw"]), plan
+    result = past.run(*words, status=REFUSED)
+    assert "USD" in result.err and "--yes-thaw" in result.err, result
+    assert past.ordered() == []
+    past.run(*words, "--yes-thaw", "--no-wait", status=LATER)
+    assert versions(past) == had
+    time.sleep(SECONDS)
+    past.well(*words, "--no-wait")
+    trees.assert_same(past.was, trees.scan(target(past)))
+    assert past.ordered() == sorted(had)
+
+
+def test_a_store_that_orders_another_version_is_found_out_and_no_circle_is_walked(past):
+    """moto means the newest by an order, whatever version it is told; that one lies in the archive, too."""
+    bucket = past.bucket("cold")
+    past.freeze()
+    for name in past.packs():
+        bucket.put(name, b"your files are ours", StorageClass="GLACIER")
+    time.sleep(SECONDS + 0.6)
+    result = past.run("restore", "vol.data", "--to", target(past), "--as-of", past.then, "--yes-thaw", status=REFUSED)
+    assert "was ordered 3 times more" in result.err and "restore-object" in result.err, result
+    assert "--yes-thaw" not in result.err.split("was ordered 3 times more")[1], result
+    assert max(past.ordered().count(name) for name in past.packs()) == 4
+    assert not os.path.exists(target(past)) or os.listdir(target(past)) == []
 
 
 # ---- other readers ----

@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 import time
+import urllib.parse
 
 import pytest
 
 import restored
 from conftest import DEGRADED, DONE
 from postgres import eventually, lsn, servers_fixture  # noqa: F401
-from s3 import before_fixture, fresh_server_fixture  # noqa: F401
+from s3 import before_fixture, fresh_server_fixture, moment  # noqa: F401
 from test_s3_thaw import LATER, PACK, REFUSED, SECONDS, ColdDatabase, moto_fixture  # noqa: F401
 
 WALB = r"/prod/walb/"
@@ -105,6 +106,23 @@ def test_to_the_newest_all_behind_the_base_is_ordered_in_one_sum_with_the_packs(
     cold.well()
     assert cold.ordered() == cold.needed
     assert cold.ordered(PACK) == sorted(cold.bucket.names("prod/pack/"))
+    assert cold.ids(restored.boot(servers, cold)) == [0, 1, 2]
+
+
+def test_of_a_time_that_is_past_the_versions_of_then_are_ordered_and_recovered_from(servers, moto, before):
+    server = servers.new(15, "--wal-segsize=1").start()
+    cold = ColdLog(servers.path("site"), server, moto.bucket(versions=True), before(moto), wal="local, cold").fill()
+    then = moment()
+    cold.lose()
+    result = restored.restore(cold, "--as-of", then, status=REFUSED)
+    assert "%d bundles of WAL" % len(cold.needed) in result.err and "--yes-thaw" in result.err, result
+    cold.well("--as-of", then, "--yes-thaw")
+    assert cold.ordered() == cold.needed
+    meant = {name: version for name, version, _ in cold.bucket.versions("prod/")}
+    orders = cold.proxy.seen("POST", "/prod/", "restore")
+    assert len(orders) > len(cold.needed)
+    for r in orders:
+        assert urllib.parse.parse_qs(r.query)["versionId"] == [meant[r.path.split("/", 2)[2]]]
     assert cold.ids(restored.boot(servers, cold)) == [0, 1, 2]
 
 

@@ -478,6 +478,8 @@ a_read_that_meets_the_archive_asks_for_it_and_tries_again(void **state)
 	assert_int_equal(store_get(&fake, "pack/a", &out, &e), -1);
 	assert_int_equal(e.kind, ERR_FROZEN);
 	assert_int_equal(out.len, 0);
+	assert_non_null(strstr(e.text, "\n  fix "));
+	assert_non_null(strstr(e.text, "--yes-thaw"));
 	store_when_frozen(&fake, bring_back, &never);
 	assert_int_equal(store_get(&fake, "pack/a", &out, &e), 0);
 	assert_string_equal(buf_str(&out), "halfback");
