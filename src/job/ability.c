@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "filter/key.h"
+#include "job/init.h"
 
 #define ABILITY_DIR "abilities" /* in state/, a file a tier */
 #define TEXT_MOST 4096
@@ -69,6 +70,20 @@ keep(const struct conf *c, const struct tier *t, const struct store_abilities *a
 	free(first);
 	free(path);
 	return rc;
+}
+
+void
+ability_tell(const struct tier_set *all, const struct tier *t, const struct watch *w)
+{
+	char *text;
+
+	w->count(w->arg, "trying tiers", (uint64_t)(t - all->tier), all->count);
+	if (!init_tier_dir(t->options.url)) {
+		text = xasprintf("tier '%s': trying what %s can do%s", t->name, t->options.url,
+		    t->options.lock != STORE_LOCK_NONE ? ", and a lock of some seconds" : "");
+		w->event(w->arg, "looking", text);
+		free(text);
+	}
 }
 
 int

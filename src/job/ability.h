@@ -2,6 +2,7 @@
 #define JOB_ABILITY_H
 
 #include "conf/conf.h"
+#include "job/watch.h"
 #include "repo/layout.h"
 #include "store/tier.h"
 
@@ -12,6 +13,8 @@
 
 /* Where something may be tried on a tier: a name that nobody has used, below check/. */
 void ability_place(char out[LAYOUT_NAME]);
+/* Before that: whose turn it is. A store that is not on this host takes seconds, with a lock many. */
+void ability_tell(const struct tier_set *all, const struct tier *t, const struct watch *w);
 /*
  * Tries it, now, and keeps what was found (*kept false: that could not be). From then on the tier's
  * puts look first where the store replaces what it was told not to.

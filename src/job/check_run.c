@@ -439,6 +439,7 @@ check_run(const struct conf *conf, const struct watch *w, struct check *ret)
 	check_add(ret, CHECK_OK, "configuration", NULL, "%s: %zu tier%s, %zu source%s", conf->file,
 	    conf->tiers, conf->tiers == 1 ? "" : "s", conf->sources,
 	    conf->sources == 1 ? "" : "s");
+	w->count(w->arg, "opening tiers", 0, conf->tiers);
 	if (session_open(conf, SESSION_TIERS, &s, &e) == -1) {
 		check_error(ret, CHECK_FAIL, "tiers", &e);
 		return;
@@ -448,7 +449,7 @@ check_run(const struct conf *conf, const struct watch *w, struct check *ret)
 	check_kek(ret, conf);
 	check_signing(ret, conf);
 	check_escrow(ret, &s);
-	check_tier_stores(ret, &s);
+	check_tier_stores(ret, &s, w);
 	check_tier_devices(ret, &s);
 	ground_check(ret, conf);
 	check_clock_host(ret, &s);

@@ -198,7 +198,7 @@ check_ability(struct check *c, const struct session *s, struct tier *t, const ch
 }
 
 static void
-check_store(struct check *c, const struct session *s, struct tier *t)
+check_store(struct check *c, const struct session *s, struct tier *t, const struct watch *w)
 {
 	const char *dir = init_tier_dir(t->options.url);
 	struct err e = { 0 };
@@ -210,6 +210,7 @@ check_store(struct check *c, const struct session *s, struct tier *t)
 		check_error(c, CHECK_FAIL, what, &t->why);
 		return;
 	}
+	ability_tell(&s->tiers, t, w);
 	check_ability(c, s, t, what);
 	if (probe(&s->tiers, t->store, &skew, &e) == -1) {
 		check_error(c, CHECK_FAIL, what, &e);
@@ -223,10 +224,10 @@ check_store(struct check *c, const struct session *s, struct tier *t)
 }
 
 void
-check_tier_stores(struct check *c, const struct session *s)
+check_tier_stores(struct check *c, const struct session *s, const struct watch *w)
 {
 	for (size_t i = 0; i < s->tiers.count; i++)
-		check_store(c, s, &s->tiers.tier[i]);
+		check_store(c, s, &s->tiers.tier[i], w);
 }
 
 static int

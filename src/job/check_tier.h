@@ -3,9 +3,10 @@
 
 #include "job/check.h"
 #include "job/session.h"
+#include "job/watch.h"
 
 /* Each tier by use: reachable, writable, never overwriting, its clock, its room. */
-void check_tier_stores(struct check *c, const struct session *s);
+void check_tier_stores(struct check *c, const struct session *s, const struct watch *w);
 /* Tiers against each other: two on one disk protect from less than it looks like. */
 void check_tier_devices(struct check *c, const struct session *s);
 

@@ -215,7 +215,7 @@ make_tier(const struct conf_tier *t, struct init_report *r, struct err *e)
 
 /* A promise that a store cannot keep is better known before anything lies there. */
 static int
-try_tiers(struct session *s, struct err *e)
+try_tiers(struct session *s, const struct watch *w, struct err *e)
 {
 	struct store_abilities a;
 	bool kept;
@@ -225,6 +225,9 @@ try_tiers(struct session *s, struct err *e)
 
 		if (!t->store)
 			continue;
+		if (w->stop(w->arg))
+			return err_set(e, ERR_CANCELLED, "init stopped before anything was made");
+		ability_tell(&s->tiers, t, w);
 		if (ability_try(s->conf, t, &a, &kept, e) == -1)
 			return err_in(e, "tier '%s'", t->name);
 		if (ability_refuse(t, &a, e) == -1)
@@ -491,10 +494,11 @@ init_run(const struct conf *c, const struct watch *w, struct init_report *ret, s
 		return -1;
 	if (session_open(c, SESSION_NEW, &s, e) == -1)
 		return -1;
-	if (try_tiers(&s, e) == -1 || make_keys(&s, ret, e) == -1)
+	if (try_tiers(&s, w, e) == -1 || make_keys(&s, ret, e) == -1)
 		goto out;
 	if (w->stop(w->arg)) {
 		err_set(e, ERR_CANCELLED, "init stopped before the repository was made");
+	w->count(w->arg, "opening tiers", 0, c->tiers);
 		goto out;
 	}
 	rc = make_repo(&s, ret, e);
