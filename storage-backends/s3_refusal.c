@@ -20,13 +20,15 @@ struct meaning {
 	const char *fix;
 };
 
+#define FIRST_DAY "operations.md, 'The first day with buckets',"
 #define FIX_ROOM "make room, or let the quota of the bucket be raised"
 
 /* The first that fits counts. */
 static const struct meaning meanings[] = {
 	{ 404, "NoSuchKey", ERR_NOTFOUND, NULL },
 	{ 404, "NoSuchVersion", ERR_NOTFOUND, NULL },
-	{ 404, "NoSuchBucket", ERR_REMOTE, "the bucket must exist, and url = must name it" },
+	{ 404, "NoSuchBucket", ERR_REMOTE, "url = must name a bucket that is there; " FIRST_DAY
+	    " says how one is made" },
 	{ 404, NULL, ERR_REMOTE, NULL },
 	{ 403, "QuotaExceeded", ERR_FULL, FIX_ROOM },
 	{ 0, "XMinioAdminBucketQuotaExceeded", ERR_FULL, FIX_ROOM },
@@ -35,10 +37,13 @@ static const struct meaning meanings[] = {
 	{ 0, "ExpiredToken", ERR_REMOTE, NULL },
 	{ 403, "RequestTimeTooSkewed", ERR_PERMISSION, "set the clock of this host right (its NTP)" },
 	{ 403, "InvalidObjectState", ERR_FROZEN, NULL }, /* who reads knows whether it can be ordered */
-	{ 403, "SignatureDoesNotMatch", ERR_PERMISSION, "the secret does not go with the access key" },
-	{ 403, "InvalidAccessKeyId", ERR_PERMISSION, "the store does not know this access key" },
+	{ 403, "SignatureDoesNotMatch", ERR_PERMISSION,
+	    "what secret-key = names must be the secret that belongs to the key of access-key =" },
+	{ 403, "InvalidAccessKeyId", ERR_PERMISSION,
+	    "the store does not know the key that access-key = names: is it of this endpoint?" },
 	{ 401, NULL, ERR_PERMISSION, NULL },
-	{ 403, NULL, ERR_PERMISSION, "the key's owner needs the rights to list, get, put and delete" },
+	{ 403, NULL, ERR_PERMISSION, "the key's owner needs the rights to list, get, put and delete; "
+	    FIRST_DAY " has a policy" },
 	{ 301, NULL, ERR_CONFIG, "region = and endpoint = must be those of the bucket" },
 	{ 307, NULL, ERR_REMOTE, NULL },
 	{ 400, "AuthorizationHeaderMalformed", ERR_CONFIG, "region = must be that of the bucket" },

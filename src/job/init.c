@@ -292,6 +292,8 @@ may_make(const struct session *s, const struct wanted *k, struct err *e)
 	char *pin = session_pin(s->conf);
 	bool away, pinned = k->which != INIT_ESCROW && access(pin, F_OK) == 0;
 	const struct tier *t = first_in_use(s, k, &away);
+	const char *fix;
+	size_t n;
 
 	free(pin);
 	if (!t && !pinned)
@@ -301,8 +303,12 @@ may_make(const struct session *s, const struct wanted *k, struct err *e)
 					"known whether a repository is there that has keys",
 		    t->name);
 		if (t->why.kind != ERR_NONE)
-			err_line(e, "why", "%s", t->why.text);
-		return err_line(e, "fix", "bring the tier back, or take it out of the configuration");
+			err_line(e, "why", "%.*s", err_first_line(&t->why), t->why.text);
+		n = err_fix(&t->why, &fix);
+		if (n > 0)
+			err_line(e, "fix", "%.*s", (int)n, fix);
+		return err_line(e, n > 0 ? "or" : "fix", "bring the tier back, or take it out of the "
+		    "configuration");
 	}
 	if (t)
 		err_set(e, ERR_REFUSED, "init refused: tier '%s' holds a repository, but its %s is "
@@ -492,13 +498,13 @@ init_run(const struct conf *c, const struct watch *w, struct init_report *ret, s
 	}
 	if (make_state(c, ret, e) == -1)
 		return -1;
+	w->count(w->arg, "opening tiers", 0, c->tiers);
 	if (session_open(c, SESSION_NEW, &s, e) == -1)
 		return -1;
 	if (try_tiers(&s, w, e) == -1 || make_keys(&s, ret, e) == -1)
 		goto out;
 	if (w->stop(w->arg)) {
 		err_set(e, ERR_CANCELLED, "init stopped before the repository was made");
-	w->count(w->arg, "opening tiers", 0, c->tiers);
 		goto out;
 	}
 	rc = make_repo(&s, ret, e);

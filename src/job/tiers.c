@@ -27,6 +27,7 @@
 #define INTERVAL_MS (7 * DAY_MS)
 /* Keys are used for about so long before the next epoch. */
 #define EPOCH_MS (90 * DAY_MS)
+#define FIRST_DAY "operations.md, 'The first day with buckets'"
 
 static const struct {
 	const char *word;
@@ -105,6 +106,27 @@ tiers_rules_free(struct store_rule *rule)
 	free(rule);
 }
 
+/* With the way out, where the secret says none itself. */
+static int
+no_key(const struct conf *c, const char *key, const char *ref, struct err *e)
+{
+	char *path = secret_path(ref, c->credentials);
+	const char *fix;
+
+	err_in(e, "%s = %s", key, ref);
+	if (path == NULL || err_fix(e, &fix) > 0)
+		goto out;
+	if (e->kind == ERR_PERMISSION)
+		err_line(e, "fix", "who runs ffdr must read '%s' (root:ffdr 0640, its directory 0750), and "
+		    "so must the user of a database that gets WAL: " FIRST_DAY, path);
+	else
+		err_line(e, "fix", "write '%s': one line, what the owner of the bucket gave you, root:ffdr "
+		    "0640: " FIRST_DAY, path);
+out:
+	free(path);
+	return -1;
+}
+
 /* A key out of its reference, as text: what editors put behind it is no part of it. */
 static int
 fetch(const struct conf *c, const char *key, const char *ref, struct buf *out, const char **ret,
@@ -113,7 +135,7 @@ fetch(const struct conf *c, const char *key, const char *ref, struct buf *out, c
 	if (ref == NULL)
 		return 0;
 	if (secret_get(ref, c->credentials, out, e) == -1)
-		return err_in(e, "%s = %s", key, ref);
+		return no_key(c, key, ref, e);
 	while (out->len > 0 && strchr("\r\n \t", out->data[out->len - 1]) != NULL)
 		out->data[--out->len] = '\0';
 	if (out->len == 0 || strlen(buf_str(out)) != out->len)

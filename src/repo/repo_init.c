@@ -23,9 +23,8 @@ refuse_away(const struct repo_scan *s, struct err *e)
 {
 	err_set(e, ERR_REFUSED, "%zu of %zu tiers cannot be reached, and one of them may hold a "
 	    "repository already", s->away, s->count);
-	repo_scan_tell_away(s, e);
-	return err_line(e, "fix", "bring the tier back, or take it out of the configuration until "
-	    "it is there");
+	return err_line(e, repo_scan_tell_away(s, e) > 0 ? "or" : "fix", "bring the tier back, or take "
+	    "it out of the configuration until it is there");
 }
 
 static int

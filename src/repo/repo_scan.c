@@ -170,13 +170,22 @@ repo_scan_next(const struct repo_scan *s, const char *after)
 	return least;
 }
 
-void
+size_t
 repo_scan_tell_away(const struct repo_scan *s, struct err *e)
 {
+	const char *fix;
+	size_t n, fixes = 0;
+
 	for (size_t i = 0; i < s->count; i++) {
 		const struct tier *t = s->tier[i].tier;
 
-		if (s->tier[i].away)
-			err_line(e, t->name, "%.*s", (int)strcspn(t->why.text, "\n"), t->why.text);
+		if (!s->tier[i].away)
+			continue;
+		err_line(e, t->name, "%.*s", (int)err_first_line(&t->why), t->why.text);
+		n = err_fix(&t->why, &fix);
+		if (n > 0)
+			err_line(e, "fix", "%.*s", (int)n, fix);
+		fixes += n > 0;
 	}
+	return fixes;
 }

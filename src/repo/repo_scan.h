@@ -36,7 +36,7 @@ bool repo_scan_anywhere(const struct repo_scan *s, const char *name);
  * the end.
  */
 const char *repo_scan_next(const struct repo_scan *s, const char *after);
-/* A line for every tier that is away, with the reason. */
-void repo_scan_tell_away(const struct repo_scan *s, struct err *e);
+/* A line for every tier that is away, with the reason, and one for its way out; how many have one. */
+size_t repo_scan_tell_away(const struct repo_scan *s, struct err *e);
 
 #endif

@@ -125,3 +125,15 @@ def test_who_may_not_read_the_keys_is_told_at_once(site):
     os.chown(site.path("etc", "kek"), 0, 0)
     got = restore(site, status=DEGRADED)
     assert "no WAL can be got yet" in got.err and "kek" in got.err, got
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_is_denied_on_each_tier_is_told(site):
+    for tier in ("local", "regional"):
+        os.chown(site.tier(tier), 0, 0)
+        os.chmod(site.tier(tier), 0o700)
+    got = restore(site, status=DEGRADED)
+    said = got.err[got.err.index("no WAL can be got yet"):]
+    for tier in ("local", "regional"):
+        assert re.search(r"^ +%s +.*ermission denied" % tier, said, re.M), got
+    assert "adduser postgres" in said, got

@@ -197,6 +197,15 @@ a_refusal_says_what_was_tried_where_and_in_the_stores_own_words(void **state)
 	kind_of(403, CODE("AccessDenied"));
 	assert_non_null(strstr(e.text, "get 'x' at http://h/b: status 403 AccessDenied: why"));
 	assert_non_null(strstr(e.text, "\n  fix "));
+	kind_of(403, CODE("SignatureDoesNotMatch"));
+	assert_non_null(strstr(e.text, "secret-key"));
+	kind_of(403, CODE("InvalidAccessKeyId"));
+	assert_non_null(strstr(e.text, "access-key"));
+	kind_of(404, CODE("NoSuchBucket"));
+	assert_non_null(strstr(e.text, "'The first day with buckets'"));
+	/* Whoever reads knows whether it can be ordered; the driver does not. */
+	kind_of(403, CODE("InvalidObjectState"));
+	assert_null(strstr(e.text, "\n  fix "));
 }
 
 /* ---- credentials ---- */

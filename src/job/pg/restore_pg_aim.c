@@ -428,17 +428,14 @@ warn_of(struct restore_pg *r, const char *user, const char *log)
 
 	buf_init(&said, 1u << 16);
 	(void)!file_get(AT_FDCWD, log, &said, NULL);
-	if (strstr(buf_str(&said), "\n  fix ")) {
-		text = xasprintf("as %s, who the server will run as, no WAL can be got yet: %.*s", user,
-		    (int)(said.len - (said.data[said.len - 1] == '\n')), buf_str(&said));
-		goto out;
-	}
-	text = xasprintf("as %s, who the server will run as, no WAL can be got yet: %.*s\n"
-			 "  fix       what the group of ffdr may read, %s must: `adduser %s "
-			 "GROUP`; the directories of file: tiers as well",
-	    user, (int)strcspn(buf_str(&said), "\n"),
-	    said.len > 0 ? buf_str(&said) : "it said nothing", user, user);
-out:
+	while (said.len > 0 && said.data[said.len - 1] == '\n')
+		said.data[--said.len] = '\0';
+	/* All of it: each tier may have a reason of its own. */
+	text = xasprintf("as %s, who the server will run as, no WAL can be got yet: %s\n"
+			 "  %-9s what the group of ffdr may read, %s must: `adduser %s GROUP`; the "
+			 "directories of file: tiers and the files of credentials as well",
+	    user, said.len > 0 ? buf_str(&said) : "it said nothing",
+	    strstr(buf_str(&said), "\n  fix ") ? "or" : "fix", user, user);
 	run_warn(r, text);
 	free(text);
 	buf_done(&said);
