@@ -410,14 +410,15 @@ bar_emptied(struct session *s)
 
 		if (!t->store || !emptied(s, t))
 			continue;
-		store_close(t->store);
-		t->store = NULL;
-		t->barred = true;
 		err_set(&t->why, ERR_REMOTE, "'%s' is empty, and has held the repository: is it %s?",
 		    t->options.url, init_tier_dir(t->options.url) ? "mounted" : "the right bucket");
 		err_line(&t->why, "fix", "%s; for a tier that was replaced see operations.md, "
 		    "'A tier is lost'", init_tier_dir(t->options.url) ? "mount it" :
 		    "mend its url and endpoint");
+		repo_tell_emptied(t, "or", &t->why);
+		store_close(t->store);
+		t->store = NULL;
+		t->barred = true;
 		n++;
 	}
 	return n;

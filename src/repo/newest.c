@@ -176,11 +176,29 @@ out:
 	return rc;
 }
 
+static int
+seen_one(void *arg, const struct store_entry *entry, struct err *e)
+{
+	(void)entry;
+	*(bool *)arg = true;
+	return err_set(e, ERR_CANCELLED, "one is enough");
+}
+
+/* Nothing on it says any more whose it is: somebody took more than snapshots. */
+static bool
+stripped(const struct tier *t)
+{
+	bool any = false;
+
+	return store_list(t->store, "repo/", NULL, seen_one, &any, NULL) == 0 && !any;
+}
+
 /* What a person is told, and how to get out. */
 static void
 explain(const struct seen *gone, const char *path, const char *now, const struct tier_set *all,
     const struct tier *t, struct newest_missing *ret)
 {
+	const bool bare = stripped(t);
 	const struct tier *from = NULL;
 	struct store_stat st;
 	char name[LAYOUT_NAME];
@@ -196,11 +214,15 @@ explain(const struct seen *gone, const char *path, const char *now, const struct
 		if (&all->tier[i] != t && all->tier[i].store != NULL &&
 		    store_stat(all->tier[i].store, name, &st, NULL) == 1)
 			from = &all->tier[i];
-	if (from != NULL)
+	if (bare)
+		err_line(&ret->why, "fix", "repo/ is gone there, too, and nothing can be copied to it: %s"
+		    "operations.md, 'A tier is damaged'", t->store->ops->looks_back ?
+		    "runbooks/after-an-attack.md, or " : "");
+	else if (from != NULL)
 		err_line(&ret->why, "fix", "`ffdr copy --to %s %s` brings it back from '%s'",
 		    t->name, gone->id, from->name);
-	err_line(&ret->why, from != NULL ? "or" : "fix", "find out who did it; remove '%s' when the "
-	    "loss is known and meant", path);
+	err_line(&ret->why, bare || from != NULL ? "or" : "fix", "find out who did it; remove '%s' "
+	    "when the loss is known and meant", path);
 }
 
 int

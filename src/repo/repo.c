@@ -116,6 +116,23 @@ was_ours(const struct repo_scan *s, const struct tier *t)
 	return false;
 }
 
+bool
+repo_tell_emptied(const struct tier *t, const char *label, struct err *e)
+{
+	if (!t->store->ops->looks_back)
+		return false;
+	err_line(e, label, "where somebody emptied it, and it keeps versions: `ffdr copy --as-of TIME "
+	    "--to %s`, see runbooks/after-an-attack.md", t->name);
+	return true;
+}
+
+int
+repo_tell_stray(const struct tier *t, struct err *e)
+{
+	return err_line(e, repo_tell_emptied(t, "fix", e) ? "or" : "fix", "bring repo/ and key/ back from "
+	    "another copy of it, or give the tier an empty place");
+}
+
 /* Tiers that answered but hold no repository. */
 static void
 close_others(const struct repo *r, const struct repo_scan *s, bool past)
@@ -128,37 +145,41 @@ close_others(const struct repo *r, const struct repo_scan *s, bool past)
 			continue;
 		if (past && t->options.as_of_ns == 0 && (!s->tier[i].stray || was_ours(s, t)))
 			continue;
+		if (s->tier[i].stray) {
+			err_set(&t->why, ERR_REFUSED, "holds objects but no repo/ object that says "
+			    "whose they are");
+			repo_tell_stray(t, &t->why);
+		} else if (t->options.as_of_ns != 0) {
+			err_set(&t->why, ERR_NOTFOUND, "held no repository then");
+		} else {
+			err_set(&t->why, ERR_NOTFOUND, "holds no repository yet: run 'ffdr init'");
+		}
 		store_close(t->store);
 		t->store = NULL;
-		if (!s->tier[i].stray && t->options.as_of_ns != 0) {
-			err_set(&t->why, ERR_NOTFOUND, "held no repository then");
-			continue;
-		}
-		if (!s->tier[i].stray) {
-			err_set(&t->why, ERR_NOTFOUND, "holds no repository yet: run 'ffdr init'");
-			continue;
-		}
-		err_set(&t->why, ERR_REFUSED, "holds objects but no repo/ object that says whose they "
-		    "are");
-		err_line(&t->why, "fix", "bring repo/ and key/ back from another copy of it, or give "
-		    "the tier an empty place");
 	}
 }
 
 static int
 none_found(const struct repo_scan *s, struct err *e)
 {
+	const struct tier *stray = NULL;
+
 	if (s->away == s->count)
 		err_set(e, ERR_REMOTE, "no tier can be reached");
 	else
 		err_set(e, ERR_NOTFOUND, "no tier holds a repository");
-	for (size_t i = 0; i < s->count; i++)
-		if (s->tier[i].stray)
-			err_line(e, s->tier[i].tier->name, "holds objects but no repo/ object that "
-			    "says whose they are");
+	for (size_t i = 0; i < s->count; i++) {
+		if (!s->tier[i].stray)
+			continue;
+		stray = stray ? stray : s->tier[i].tier;
+		err_line(e, s->tier[i].tier->name, "holds objects but no repo/ object that says whose "
+		    "they are");
+	}
 	repo_scan_tell_away(s, e);
 	if (s->away == s->count)
 		return -1;
+	if (stray)
+		return repo_tell_stray(stray, e);
 	return err_line(e, "fix", "run 'ffdr init' to make one");
 }
 

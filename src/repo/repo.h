@@ -94,6 +94,12 @@ int repo_rotate_escrow(struct repo *r, const struct kek *kek, const char *new_pe
  */
 int repo_rotate_signer(struct repo *r, struct sign_key *new_key, struct err *e);
 /*
+ * The way out of a tier that has objects of ours and no repo/: always -1. And of one that has nothing
+ * any more: false, and nothing is added, where its store shows no past. The tier is open.
+ */
+int repo_tell_stray(const struct tier *t, struct err *e);
+bool repo_tell_emptied(const struct tier *t, const char *label, struct err *e);
+/*
  * A tier that was away when the repository was opened: opened, if it holds this one. The tier is only
  * read, so a worker may ask. *ret is the caller's.
  */

@@ -39,8 +39,7 @@ check_tiers(const struct repo_scan *s, struct err *e)
 			continue;
 		err_set(e, ERR_REFUSED, "tier '%s' holds objects but no repo/ object that says "
 		    "whose they are", s->tier[i].tier->name);
-		return err_line(e, "fix", "bring repo/ and key/ back from another copy of it, or "
-		    "give the tier an empty place");
+		return repo_tell_stray(s->tier[i].tier, e);
 	}
 	return 0;
 }

@@ -200,6 +200,7 @@ the_message_says_what_is_there_now_and_who_has_it_still(void **state)
 	struct err e = { 0 };
 
 	(void)state;
+	assert_int_equal(store_put(tier[0].store, "repo/0", "x", 1, STORE_NEW, &e), 1);
 	put(0, FIRST);
 	put(0, SECOND);
 	put(1, SECOND);
@@ -216,6 +217,24 @@ the_message_says_what_is_there_now_and_who_has_it_still(void **state)
 	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), 0);
 	assert_non_null(strstr(m.why.text, "none of this source"));
 	assert_null(strstr(m.why.text, "copy"));
+}
+
+static void
+where_repo_is_gone_as_well_no_copy_is_promised(void **state)
+{
+	struct newest_missing m;
+	struct err e = { 0 };
+
+	(void)state;
+	put(0, FIRST);
+	put(0, SECOND);
+	put(1, SECOND);
+	remember(0, SECOND, 7);
+	drop(0, SECOND);
+	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), 0);
+	assert_null(strstr(m.why.text, "ffdr copy --to"));
+	assert_non_null(strstr(m.why.text, "\n  fix       repo/ is gone there, too"));
+	assert_non_null(strstr(m.why.text, "'A tier is damaged'"));
 }
 
 static void
@@ -294,6 +313,7 @@ main(void)
 		T(the_next_backup_does_not_hide_what_is_missing),
 		T(what_a_person_let_go_is_forgotten),
 		T(the_message_says_what_is_there_now_and_who_has_it_still),
+		T(where_repo_is_gone_as_well_no_copy_is_promised),
 		T(tiers_and_sources_are_remembered_each_for_itself),
 		T(a_tier_that_does_not_answer_says_nothing),
 		T(a_damaged_memory_is_named_and_made_anew),
