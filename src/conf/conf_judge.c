@@ -264,7 +264,8 @@ check_tiers_of(struct conf_build *b, const struct conf_spot *spot, const char *t
 		near = text_nearest(list.item[i], words);
 		if (!conf_find_tier(c, list.item[i]))
 			conf_build_problem(b, spot, "there is no [tier %s]%s%s%s", list.item[i],
-			    near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+			    near ? ", did you mean " : "; the section of one that is away or lost may stay",
+			    near ? near : "", near ? "?" : "");
 		for (k = 0; k < i; k++)
 			if (strcmp(list.item[k], list.item[i]) == 0)
 				break;

@@ -105,7 +105,8 @@ what_a_server_cannot_mean_is_refused(void **state)
 		{ PG,
 		    ":3: [postgres p] conninfo: is missing, expected KEY=VALUE ... or "
 		    "postgresql://, without a password" },
-		{ PG "conninfo = host=p\nwal = b\n", ":5: [postgres p] wal: there is no [tier b]" },
+		{ PG "conninfo = host=p\nwal = b\n", ":5: [postgres p] wal: there is no [tier b]; the "
+		    "section of one that is away or lost may stay" },
 		{ PG "conninfo = host=p\nwal = ,\n",
 		    ":5: [postgres p] wal: has no value, expected at least one tier" },
 		{ PG "conninfo = host=p\ntiers = a, a\n",
