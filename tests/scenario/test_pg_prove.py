@@ -187,6 +187,21 @@ def test_without_the_programs_it_says_so_before_it_restores(site):
     assert "PostgreSQL 15 is not on this host" in got.err and "postgres.15 = DIR" in got.err, got
 
 
+def test_where_pg_amcheck_was_looked_for_is_told(site):
+    """Other versions' programs may lie elsewhere on the host."""
+    programs = site.path("programs")
+    os.makedirs(programs)
+    for name in os.listdir(site.server.bin):
+        if name != "pg_amcheck":
+            os.symlink(os.path.join(site.server.bin, name), os.path.join(programs, name))
+    with open(site.config, "r+", encoding="utf-8") as f:
+        text = f.read().replace("run-as = postgres\n", "run-as = postgres\npostgres.15 = %s\n" % programs)
+        f.seek(0)
+        f.write(text)
+    got = prove(site)
+    assert "amcheck: there is no '%s/pg_amcheck'" % programs in got.text, got
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_scratch_directory_nobody_may_enter(site):
     os.makedirs(site.path("closed"), mode=0o700)

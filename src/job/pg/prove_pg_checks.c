@@ -183,7 +183,9 @@ prove_pg_amcheck(struct prove *p, struct err *e)
 	int status;
 
 	if (access(program, X_OK) == -1) {
-		leave_out(p, "amcheck", "pg_amcheck is not on this host");
+		snprintf(said, sizeof(said), "there is no '%.200s': it comes with the programs of this "
+		    "version's server", program);
+		leave_out(p, "amcheck", said);
 		free(program);
 		free(log);
 		return 0;
