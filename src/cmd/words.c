@@ -122,7 +122,8 @@ tell_past(const struct session *s)
 		if (t != s->now && (t->store || to == &left))
 			buf_addf(to, "%s%s", to->len > 0 ? ", " : "", t->name);
 	}
-	output_note("as of %s: %s%s%s%s", units_time_exact(s->as_of_ns, when), buf_str(&seen),
+	output_note("as of %s: %s%s%s%s", units_time_exact(s->as_of_ns, when),
+	    seen.len > 0 ? buf_str(&seen) : "no tier",
 	    left.len > 0 ? "; left out, because no older state is kept there: " : "", buf_str(&left),
 	    s->now ? "; to be written as it is now" : "");
 	buf_done(&seen);

@@ -102,6 +102,7 @@ def test_what_keeps_no_versions_is_refused_by_name_and_reason(minio, tmp_path):
     then = moment()
     result = site.run("list", "--as-of", then, status=REFUSED)
     assert "keeps no versions" in result.err and "driver fs" in result.err, result
+    assert "no tier; left out" in result.err, result
     result = site.run("list", "--as-of", then, "--tier", "local", status=REFUSED)
     site.lines["regional"] = "keep = 7d\ndriver = libs3"
     site.write_config()
