@@ -5,14 +5,17 @@
  */
 #include "cmd/cmd_copy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/units.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
 #include "cmd/thawing.h"
 #include "cmd/words.h"
 #include "job/copy.h"
+#include "job/inventory.h"
 #include "job/rebuild.h"
 
 struct copy_opts {
@@ -36,15 +39,17 @@ static const struct opt copy_table[] = {
  * spoke.
  */
 static bool
-copy_line(const struct copy_line *l, bool asked)
+copy_line(const struct session *s, const struct copy_line *l, bool asked)
 {
-	char size[UNITS_TEXT], n[UNITS_TEXT];
+	char size[UNITS_TEXT], n[UNITS_TEXT], *gave;
 
 	switch (l->outcome) {
 	case COPY_DONE:
-		output_done("copied %s from %s to %s: %s, %s sent, %zu were there", l->id, l->from,
-		    l->to, units_count(l->pend.sent, "pack", n), units_size(l->pend.sent_bytes, size),
-		    l->pend.there);
+		gave = l->pend.gave ? inventory_tiers(s, l->pend.gave) : xstrdup(l->from);
+		output_done("copied %s from %s to %s: %s, %s sent, %zu were there", l->id, gave,
+		    l->to, units_count(l->pend.sent, "pack", n),
+		    units_size(l->pend.sent_bytes, size), l->pend.there);
+		free(gave);
 		return true;
 	case COPY_WOULD:
 		output_done("would copy %s from %s to %s", l->id, l->from, l->to);
@@ -195,7 +200,7 @@ copy_command(const struct command_call *call, struct err *e)
 	rc = copy_run(&s, &co, progress_start("copy"), &report, e);
 	progress_end();
 	for (size_t i = 0; i < report.count; i++)
-		said = copy_line(&report.line[i], o->to != NULL) || said;
+		said = copy_line(&s, &report.line[i], o->to != NULL) || said;
 	if (rc == 0) {
 		if (!said)
 			output_done("nothing to copy: every tier has what it takes");
@@ -216,7 +221,9 @@ const struct command cmd_copy_copy = {
 	.text = "Each other tier of a source takes the newest complete snapshot once in each period "
 		"of its `takes`: all, hourly, daily, weekly; also of those that it missed, as far back "
 		"as it keeps. With --to one tier gets the newest "
-		"snapshot, or the one named, now. Only the packs that are missing there are sent, "
+		"snapshot, or the one named, now. They are read from the nearest tier that has "
+		"them, in the order of the source's `tiers`, and from an archive only what no other "
+		"tier has. Only the packs that are missing there are sent, "
 		"and the manifest last: so a snapshot exists on a tier only when it is complete "
 		"there. An interrupted copy is gone on with by the next one. What is missing there "
 		"and lies in an archive everywhere else is ordered back first, as by restore; "
@@ -231,7 +238,9 @@ const struct command cmd_copy_copy = {
 		"unless --to names the tier.\n\n"
 		"With --as-of and --to, and no operand, a tier gets back by names all that the tiers had "
 		"then and it has not, or not sound: the repository's own objects and keys, packs, WAL, "
-		"records, snapshots. So a bucket that somebody emptied or overwrote is rebuilt from what "
+		"records, snapshots; proofs (`verify`) only those of that tier, and to one whose class is "
+		"an archive's no pieces of WAL that did not lie there, but in bundles what its base backups "
+		"need. So a bucket that somebody emptied or overwrote is rebuilt from what "
 		"it keeps out of sight, in place or elsewhere. What is there and sound stays, and what "
 		"lay in the place of something else is kept below bad/. With an operand only those "
 		"snapshots are copied, from the tiers as they were.",

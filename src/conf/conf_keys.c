@@ -39,7 +39,7 @@ const struct conf_section conf_keys_sections[] = {
 	    .otherwise = "all tiers in the order of the file",                                     \
 	    .summary = "the tiers that hold its snapshots, nearest first",                         \
 	    .note = "ffdr backup writes to the first that is reachable, ffdr copy brings the "     \
-		    "others what they take.")
+		    "others what they take. Objects are read in that order, from an archive last.")
 #define SOURCE_SITE(s, where)                                                                      \
 	KEY(s, "site", CONF_WORD, where, site, .otherwise = "the site of [ffdr]",                  \
 	    .summary = "where it stands")

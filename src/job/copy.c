@@ -17,6 +17,7 @@
 #include "job/inventory.h"
 #include "job/pick.h"
 #include "job/recall.h"
+#include "job/tiers.h"
 #include "job/wal/wal_prove.h"
 #include "repo/record.h"
 #include "repo/repo_lock.h"
@@ -148,10 +149,15 @@ ready(void *arg, const struct manifest *m, bool (*there)(void *copying, const ui
 	return thaw_missing(r->thaw, m, there, copying, e);
 }
 
-/* Who asks to stop does not wait until a slow tier has taken, or given, what was begun. */
+/*
+ * Who asks to stop does not wait until a slow tier has taken, or given, what was begun; any of them may
+ * be the one that gives.
+ */
 static int
 send_to(struct round *r, struct tier *from, struct tier *to, const char *name, struct copy_line *l)
 {
+	const struct tier *tier = r->s->tiers.tier;
+	const size_t n = r->s->tiers.count;
 	const struct pend_options po = {
 		.interrupted = stop, .progress = progress, .settle = settle, .ready = ready, .arg = r,
 	};
@@ -163,17 +169,32 @@ send_to(struct round *r, struct tier *from, struct tier *to, const char *name, s
 	r->to = to;
 	r->wal = (struct wal_copy_report){ 0 };
 
-	store_stop_when(from->store, stop, r);
-	store_stop_when(to->store, stop, r);
+	for (size_t i = 0; i < n; i++)
+		if (tier[i].store)
+			store_stop_when(tier[i].store, stop, r);
 	r->thaw = thaw_new(r->s, &to_thaw);
 	rc = pend_copy(r->s->repo, from, to, name, &po, &l->pend, &l->why);
 	thaw_free(r->thaw);
-	store_stop_when(from->store, NULL, NULL);
-	store_stop_when(to->store, NULL, NULL);
+	for (size_t i = 0; i < n; i++)
+		if (tier[i].store)
+			store_stop_when(tier[i].store, NULL, NULL);
 	if (rc == -1 && l->why.kind == ERR_CANCELLED)
 		err_set(&l->why, ERR_CANCELLED, "the copy of %s to '%s' was interrupted: the same "
 			"command goes on", l->id, to->name);
 	return rc;
+}
+
+/* Of the tiers of the bits; NULL: none. */
+static struct tier *
+nearest(struct session *s, uint64_t on)
+{
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		struct tier *t = tier_near(&s->tiers, i);
+
+		if (on >> (t - s->tiers.tier) & 1)
+			return t;
+	}
+	return NULL;
 }
 
 /* One snapshot to one tier: a line of the report. -1 only when somebody asked to stop. */
@@ -197,6 +218,8 @@ copy_one(struct round *r, struct tier *from, struct tier *to, const char *name, 
 	r->told = false;
 	rc = send_to(r, from, to, name, l);
 	l->wal = r->wal;
+	if (l->pend.gave != 0)
+		l->from = nearest(r->s, l->pend.gave)->name;
 	tell_replaced(r, l);
 	if (rc == 0) {
 		l->outcome = l->pend.already ? COPY_THERE : COPY_DONE;
@@ -216,16 +239,6 @@ copy_one(struct round *r, struct tier *from, struct tier *to, const char *name, 
 
 /* ---- what is where ---- */
 
-/* The nearest tier that lists it. */
-static struct tier *
-tier_with(struct session *s, const struct inventory_item *it)
-{
-	for (size_t i = 0; i < s->tiers.count; i++)
-		if (it->on >> i & 1)
-			return &s->tiers.tier[i];
-	return NULL;
-}
-
 static bool
 is_on(struct session *s, const struct inventory_item *it, const struct tier *t)
 {
@@ -240,10 +253,12 @@ complete(struct session *s, const struct inventory_item *it, struct err *e)
 	int rc = -1;
 
 	for (size_t i = 0; i < s->tiers.count && rc == -1; i++) {
-		if (!(it->on >> i & 1))
+		const struct tier *t = tier_near(&s->tiers, i);
+
+		if (!is_on(s, it, t))
 			continue;
 		manifest_init(&m);
-		if (manifest_get(s->tiers.tier[i].store, it->name, s->repo->keys, &m, e) == 0)
+		if (manifest_get(t->store, it->name, s->repo->keys, &m, e) == 0)
 			rc = !m.partial;
 		manifest_done(&m);
 	}
@@ -329,7 +344,7 @@ copy_planned(struct round *r, struct tier *to, const struct inventory *inv, size
 	for (size_t i = 0; i <= newest; i++) {
 		const struct inventory_item *it = &inv->item[i];
 
-		if (plan[i].wanted && copy_one(r, tier_with(r->s, it), to, it->name, e) == -1)
+		if (plan[i].wanted && copy_one(r, nearest(r->s, it->on), to, it->name, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -379,7 +394,7 @@ serve_tier(struct round *r, const char *source, struct tier *to, const struct in
 	}
 	it = &inv->item[newest];
 	if (r->o->to != NULL && !is_on(r->s, it, to))
-		return copy_one(r, tier_with(r->s, it), to, it->name, e);
+		return copy_one(r, nearest(r->s, it->on), to, it->name, e);
 	plan = xcalloc(inv->count, sizeof(*plan));
 	if (r->o->to == NULL)
 		wanted = plan_tier(r, to, inv, newest, plan);
@@ -432,6 +447,7 @@ serve_source(struct round *r, const char *source, struct err *e)
 	size_t n = 1, newest;
 	int rc = -1;
 
+	tiers_near(r->s->conf, source, NULL, &r->s->tiers);
 	if (inventory_read(r->s, &io, r->w, &inv, e) == -1)
 		goto out;
 	if (r->o->to != NULL)

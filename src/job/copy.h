@@ -35,7 +35,10 @@ enum copy_outcome {
 struct copy_line {
 	char source[64];
 	char id[96];	  /* "" when no snapshot was chosen */
-	/* tier names, borrowed from the session; from is NULL when none was chosen */
+	/*
+	 * Tier names, borrowed from the session. from: where the packs that were sent came from, the
+	 * nearest of them; before, the nearest that lists it; NULL when none was chosen.
+	 */
 	const char *from;
 	const char *to;
 	enum copy_outcome outcome;

@@ -104,7 +104,7 @@ list_tier(struct tier *t, size_t number, const struct inventory_options *o, cons
 }
 
 /*
- * Opens the manifest of a snapshot that the catalog does not know, from the first tier that has it.
+ * Opens the manifest of a snapshot that the catalog does not know, from the nearest tier that has it.
  */
 static void
 learn(struct session *s, const char *catalog, struct inventory_item *item, const struct watch *w)
@@ -114,10 +114,12 @@ learn(struct session *s, const char *catalog, struct inventory_item *item, const
 
 	manifest_init(&m);
 	for (size_t i = 0; i < s->tiers.count && !item->known; i++) {
-		if (!(item->on >> i & 1))
+		const struct tier *t = tier_near(&s->tiers, i);
+
+		if (!(item->on >> (t - s->tiers.tier) & 1))
 			continue;
 		err_clear(&e);
-		if (manifest_get(s->tiers.tier[i].store, item->name, s->repo->keys, &m, &e) == 0)
+		if (manifest_get(t->store, item->name, s->repo->keys, &m, &e) == 0)
 			item->known = true;
 		else
 			w->event(w->arg, "warning", e.text);

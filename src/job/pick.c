@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "job/inventory.h"
+#include "job/tiers.h"
 #include "repo/catalog.h"
 #include "repo/manifest.h"
 #include "repo/snapshot.h"
@@ -192,13 +193,29 @@ as_list(const struct inventory *inv)
 	return l;
 }
 
+/* For that source, and what a person named before all. */
+static void
+come_near(struct session *s, const struct pick_options *o, const char *source)
+{
+	tiers_near(s->conf, source, o->tier, &s->tiers);
+}
+
+static bool
+is_on(const struct session *s, const struct inventory_item *it, const struct tier *t)
+{
+	return it->on >> (t - s->tiers.tier) & 1;
+}
+
 static struct tier *
 nearest(struct session *s, const struct inventory *inv, const char *name)
 {
-	for (size_t i = 0; i < inv->count; i++) {
-		if (strcmp(inv->item[i].name, name) == 0)
-			return &s->tiers.tier[__builtin_ctzll(inv->item[i].on)];
-	}
+	const struct inventory_item *it = inv->item;
+
+	while (strcmp(it->name, name) != 0)
+		it++;
+	for (size_t i = 0; i < s->tiers.count; i++)
+		if (is_on(s, it, tier_near(&s->tiers, i)))
+			return tier_near(&s->tiers, i);
 	return NULL;
 }
 
@@ -248,6 +265,7 @@ resolve(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
 	char *text = full_text(s, o->text);
 	struct snapshot_list l = { 0 };
 	struct inventory inv = { 0 };
+	struct layout_snap part = { 0 };
 	int got, rc = -1;
 
 	if (inventory_read(s, &io, o->watch ? o->watch : &watch_none, &inv, e) == -1)
@@ -258,6 +276,8 @@ resolve(struct session *s, const struct pick_options *o, char name[LAYOUT_NAME],
 		nowhere(s, o, text, e);
 	if (got != 1)
 		goto out;
+	layout_snap_parse(name, &part);
+	come_near(s, o, part.source);
 	*ret = nearest(s, &inv, name);
 	warn_newer(s, o, text, name, &inv, &l);
 	warn_elsewhere(s, o, text, name);
@@ -277,8 +297,8 @@ complete(struct session *s, const struct inventory_item *item, struct tier **ret
 	int rc = -1;
 
 	for (size_t i = 0; i < s->tiers.count && rc == -1; i++) {
-		*ret = &s->tiers.tier[i];
-		if (!(item->on >> i & 1))
+		*ret = tier_near(&s->tiers, i);
+		if (!is_on(s, item, *ret))
 			continue;
 		manifest_init(&m);
 		if (manifest_get((*ret)->store, item->name, s->repo->keys, &m, e) == 0)
@@ -340,6 +360,7 @@ newest_until(struct session *s, const struct pick_options *o, char name[LAYOUT_N
 
 	if (pick_source(s, o->text, source, e) == -1)
 		return -1;
+	come_near(s, o, source);
 	if (inventory_read(s, &io, o->watch ? o->watch : &watch_none, &inv, e) == -1)
 		return -1;
 	while (is == 0 && (it = latest(&inv, o->at_ns, it)) != NULL) {

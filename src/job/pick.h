@@ -25,7 +25,8 @@ struct pick_options {
 };
 
 /*
- * *ret_tier: the nearest tier that lists it. ERR_NOTFOUND, ERR_USAGE with the candidates when it is
+ * *ret_tier: the nearest tier that lists it; from then on objects are read as is near for its source
+ * (job/tiers.h), and o->tier first. ERR_NOTFOUND, ERR_USAGE with the candidates when it is
  * not unique among all that any tier has. ERR_NOTFOUND also when nothing is as old as at_ns.
  * After -1 `name` is that of the snapshot that was meant and cannot be read, or "".
  */

@@ -455,6 +455,7 @@ session_open_past(const struct conf *c, int64_t as_of_ns, const char *now, enum 
 		session_done(ret);
 		return -1;
 	}
+	tiers_near(c, NULL, NULL, &ret->tiers);
 	open = tier_open_all(&ret->tiers) - (ret->now && ret->now->store ? 1 : 0);
 	if (need != SESSION_NEW && as_of_ns == 0)
 		open -= bar_emptied(ret);

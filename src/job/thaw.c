@@ -62,9 +62,10 @@ thaw_new(struct session *s, const struct thaw_options *o)
 	t->order = xcalloc(s->tiers.count + 1, sizeof(struct tier *));
 	t->mute = xcalloc(s->tiers.count + 1, sizeof(*t->mute));
 	pthread_mutex_init(&t->lock, NULL);
-	add_tier(t, o->only ? o->only : o->first);
-	for (size_t i = 0; i < s->tiers.count && !o->only; i++)
-		add_tier(t, &s->tiers.tier[i]);
+	t->scattered = o->first && o->first->last;
+	add_tier(t, o->only ? o->only : tier_turn(&s->tiers, o->first, 0));
+	for (size_t i = 1; i < s->tiers.count && !o->only; i++)
+		add_tier(t, tier_turn(&s->tiers, o->first, i));
 	for (size_t i = 0; i < t->tiers; i++)
 		store_when_frozen(t->order[i]->store, on_frozen, t);
 	return t;
@@ -113,6 +114,8 @@ may_be_cold(struct thaw *t, size_t oldest, size_t newest)
 {
 	const size_t sample[] = { oldest, newest };
 
+	if (t->scattered)
+		return true;
 	for (size_t i = 0; i < ARRAY_LEN(sample); i++) {
 		struct thaw_pack *p = &t->pack[sample[i]];
 

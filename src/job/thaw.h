@@ -25,10 +25,10 @@ extern const struct thaw_wish thaw_wish_none; /* nothing is ordered */
 struct thaw;
 typedef void thaw_line(void *arg, const char *text);
 /*
- * first: who is asked first for each pack. only: it alone counts. never: nothing is ordered from there,
- * and what it has is of no use (the target of a copy). Each may be NULL. Until it is freed, a read that
- * meets what has gone again orders that again and waits. preview: a line for each sum instead of any
- * order; ERR_FROZEN where the list of files itself lies in an archive.
+ * first: who is asked first for each pack, unless it is an archive (tier.last). only: it alone counts.
+ * never: nothing is ordered from there, and what it has is of no use (the target of a copy). Each may be
+ * NULL. Until it is freed, a read that meets what has gone again orders that again and waits. preview: a
+ * line for each sum instead of any order; ERR_FROZEN where the list of files itself lies in an archive.
  */
 struct thaw_options {
 	const struct thaw_wish *wish; /* NULL: thaw_wish_none */

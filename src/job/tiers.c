@@ -203,6 +203,39 @@ tiers_add(const struct conf *c, const struct conf_tier *from, struct tier_set *s
 	return &set->tier[set->count++];
 }
 
+/* Those that a source names are the nearest of all that have no place yet. */
+static void
+rank(const struct conf *c, const struct conf_source *source, struct tier_set *set, unsigned *next)
+{
+	const struct conf_tier **tier = xcalloc(c->tiers + 1, sizeof(*tier));
+	size_t n = conf_source_tiers(c, source ? source->tiers : NULL, tier, c->tiers);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < set->count; k++)
+			if (set->tier[k].rank == 0 && strcmp(set->tier[k].name, tier[i]->name) == 0)
+				set->tier[k].rank = ++*next;
+	free(tier);
+}
+
+void
+tiers_near(const struct conf *c, const char *source, const struct tier *named, struct tier_set *set)
+{
+	unsigned next = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		struct tier *t = &set->tier[i];
+
+		t->rank = t == named ? ++next : 0;
+		t->last = t != named && cold_wait_ms(t->options.class, STORE_STANDARD) > 0;
+	}
+	for (size_t i = 0; source && i < c->sources; i++)
+		if (strcmp(c->source[i].name, source) == 0)
+			rank(c, &c->source[i], set, &next);
+	for (size_t i = 0; i < c->sources; i++)
+		rank(c, &c->source[i], set, &next);
+	rank(c, NULL, set, &next);
+}
+
 void
 tiers_free(struct tier_set *set)
 {

@@ -11,6 +11,12 @@
 void tiers_make(const struct conf *c, struct tier_set *ret);
 /* One more of that section, behind the others, which move: it is borrowed until the next is added. */
 struct tier *tiers_add(const struct conf *c, const struct conf_tier *from, struct tier_set *set);
+/*
+ * How near they are for reading what is of one source: in the order of its `tiers`, then in that of the
+ * other sources', then of the files; those whose class is an archive's behind all others. source NULL:
+ * of none in particular. `named` (or NULL), which a person asked for, is the nearest, whatever its class.
+ */
+void tiers_near(const struct conf *c, const char *source, const struct tier *named, struct tier_set *set);
 /* Closes them, wipes what was fetched. */
 void tiers_free(struct tier_set *set);
 

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "job/mend.h"
 #include "job/pg/pg_facts.h"
+#include "job/tiers.h"
 #include "job/verify_plan.h"
 #include "job/verify_wal_parts.h"
 #include "repo/snapshot.h"
@@ -343,9 +344,13 @@ verify_source(struct verify_wal *p, const struct snapshot_list *l, char (*named)
 	int rc;
 
 	p->open[p->opens++] = p->t;
-	for (size_t i = 0; i < p->s->tiers.count && p->opens < WAL_SOURCE_TIERS; i++)
-		if (&p->s->tiers.tier[i] != p->t && p->s->tiers.tier[i].store)
-			p->open[p->opens++] = &p->s->tiers.tier[i];
+	tiers_near(p->s->conf, p->source, NULL, &p->s->tiers);
+	for (size_t i = 0; i < p->s->tiers.count && p->opens < WAL_SOURCE_TIERS; i++) {
+		struct tier *t = tier_near(&p->s->tiers, i);
+
+		if (t != p->t && t->store)
+			p->open[p->opens++] = t;
+	}
 	/* Without them a hole is one. */
 	wal_gap_load(p->s->repo, p->open, p->opens, p->source, &p->gaps, &why);
 	rc = need_bases(p, l, named, &b, e);

@@ -312,8 +312,10 @@ reread(struct fetch *f, struct stretch *s)
 		}
 		if (got == 0)
 			break;
+		if (s->err.kind == ERR_NOTFOUND && why.kind != ERR_NOTFOUND)
+			s->err = why;
 	}
-	if (first.kind == ERR_NOTFOUND)
+	if (s->err.kind == ERR_NOTFOUND)
 		packs_nowhere(packs, s->pack->sha, &s->err);
 	return -1;
 }

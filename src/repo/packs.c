@@ -51,6 +51,7 @@ struct packs {
 	unsigned fallbacks;
 	unsigned frozen; /* of those, because it lies in an archive there, and better elsewhere */
 	unsigned asides; /* of those, served by what was set aside */
+	unsigned spared; /* packs that another tier gave, because the first one is an archive */
 	struct err last;
 	bool lost; /* lost_sha is on no tier */
 	uint8_t lost_sha[LAYOUT_SHA];
@@ -93,31 +94,32 @@ packs_fallbacks(const struct packs *p, unsigned *asides, const char **text)
 {
 	*asides = p->asides;
 	*text = p->last.text;
-	return p->fallbacks;
+	return p->fallbacks + p->spared;
 }
 
-/* The choice-th tier: the first one, then the others in order; only open ones. Counts down. */
+/* The choice-th tier in turn, of those that are open. Counts down. */
 static struct tier *
 choose_tier(const struct packs *p, unsigned *choice)
 {
-	const struct tier_set *set = p->repo->tiers;
+	struct tier *t;
 
-	if (p->first && p->first->store && (*choice)-- == 0)
-		return p->first;
-	for (size_t i = 0; i < set->count; i++) {
-		struct tier *t = &set->tier[i];
-		if (t != p->first && t->store && (*choice)-- == 0)
+	for (size_t i = 0; (t = tier_turn(p->repo->tiers, p->first, i)) != NULL; i++)
+		if (t->store && (*choice)-- == 0)
 			return t;
-	}
 	return NULL;
 }
 
 void
 packs_count_fallback(struct packs *p, unsigned choice, const struct err *why)
 {
+	const bool aside = choose_tier(p, &choice) == NULL;
+
+	/* Nobody said that those asked before an archive have it. */
+	if (p->first && p->first->last && why->kind == ERR_NOTFOUND && !aside)
+		return;
 	p->fallbacks++;
 	p->frozen += why->kind == ERR_FROZEN;
-	p->asides += choose_tier(p, &choice) == NULL;
+	p->asides += aside;
 	if (why->kind != ERR_FROZEN)
 		p->last = *why;
 }
@@ -125,7 +127,7 @@ packs_count_fallback(struct packs *p, unsigned choice, const struct err *why)
 unsigned
 packs_frozen(const struct packs *p)
 {
-	return p->frozen;
+	return p->frozen + p->spared;
 }
 
 /*
@@ -248,6 +250,7 @@ read_index(struct packs *p, const uint8_t *sha, unsigned choice, void *arg, stru
 {
 	struct object_header h;
 	struct object **ret = arg;
+	struct tier *t;
 	int got;
 
 	got = packs_bytes(p, sha, 0, OBJECT_HEADER, choice, &p->scratch, e);
@@ -258,8 +261,11 @@ read_index(struct packs *p, const uint8_t *sha, unsigned choice, void *arg, stru
 	got = packs_bytes(p, sha, h.index_off, object_index_len(&h), choice, &p->scratch, e);
 	if (got != 1)
 		return got;
-	if (object_open(&h, p->scratch.data, p->scratch.len, p->repo->keys, ret, e) == 0)
+	if (object_open(&h, p->scratch.data, p->scratch.len, p->repo->keys, ret, e) == 0) {
+		t = choose_tier(p, &choice);
+		p->spared += t && t != p->first && p->first && p->first->last;
 		return 1;
+	}
 bad:
 	return packs_in_place(p, sha, choice, e);
 }

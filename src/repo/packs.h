@@ -11,8 +11,9 @@
 #include "repo/repo.h"
 
 /*
- * Packs to read from, wherever a good copy lies: the tier named first, then the others in order.
- * What was opened is kept, a bounded number of indexes and of bytes of frames. For one thread.
+ * Packs to read from, wherever a good copy lies: the tier named first, then the others, nearest first;
+ * an archive (tier.last) is asked after all others, also where it is the one named. What was opened is
+ * kept, a bounded number of indexes and of bytes of frames. For one thread.
  */
 struct packs;
 
@@ -46,11 +47,12 @@ int packs_bytes(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint64_t off, si
 /* For the error of a copy: which tier's it is, and under which name it lies there. -1. */
 int packs_in_place(const struct packs *p, const uint8_t *sha, unsigned choice, struct err *e);
 /*
- * How often a tier's copy was missing or bad and another one served; asides: of these, by one that
+ * How often a tier's copy was missing or bad and another one served, or a pack was had from another tier
+ * because the first one is an archive; asides: of these, by one that
  * had been set aside as bad; text: the last such (may be "").
  */
 unsigned packs_fallbacks(const struct packs *p, unsigned *asides, const char **text);
-/* Of these, how often there was nothing wrong: it lies in an archive, and another tier has it at hand. */
+/* Of these, how often there was nothing wrong: the first is an archive, and another tier has it at hand. */
 unsigned packs_frozen(const struct packs *p);
 void packs_count_fallback(struct packs *p, unsigned choice, const struct err *why);
 

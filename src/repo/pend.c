@@ -315,26 +315,34 @@ prove_there(struct copying *c, struct err *e)
 	return 0;
 }
 
-/* From the tier that was named, else from any other: it is the same object. */
+/* As copy_object(). Of several answers the first counts that is more than absence. */
+static int
+send_from(struct copying *c, struct tier *t, const struct want *w, const char *name, struct err *e)
+{
+	struct err why = { 0 };
+	int rc;
+
+	if (t == c->to || t->store == NULL || (e->kind != ERR_NONE && e->kind != ERR_NOTFOUND &&
+	    e->kind != ERR_CORRUPT && e->kind != ERR_REMOTE && e->kind != ERR_FROZEN))
+		return -1;
+	rc = copy_object(t->store, c->to->store, name, w->sha, &c->scratch, &why);
+	if (rc == -1 && (e->kind == ERR_NONE || e->kind == ERR_NOTFOUND))
+		*e = why;
+	return rc;
+}
+
+/* From the tier that was named, unless it is an archive, else from any other: it is the same object. */
 static int
 send_pack(struct copying *c, struct want *w, struct err *e)
 {
 	char name[LAYOUT_NAME];
 	struct store_stat st;
-	int rc, got;
+	struct tier *t;
+	int rc = -1, got;
 
 	layout_pack(w->sha, name);
-	rc = copy_object(c->from->store, c->to->store, name, w->sha, &c->scratch, e);
-	for (size_t i = 0; i < c->r->tiers->count && rc == -1; i++) {
-		struct tier *t = &c->r->tiers->tier[i];
-		struct err other = { 0 };
-
-		if (t == c->from || t == c->to || t->store == NULL ||
-		    (e->kind != ERR_NOTFOUND && e->kind != ERR_CORRUPT && e->kind != ERR_REMOTE &&
-			e->kind != ERR_FROZEN))
-			continue;
-		rc = copy_object(t->store, c->to->store, name, w->sha, &c->scratch, &other);
-	}
+	for (size_t i = 0; rc == -1 && (t = tier_turn(c->r->tiers, c->from, i)) != NULL; i++)
+		rc = send_from(c, t, w, name, e);
 	if (rc == -1) {
 		/* A manifest names it, so it is no name that a person gave; unless that went, too. */
 		if (e->kind == ERR_NOTFOUND && store_stat(c->from->store, c->snap, &st, NULL) == 1)
@@ -343,12 +351,11 @@ send_pack(struct copying *c, struct want *w, struct err *e)
 	}
 	err_clear(e); /* of a tier that had no good one */
 	got = read_back(c, w, e);
-	if (got == 0)
-		return err_set(e, ERR_CORRUPT, "%s does not come back from '%s' as it was sent", name,
-		    c->to->name);
-	if (got == -1)
-		return -1;
+	if (got != 1)
+		return got == -1 ? -1 : err_set(e, ERR_CORRUPT,
+		    "%s does not come back from '%s' as it was sent", name, c->to->name);
 	if (rc > 0) {
+		c->report->gave |= UINT64_C(1) << ((t - c->r->tiers->tier) & 63);
 		c->report->replaced += rc == 2;
 		c->report->sent++;
 		c->report->sent_bytes += w->size;
@@ -365,7 +372,6 @@ pack_there(void *arg, const uint8_t sha[LAYOUT_SHA])
 	return w != NULL && w->there;
 }
 
-/* Returns how many were missing, or -1. */
 static int
 send_missing(struct copying *c, size_t *missing, struct err *e)
 {

@@ -21,6 +21,7 @@ struct pend_report {
 	size_t sent, there; /* packs; all were read back, or are named by the newest one there */
 	size_t replaced; /* of `sent`: a damaged one had the name, and was set aside */
 	uint64_t sent_bytes;
+	uint64_t gave; /* tiers that packs were read from: bit i is tier[i] of the repository's */
 	uint64_t sequence; /* of the snapshot */
 	bool already; /* the snapshot was there before */
 	bool waited;  /* for its pend/ object to be old enough */
@@ -48,7 +49,8 @@ struct pend_options {
 	void *arg;
 };
 /*
- * Objects are read from `from`, or from another tier where its copy is missing or damaged. After an
+ * Objects are read from `from`, or from another tier where its copy is missing or damaged; packs from an
+ * archive (tier.last) only where no other tier has them, also when that is `from`. After an
  * error or interruption what was sent stays, with the pend/ object: the next copy of the same
  * snapshot goes on there. *ret is filled in any case.
  */

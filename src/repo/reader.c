@@ -62,7 +62,7 @@ get_manifest(struct repo *repo, struct tier *first, const char *snap, struct man
 		asked = true;
 	}
 	for (size_t i = 0; i < repo->tiers->count; i++) {
-		struct tier *t = &repo->tiers->tier[i];
+		struct tier *t = tier_near(repo->tiers, i);
 		struct err *into = asked ? &why : e;
 
 		if (t == first || !t->store)

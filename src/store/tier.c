@@ -1,8 +1,8 @@
 /*
  * Reading from many places at once is what makes a second copy worth its price: any tier's bytes
- * will do, if they are good. The order is that of the configuration, nearest first, with one
- * exception: a tier that did not answer a moment ago is asked after all others, so that a dead
- * store costs its patience once and not once an object.
+ * will do, if they are good. The nearest is asked first, with one exception: a tier that did not
+ * answer a moment ago is asked after all others, so that a dead store costs its patience once and not
+ * once an object. Who opened the tiers knows which are near (rank, last).
  */
 #include "store/tier.h"
 
@@ -43,6 +43,44 @@ tier_find(const struct tier_set *set, const char *name)
 	for (size_t i = 0; i < set->count; i++)
 		if (strcmp(set->tier[i].name, name) == 0)
 			return &set->tier[i];
+	return NULL;
+}
+
+static bool
+nearer(const struct tier *a, const struct tier *b)
+{
+	if (a->last != b->last)
+		return b->last;
+	return a->rank != b->rank ? a->rank < b->rank : a < b;
+}
+
+struct tier *
+tier_near(const struct tier_set *set, size_t i)
+{
+	struct tier *t = set->tier;
+
+	for (; t < set->tier + set->count - 1; t++) {
+		size_t before = 0;
+
+		for (size_t k = 0; k < set->count; k++)
+			before += nearer(&set->tier[k], t);
+		if (before == i)
+			break;
+	}
+	return t;
+}
+
+struct tier *
+tier_turn(const struct tier_set *set, struct tier *first, size_t i)
+{
+	if (first && !first->last && i-- == 0)
+		return first;
+	for (size_t k = 0; k < set->count; k++) {
+		struct tier *t = tier_near(set, k);
+
+		if ((t != first || t->last) && i-- == 0)
+			return t;
+	}
 	return NULL;
 }
 
@@ -110,15 +148,18 @@ ask(struct asking *a, struct tier *t)
 static struct tier **
 order_of(const struct tier_set *set, struct tier *first)
 {
-	struct tier **order = xcalloc(set->count + 1, sizeof(struct tier *)), *t;
+	struct tier **order = xcalloc(set->count + 1, sizeof(struct tier *));
 	size_t n = 0;
 
 	for (int late = 0; late <= 1; late++) {
 		if (first != NULL && (first->why.kind != ERR_NONE) == late)
 			order[n++] = first;
-		for (t = set->tier; t < set->tier + set->count; t++)
+		for (size_t i = 0; i < set->count; i++) {
+			struct tier *t = tier_near(set, i);
+
 			if (t != first && (t->why.kind != ERR_NONE) == late)
 				order[n++] = t;
+		}
 	}
 	return order;
 }

@@ -7,8 +7,8 @@
 #include "store/store.h"
 
 /*
- * The tiers of a configuration in its order (nearest first), each with its store once opened. All
- * hold one repository, so any object may be read from any of them.
+ * The tiers of a configuration in its order, each with its store once opened. All hold one repository,
+ * so any object may be read from any of them: from the nearest, which is not always the first.
  */
 struct tier {
 	const char *name; /* "local"; borrowed */
@@ -23,6 +23,9 @@ struct tier {
 	bool barred; /* with its reason in `why`: tier_open_all() leaves it away */
 	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
 	struct err why;
+	/* How near it is: the lower the nearer; of equal ones the one that stands before. */
+	unsigned rank;
+	bool last; /* only when no other has it: an archive, where a look costs hours and money */
 	void *held; /* what the options point to, of who made the tier; NULL */
 };
 
@@ -38,10 +41,17 @@ struct tier_set {
 size_t tier_open_all(struct tier_set *set);
 void tier_close_all(struct tier_set *set);
 struct tier *tier_find(const struct tier_set *set, const char *name);
+/* The i-th nearest, i < count. */
+struct tier *tier_near(const struct tier_set *set, size_t i);
+/*
+ * The i-th to be asked: `first` (NULL: none), unless it is one for the last, then the others, nearest
+ * first; NULL: there are not so many.
+ */
+struct tier *tier_turn(const struct tier_set *set, struct tier *first, size_t i);
 
 /*
  * Reads an object from the first tier of the set that has it whole: `first` is asked first (may
- * be NULL), then the others in order. `good` judges the bytes (NULL: any); a tier whose copy it
+ * be NULL), then the others, nearest first. `good` judges the bytes (NULL: any); a tier whose copy it
  * refuses is passed over. *from tells who gave it (may be NULL). A tier that did not answer
  * lately is asked last. When all fail, out is as before and e tells each tier's answer on a line
  * of its own; ERR_NOTFOUND only when every tier answered that. `good` sees all of out: hand an

@@ -403,6 +403,39 @@ def test_a_copy_from_the_archive_thaws_what_the_target_lacks(moto, before, tmp_p
     trees.assert_same(was, trees.scan(target(site)))
 
 
+def test_nobody_reads_from_the_archive_what_another_tier_has(moto, before, tmp_path):
+    """Also where it stands before the others, in the files and among the tiers of the source."""
+    site = Cold(tmp_path, moto, before(moto), tiers=("local", "cold", "warm"), lines={"warm": "keep = 7d"})
+    site.fill()
+    was, packs = site.scan(), site.objects("warm", "pack/")
+    site.tiers = ("cold", "local", "warm")
+    site.write_config()
+    for name in site.objects("warm", "snap/"):
+        os.unlink(site.tier("warm", name))
+    os.unlink(site.tier("warm", packs[0]))
+    time.sleep(SECONDS + 0.6)
+    site.proxy.forget()
+    result = site.run("copy", "--to", "warm")
+    assert " from local to warm: 1 pack" in result.out, result
+    assert " from local: " in site.run("restore", "vol.data", "--to", target(site)).out
+    trees.assert_same(was, trees.scan(target(site)))
+    assert " from local and compared" in site.run("verify", "--restore", "vol.data").out
+    assert site.proxy.seen("GET", PACK) == site.proxy.seen("POST", PACK, "restore") == []
+    # Only the archive has the snapshot: its packs are had from the other all the same.
+    for tier in ("local", "warm"):
+        for name in site.objects(tier, "snap/"):
+            os.unlink(site.tier(tier, name))
+    shutil.rmtree(target(site))
+    result = site.well("restore", site.snapshot, "--to", target(site))
+    assert re.search(r" from cold and, for \d+ objects?, other tiers: ", result.out) and "missing or damaged" not in result.err, result
+    trees.assert_same(was, trees.scan(target(site)))
+    # That proves no tier.
+    before = site.objects("cold", "rec/verified/")
+    result = site.well("verify", "--restore", site.snapshot)
+    assert re.search(r" from cold and, for \d+ objects?, other tiers and compared", result.out) and "recorded" in result.out, result
+    assert site.objects("cold", "rec/verified/") == before and site.ordered() == []
+
+
 def test_what_lies_in_the_archive_is_verified_by_what_the_store_says_and_not_taken_for_bad(cold):
     cold.freeze()
     result = cold.well("verify", "--tier", "cold", "--repair")

@@ -36,6 +36,30 @@ def test_a_snapshot_of_which_no_tier_has_all_is_restored_from_all_of_them(site):
     site.assert_restores(before, status=result.status)
 
 
+def test_what_is_near_is_what_the_source_names_first_and_not_the_file(site):
+    site.backup()
+    site.run("copy", "--to", "regional")
+    with open(site.config, encoding="utf-8") as f:
+        text = f.read()
+    with open(site.config, "w", encoding="utf-8") as f:
+        f.write(text.replace("tiers = local, regional, dr", "tiers = regional, local, dr"))
+    before = site.scan()
+    assert " from regional: " in site.run("restore", "vol.data", "--to", site.path("one")).out
+    assert " from regional and compared" in site.run("verify", "--restore", "vol.data").out
+    line = site.json("copy", "--to", "dr")["copies"][0]
+    assert (line["from"], line["outcome"]) == ("regional", "done"), line
+    site.assert_restores(before, "vol.data", "--tier", "dr")
+
+
+def test_a_copy_says_who_gave_the_packs_and_not_who_lists_the_snapshot(site):
+    site.backup()
+    site.run("copy", "--to", "regional")
+    for name in site.objects("local", "pack/"):
+        os.unlink(site.tier("local", name))
+    result = site.run("copy", "--to", "dr")
+    assert " from regional to dr: " in result.out, result
+
+
 def test_wal_of_which_no_tier_has_all_is_given_from_all_of_them(database):
     child = database.stream()
     eventually(lambda: database.objects("regional", "beat/pg.pay"), what="the first sample")

@@ -357,6 +357,24 @@ silence_of_a_moment_needs_no_other_tier(void **state)
 	}
 }
 
+/* Also where it falls silent, or shuts, when the index was had from there. */
+static void
+what_one_tier_does_not_tell_is_not_said_to_be_on_none(void **state)
+{
+	char name[LAYOUT_NAME];
+	unsigned at = 0;
+
+	(void)state;
+	memstore_drop(testrepo_mem(&t, 0), layout_pack(m.pack[0].sha, name));
+	do {
+		err_clear(&e);
+		faultstore_arm(t.fault[1],
+		    &(struct fault){ .kind = FAULT_REMOTE, .at = ++at, .times = 1000 });
+	} while (testrepo_fetch(&t, 0, m.name, &t.set, 0, 0, &e) == -1 && e.kind == ERR_REMOTE);
+	assert_int_equal(e.kind, ERR_NONE);
+	assert_true(at > 3);
+}
+
 /* ---- the target ---- */
 
 static int
@@ -573,6 +591,7 @@ main(void)
 	    T(a_pack_that_no_tier_has_is_a_damage_that_names_them),
 	    T(a_tier_that_is_away_is_replaced_by_another),
 	    T(silence_of_a_moment_needs_no_other_tier),
+	    T(what_one_tier_does_not_tell_is_not_said_to_be_on_none),
 	    T(a_target_that_refuses_ends_the_restore_with_its_reason),
 	    T(a_plan_of_nothing_is_done_at_once),
 	};

@@ -227,6 +227,41 @@ a_fallback_to_another_tier_is_counted(void **state)
 	assert_non_null(strstr(text, "two"));
 }
 
+/* It is no damage that another tier gives what lies in an archive, nor that it has not got it. */
+static void
+an_archive_is_read_when_no_other_tier_has_it(void **state)
+{
+	struct store *two = testrepo_mem(&t, 1);
+	const uint8_t *bytes;
+	struct buf pack;
+	const char *text;
+	unsigned asides;
+	char name[LAYOUT_NAME];
+	size_t n;
+
+	(void)state;
+	open_newest();
+	reader_free(r);
+	t.kit.tier[0].last = true;
+	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
+	assert_int_equal(
+	    reader_grain(r, (struct entry_ref){m.pack[0].number, 0, 0}, NULL, &bytes, &n, &e), 0);
+	assert_int_equal(packs_fallbacks(reader_packs(r), &asides, &text), 0);
+	reader_free(r);
+	buf_init(&pack, STORE_OBJECT_MAX);
+	layout_pack(m.pack[0].sha, name);
+	assert_int_equal(store_get(testrepo_mem(&t, 0), name, &pack, &e), 0);
+	assert_int_equal(store_put(two, name, pack.data, pack.len, STORE_NEW, &e), 1);
+	buf_done(&pack);
+	memstore_drop(testrepo_mem(&t, 0), name);
+	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
+	assert_int_equal(
+	    reader_grain(r, (struct entry_ref){m.pack[0].number, 0, 0}, NULL, &bytes, &n, &e), 0);
+	assert_int_equal(packs_fallbacks(reader_packs(r), &asides, &text), 1);
+	assert_int_equal(packs_frozen(reader_packs(r)), 1);
+	t.kit.tier[0].last = false;
+}
+
 /* No other tier gave it, so nobody may say so. */
 static void
 what_was_set_aside_is_counted_apart(void **state)
@@ -242,12 +277,18 @@ what_was_set_aside_is_counted_apart(void **state)
 	reader_free(r);
 	assert_int_equal(aside_object(t.kit.tier[0].store, layout_pack(m.pack[0].sha, name), NULL,
 	    &e), 0);
-	assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
-	assert_int_equal(
-	    reader_grain(r, (struct entry_ref){m.pack[0].number, 0, 0}, NULL, &bytes, &n, &e), 0);
-	count = packs_fallbacks(reader_packs(r), &asides, &text);
-	assert_true(count > 0);
-	assert_int_equal(asides, count);
+	for (int archive = 0; archive <= 1; archive++) {
+		t.kit.tier[0].last = archive;
+		assert_int_equal(reader_open(t.kit.repo, &t.kit.tier[0], m.name, &r, &e), 0);
+		assert_int_equal(reader_grain(r, (struct entry_ref){m.pack[0].number, 0, 0}, NULL, &bytes,
+		    &n, &e), 0);
+		count = packs_fallbacks(reader_packs(r), &asides, &text);
+		assert_true(count > 0);
+		assert_int_equal(asides, count);
+		if (archive == 0)
+			reader_free(r);
+	}
+	t.kit.tier[0].last = false;
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -263,6 +304,7 @@ main(void)
 	    T(maps_exchanged_between_files_are_found_out),
 	    T(a_manifest_is_taken_from_the_tier_that_has_a_good_one),
 	    T(a_fallback_to_another_tier_is_counted),
+	    T(an_archive_is_read_when_no_other_tier_has_it),
 	    T(what_was_set_aside_is_counted_apart),
 	};
 

@@ -99,6 +99,42 @@ the_tier_named_first_is_asked_first_and_only_once(void **state)
 }
 
 static void
+who_is_near_is_asked_before_who_stands_before_it_and_an_archive_last(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		put(i, "a", tiers[i].name);
+	put(2, "b", "archive");
+	tiers[0].rank = 2;
+	tiers[1].rank = 1;
+	tiers[2].last = true;
+	assert_ptr_equal(tier_near(&set, 0), &tiers[1]);
+	assert_ptr_equal(tier_near(&set, 1), &tiers[0]);
+	assert_ptr_equal(tier_near(&set, 2), &tiers[2]);
+	assert_int_equal(tier_get(&set, NULL, "a", &out, NULL, NULL, &from, &e), 0);
+	assert_ptr_equal(from, &tiers[1]);
+	buf_reset(&out);
+	assert_int_equal(tier_get(&set, NULL, "b", &out, NULL, NULL, &from, &e), 0);
+	assert_ptr_equal(from, &tiers[2]);
+}
+
+static void
+each_has_one_turn_and_an_archive_that_is_named_first_its_own(void **state)
+{
+	(void)state;
+	assert_ptr_equal(tier_turn(&set, &tiers[1], 0), &tiers[1]);
+	assert_ptr_equal(tier_turn(&set, &tiers[1], 1), &tiers[0]);
+	assert_ptr_equal(tier_turn(&set, &tiers[1], 2), &tiers[2]);
+	assert_null(tier_turn(&set, &tiers[1], 3));
+	assert_null(tier_turn(&set, NULL, 3));
+	tiers[1].last = true;
+	assert_ptr_equal(tier_turn(&set, &tiers[1], 0), &tiers[0]);
+	assert_ptr_equal(tier_turn(&set, &tiers[1], 1), &tiers[2]);
+	assert_ptr_equal(tier_turn(&set, &tiers[1], 2), &tiers[1]);
+	assert_null(tier_turn(&set, &tiers[1], 3));
+}
+
+static void
 a_copy_that_is_refused_is_passed_over(void **state)
 {
 	unsigned asked = 0;
@@ -269,6 +305,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_object_comes_from_the_nearest_tier_that_has_it),
 		TEST(the_tier_named_first_is_asked_first_and_only_once),
+		TEST(who_is_near_is_asked_before_who_stands_before_it_and_an_archive_last),
+		TEST(each_has_one_turn_and_an_archive_that_is_named_first_its_own),
 		TEST(a_copy_that_is_refused_is_passed_over),
 		TEST(a_short_and_a_flipped_copy_are_found_by_the_judge),
 		TEST(a_copy_that_is_too_large_does_not_spoil_the_next_one),

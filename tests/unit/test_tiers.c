@@ -103,6 +103,40 @@ a_tier_has_its_keys_without_the_line_end_and_is_away_without_them(void **state)
 	assert_non_null(strstr(set.tier[1].why.text, "secret-key = env:TIERS_NONE"));
 }
 
+static void
+assert_order(const char *want)
+{
+	char got[8] = "";
+
+	for (size_t i = 0; i < set.count; i++)
+		strcat(got, tier_near(&set, i)->name);
+	assert_string_equal(got, want);
+}
+
+static void
+what_is_near_is_what_the_source_names_first_and_an_archive_last(void **state)
+{
+	(void)state;
+	make("[tier a]\nurl = s3://bkt\nclass = GLACIER\n[tier b]\nurl = file:///b\n"
+	     "[tier c]\nurl = file:///c\n[tier d]\nurl = file:///d\n"
+	     "[volume v]\npath = /v\ntiers = c, a, b\n"
+	     "[volume w]\npath = /w\ntiers = d, b\n");
+	tiers_near(confkit.c, "vol.v", NULL, &set);
+	assert_order("cbda");
+	tiers_near(confkit.c, "vol.w", NULL, &set);
+	assert_order("dbca");
+	tiers_near(confkit.c, NULL, NULL, &set);
+	assert_order("cbda");
+	tiers_near(confkit.c, "vol.of-another-host", NULL, &set);
+	assert_order("cbda");
+	/* Unless a person wants it from there. */
+	tiers_near(confkit.c, "vol.w", &set.tier[0], &set);
+	assert_order("adbc");
+	assert_false(set.tier[0].last);
+	tiers_near(confkit.c, "vol.w", NULL, &set);
+	assert_order("dbca");
+}
+
 /* ---- abilities ---- */
 
 static struct store_abilities found;
@@ -176,6 +210,7 @@ main(void)
 		T(what_is_locked_stays_as_long_as_it_may_be_wanted),
 		T(what_must_go_is_never_locked_and_what_is_needed_first_never_cold),
 		T(a_tier_has_its_keys_without_the_line_end_and_is_away_without_them),
+		T(what_is_near_is_what_the_source_names_first_and_an_archive_last),
 		T(what_a_store_cannot_is_remembered_for_that_place_alone),
 		T(a_tier_is_refused_for_what_it_asks_for_and_its_store_cannot),
 	};

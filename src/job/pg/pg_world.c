@@ -17,6 +17,7 @@
 #include "job/inventory.h"
 #include "job/pg/pg_facts.h"
 #include "job/pg/pg_world_parts.h"
+#include "job/tiers.h"
 #include "repo/manifest.h"
 #include "repo/wal_beat.h"
 #include "repo/wal_gap.h"
@@ -52,11 +53,13 @@ find_tiers(struct pg_world *w, const struct pg_world_options *o, struct err *e)
 	struct tier *all[WAL_SOURCE_TIERS];
 	size_t n = session_source_tiers(w->session, o->source, all, WAL_SOURCE_TIERS);
 
+	tiers_near(w->session->conf, o->source, o->tier, &w->session->tiers);
 	if (o->tier)
 		add_tier(w, o->tier);
-	else
+	for (size_t k = 0; k < w->session->tiers.count && !o->tier; k++)
 		for (size_t i = 0; i < n; i++)
-			add_tier(w, all[i]);
+			if (all[i] == tier_near(&w->session->tiers, k))
+				add_tier(w, all[i]);
 	return w->tiers > 0 ? 0 : err_set(e, ERR_REMOTE, "no tier of %s answers", o->source);
 }
 

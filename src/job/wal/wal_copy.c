@@ -120,14 +120,15 @@ send_if_any(struct copying *c, const char *name, struct err *e)
 static int
 begin(struct copying *c, const struct wal_place *place, struct err *e)
 {
+	const struct tier_set *set = &c->s->tiers;
 	struct walread_options o;
 
 	c->place = *place;
 	c->cold = cold_wait_ms(c->to->options.class, STORE_STANDARD) > 0;
 	c->open[c->opens++] = c->to;
-	for (size_t i = 0; i < c->s->tiers.count && c->opens < WAL_SOURCE_TIERS; i++)
-		if (&c->s->tiers.tier[i] != c->to && c->s->tiers.tier[i].store)
-			c->open[c->opens++] = &c->s->tiers.tier[i];
+	for (size_t i = 0; i < set->count && c->opens < WAL_SOURCE_TIERS; i++)
+		if (tier_near(set, i) != c->to && tier_near(set, i)->store)
+			c->open[c->opens++] = tier_near(set, i);
 	if (wal_lineage_load(c->s->repo, c->open, c->opens, place, &c->lineage, e) == -1)
 		return -1;
 	if (c->lineage.unknown.kind != ERR_NONE) {
