@@ -148,7 +148,7 @@ list_json(const struct session *s, const struct inventory *inv, const struct rec
 	for (size_t i = 0; i < inv->count; i++)
 		json_array_append_new(items, item_json(s, &inv->item[i], holds, now));
 	for (size_t i = 0; i < s->tiers.count; i++) {
-		if (!s->tiers.tier[i].store)
+		if (!s->tiers.tier[i].store && !session_unasked(s, &s->tiers.tier[i]))
 			json_array_append_new(away, json_string(s->tiers.tier[i].name));
 	}
 	return json_pack("{s:o, s:o, s:I}", "snapshots", items, "away", away, "unknown",
@@ -178,8 +178,8 @@ list_run(const struct command_call *call, struct err *e)
 	struct words names = { 0 };
 	int rc = -1;
 
-	if (words_open_past(call->conf, o->as_of, NULL, o->refresh ? SESSION_READ : SESSION_TIERS, &s,
-		e) == -1)
+	if (words_open_only(call->conf, o->as_of, o->tier, o->refresh ? SESSION_READ : SESSION_TIERS,
+		&s, e) == -1)
 		goto out;
 	/* A tier that is named is meant, also where nothing tells whose it is. */
 	if (!s.repo && session_only_ours(&s, e) == -1 && !o->tier)
@@ -221,7 +221,8 @@ const struct command cmd_list_list = {
 	.operands = "[SOURCE...]",
 	.summary = "show the snapshots and the tiers that have them",
 	.text = "Lists the snapshots of the sources named, or of all, by asking every tier that "
-		"answers. Number of files, size and what was newly stored come from this host's "
+		"answers, or with --tier no other than that one. "
+		"Number of files, size and what was newly stored come from this host's "
 		"catalog; '-' stands where it does not know them, and --refresh opens those "
 		"manifests once. A snapshot marked partial is the unfinished state of a backup "
 		"that had not come to its end within a day: the next run builds on it, it cannot be "

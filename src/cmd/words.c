@@ -130,19 +130,32 @@ tell_past(const struct session *s)
 	buf_done(&left);
 }
 
+static int
+open_session(const struct conf *c, const char *as_of, const char *now, const char *only,
+    enum session_need need, struct session *ret, struct err *e)
+{
+	int64_t as_of_ns = 0;
+
+	if ((as_of && parse_as_of(as_of, &as_of_ns, e) == -1) ||
+	    session_open_only(c, as_of_ns, as_of ? now : NULL, only, need, ret, e) == -1)
+		return -1;
+	if (as_of)
+		tell_past(ret);
+	return 0;
+}
+
 int
 words_open_past(const struct conf *c, const char *as_of, const char *now, enum session_need need,
     struct session *ret, struct err *e)
 {
-	int64_t as_of_ns = 0;
+	return open_session(c, as_of, now, NULL, need, ret, e);
+}
 
-	if (!as_of)
-		return session_open(c, need, ret, e);
-	if (parse_as_of(as_of, &as_of_ns, e) == -1 ||
-	    session_open_past(c, as_of_ns, now, need, ret, e) == -1)
-		return -1;
-	tell_past(ret);
-	return 0;
+int
+words_open_only(const struct conf *c, const char *as_of, const char *only, enum session_need need,
+    struct session *ret, struct err *e)
+{
+	return open_session(c, as_of, NULL, only, need, ret, e);
 }
 
 const char *

@@ -50,6 +50,9 @@ int words_open(const struct conf *c, struct session *ret, struct err *e);
 	}
 int words_open_past(const struct conf *c, const char *as_of, const char *now, enum session_need need,
     struct session *ret, struct err *e);
+/* The same of one tier alone (session_open_only()); NULL: of all. */
+int words_open_only(const struct conf *c, const char *as_of, const char *only,
+    enum session_need need, struct session *ret, struct err *e);
 
 /* " and, for 3 objects, other tiers": behind the tier that something was read from; "" for none. */
 #define WORDS_OTHERS 96

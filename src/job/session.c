@@ -277,13 +277,15 @@ session_repo_options(struct session *s, enum session_need need, struct repo_opti
 static int
 all_away(const struct session *s, struct err *e)
 {
-	const bool past = s->as_of_ns != 0;
+	const bool past = s->as_of_ns != 0, one = s->tiers.count == 1 || s->only;
+	const struct tier *t = s->only ? tier_find(&s->tiers, s->only) : s->tiers.tier;
 
-	err_set(e, s->tiers.tier[0].why.kind, "%s %s", s->tiers.count == 1 ? "the tier" : "no tier",
-	    !past ? (s->tiers.count == 1 ? "cannot be reached" : "can be reached") :
-	    s->tiers.count == 1 ? "cannot be looked at as it was" : "can be looked at as it was");
+	err_set(e, t->why.kind, "%s %s", one ? "the tier" : "no tier",
+	    !past ? (one ? "cannot be reached" : "can be reached") :
+	    one ? "cannot be looked at as it was" : "can be looked at as it was");
 	for (size_t i = 0; i < s->tiers.count; i++)
-		err_line(e, s->tiers.tier[i].name, "%s", s->tiers.tier[i].why.text);
+		if (!session_unasked(s, &s->tiers.tier[i]))
+			err_line(e, s->tiers.tier[i].name, "%s", s->tiers.tier[i].why.text);
 	return -1;
 }
 
@@ -444,17 +446,27 @@ int
 session_open_past(const struct conf *c, int64_t as_of_ns, const char *now, enum session_need need,
     struct session *ret, struct err *e)
 {
+	return session_open_only(c, as_of_ns, now, NULL, need, ret, e);
+}
+
+int
+session_open_only(const struct conf *c, int64_t as_of_ns, const char *now, const char *only,
+    enum session_need need, struct session *ret, struct err *e)
+{
+	struct tier *unknown;
 	size_t open;
 
-	*ret = (struct session){ .conf = c, .as_of_ns = as_of_ns };
+	*ret = (struct session){ .conf = c, .as_of_ns = as_of_ns, .only = only };
 	buf_init(&ret->escrow_pem, SECRET_MAX);
 	if (ground_tiers(c, e) == -1)
 		return -1;
 	tiers_make(c, &ret->tiers);
-	if (as_of_ns != 0 && look_back(ret, now, e) == -1) {
+	if ((as_of_ns != 0 && look_back(ret, now, e) == -1) ||
+	    (only && !conf_find_tier(c, only) && session_tier(ret, only, &unknown, e) == -1)) {
 		session_done(ret);
 		return -1;
 	}
+	tiers_only(only, &ret->tiers);
 	tiers_near(c, NULL, NULL, &ret->tiers);
 	open = tier_open_all(&ret->tiers) - (ret->now && ret->now->store ? 1 : 0);
 	if (need != SESSION_NEW && as_of_ns == 0)
@@ -479,6 +491,12 @@ bool
 session_left_out(const struct session *s, const struct tier *t)
 {
 	return s->as_of_ns != 0 && t != s->now && !t->store && t->why.kind == ERR_UNSUPPORTED;
+}
+
+bool
+session_unasked(const struct session *s, const struct tier *t)
+{
+	return s->only && strcmp(s->only, t->name) != 0;
 }
 
 void
@@ -574,7 +592,7 @@ session_warn_away(const struct session *s, void (*warn)(void *arg, const char *t
 		const struct tier *t = &s->tiers.tier[i];
 		char *text;
 
-		if (t->store || session_left_out(s, t))
+		if (t->store || session_left_out(s, t) || session_unasked(s, t))
 			continue;
 		text = xasprintf("tier '%s' %s: %s", t->name, how_away(t), t->why.text);
 		warn(arg, text);

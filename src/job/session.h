@@ -20,6 +20,7 @@ struct session {
 	struct err state;      /* kind set: nothing can be kept in `state`, and why */
 	int64_t as_of_ns;      /* the tiers are shown as they were then; 0: as they are */
 	struct tier *now;      /* then: the one that is as it is, and may be written to; NULL */
+	const char *only;      /* the one tier that was opened; NULL: all */
 };
 
 enum session_need {
@@ -41,6 +42,14 @@ void session_done(struct session *s);
 int session_open_past(const struct conf *c, int64_t as_of_ns, const char *now, enum session_need need,
     struct session *ret, struct err *e);
 bool session_left_out(const struct session *s, const struct tier *t);
+/*
+ * The same with one tier alone, if `only` is not NULL: no other is asked for anything, so a dead one
+ * costs no time. ERR_USAGE for an unknown one.
+ */
+int session_open_only(const struct conf *c, int64_t as_of_ns, const char *now, const char *only,
+    enum session_need need, struct session *ret, struct err *e);
+/* Was not asked, because another one was meant. */
+bool session_unasked(const struct session *s, const struct tier *t);
 /* The second half of session_open(), for one that was opened with SESSION_TIERS. */
 int session_open_repo(struct session *s, enum session_need need, struct err *e);
 /*

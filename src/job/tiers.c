@@ -237,6 +237,19 @@ tiers_near(const struct conf *c, const char *source, const struct tier *named, s
 }
 
 void
+tiers_only(const char *name, struct tier_set *set)
+{
+	for (size_t i = 0; name && i < set->count; i++) {
+		struct tier *t = &set->tier[i];
+
+		if (strcmp(t->name, name) == 0)
+			continue;
+		t->barred = true;
+		err_set(&t->why, ERR_REMOTE, "was not asked");
+	}
+}
+
+void
 tiers_free(struct tier_set *set)
 {
 	tier_close_all(set);

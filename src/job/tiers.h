@@ -17,6 +17,8 @@ struct tier *tiers_add(const struct conf *c, const struct conf_tier *from, struc
  * of none in particular. `named` (or NULL), which a person asked for, is the nearest, whatever its class.
  */
 void tiers_near(const struct conf *c, const char *source, const struct tier *named, struct tier_set *set);
+/* All but that one stay closed; NULL: none. */
+void tiers_only(const char *name, struct tier_set *set);
 /* Closes them, wipes what was fetched. */
 void tiers_free(struct tier_set *set);
 

@@ -2,10 +2,11 @@
 
 import glob
 import os
+import socket
 
 import pytest
 
-from conftest import DEGRADED, SOURCE_DIR, flip
+from conftest import DEGRADED, SOURCE_DIR, USAGE, flip
 from postgres import eventually, servers_fixture  # noqa: F401
 from databases import database_fixture, make_database  # noqa: F401
 
@@ -58,6 +59,26 @@ def test_a_copy_says_who_gave_the_packs_and_not_who_lists_the_snapshot(site):
         os.unlink(site.tier("local", name))
     result = site.run("copy", "--to", "dr")
     assert " from regional to dr: " in result.out, result
+
+
+def test_a_list_of_one_tier_asks_no_other(site):
+    """It costs nothing that the other one answers nobody."""
+    snapshot = site.backup()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        with open(site.config, "a", encoding="utf-8") as f:
+            f.write("[tier far]\nurl = s3://bkt/p\nendpoint = http://127.0.0.1:%d\nregion = r\n"
+                    "access-key = file:%s\nsecret-key = file:%s\n" % (mute.getsockname()[1], site.path("etc", "key"), site.path("etc", "key")))
+        with open(site.path("etc", "key"), "w", encoding="utf-8") as f:
+            os.fchmod(f.fileno(), 0o600)
+            f.write("key")
+        for more in ((), ("--refresh",)):
+            listed = site.json("list", "--tier", "local", *more)
+            assert [s["snapshot"] for s in listed["snapshots"]] == [snapshot] and listed["away"] == [], listed
+        mute.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            mute.accept()
+    result = site.run("list", "--tier", "locale", status=USAGE)
+    assert "did you mean 'local'" in result.err, result
 
 
 def test_wal_of_which_no_tier_has_all_is_given_from_all_of_them(database):

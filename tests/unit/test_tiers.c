@@ -137,6 +137,19 @@ what_is_near_is_what_the_source_names_first_and_an_archive_last(void **state)
 	assert_order("dbca");
 }
 
+static void
+all_but_the_one_that_is_meant_stay_closed(void **state)
+{
+	(void)state;
+	make("[tier a]\nurl = file:///a\n[tier b]\nurl = file:///b\n");
+	tiers_only(NULL, &set);
+	assert_false(set.tier[0].barred || set.tier[1].barred);
+	tiers_only("b", &set);
+	assert_true(set.tier[0].barred);
+	assert_int_equal(set.tier[0].why.kind, ERR_REMOTE);
+	assert_false(set.tier[1].barred);
+}
+
 /* ---- abilities ---- */
 
 static struct store_abilities found;
@@ -211,6 +224,7 @@ main(void)
 		T(what_must_go_is_never_locked_and_what_is_needed_first_never_cold),
 		T(a_tier_has_its_keys_without_the_line_end_and_is_away_without_them),
 		T(what_is_near_is_what_the_source_names_first_and_an_archive_last),
+		T(all_but_the_one_that_is_meant_stay_closed),
 		T(what_a_store_cannot_is_remembered_for_that_place_alone),
 		T(a_tier_is_refused_for_what_it_asks_for_and_its_store_cannot),
 	};
