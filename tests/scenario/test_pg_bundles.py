@@ -11,7 +11,7 @@ import pytest
 from conftest import VERIFY, flip
 from postgres import Ledger, lsn, own, servers_fixture  # noqa: F401
 from restored import boot, restore
-from s3 import moto_fixture, radosgw_fixture  # noqa: F401
+from s3 import moment, moto_fixture, radosgw_fixture  # noqa: F401
 from s3_databases import BucketDatabase
 from secondreader import Reader
 from test_s3_as_of import moment
@@ -173,6 +173,18 @@ def test_a_segment_that_is_frozen_is_never_said_to_be_absent(frozen):
     assert verified["wal_frozen"] == verified["wal_pieces"] == len(frozen.bundles()), verified
     said = frozen.run("verify", "--tier", "dr", "--level", "1", status=None).out
     assert re.search(r"wal +%d pieces?, %d of them in an archive and not read" % (2 * (len(frozen.bundles()),)), said), said
+
+
+def test_a_bundle_that_was_frozen_then_is_not_bad_now(servers, moto):
+    site = made(servers, moto.bucket(versions=True))
+    try:
+        site.run("copy", "--to", "dr", site.backup())
+        then = moment()
+        verified = site.json("verify", "--as-of", then, status=None)
+        assert verified["findings"] == [] and verified["broken"] == 0 and verified["away"] == 0, verified
+        assert verified["wal_pieces"] > 0 and site.objects("dr", "walb/")
+    finally:
+        site.end_all()
 
 
 def test_a_damaged_piece_is_bundled_by_nobody(frozen):
