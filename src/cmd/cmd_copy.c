@@ -238,9 +238,9 @@ const struct command cmd_copy_copy = {
 		"unless --to names the tier.\n\n"
 		"With --as-of and --to, and no operand, a tier gets back by names all that the tiers had "
 		"then and it has not, or not sound: the repository's own objects and keys, packs, WAL, "
-		"records, snapshots; proofs (`verify`) only those of that tier, and to one whose class is "
-		"an archive's no pieces of WAL that did not lie there, but in bundles what its base backups "
-		"need. So a bucket that somebody emptied or overwrote is rebuilt from what "
+		"records, snapshots; proofs (`verify`) only those of that tier, and WAL to one whose "
+		"class is an archive's in bundles, as a copy brings it, besides what lay there. So a "
+		"bucket that somebody emptied or overwrote is rebuilt from what "
 		"it keeps out of sight, in place or elsewhere. What is there and sound stays, and what "
 		"lay in the place of something else is kept below bad/. With an operand only those "
 		"snapshots are copied, from the tiers as they were.",

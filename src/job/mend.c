@@ -18,6 +18,7 @@
 #include "repo/record.h"
 #include "repo/repo_audit.h"
 #include "store/aside.h"
+#include "store/sum.h"
 
 /*
  * Packs by their name, the repository's own objects and records by their signatures, WAL by its
@@ -54,6 +55,17 @@ judge(void *arg, const char *name, const struct buf *bytes, struct err *e)
 	return rc;
 }
 
+/* What is to be thawed is judged by what the store took it with: 1, 0, -1 it does not tell. */
+static int
+judge_frozen(struct tier *t, const char *name, struct err *e)
+{
+	uint8_t sha[LAYOUT_SHA], kept[DIGEST_LEN];
+
+	if (sum_kept(t->store, name, kept, e) == -1)
+		return err_in(e, "tier '%s'", t->name);
+	return layout_pack_parse(name, sha) == -1 || digest_equal(sha, kept, DIGEST_LEN);
+}
+
 int
 mend_judge(struct session *s, struct tier *t, const char *name, struct err *e)
 {
@@ -68,6 +80,8 @@ mend_judge(struct session *s, struct tier *t, const char *name, struct err *e)
 	buf_done(&bytes);
 	if (rc == 0)
 		return 1;
+	if (why.kind == ERR_FROZEN)
+		return judge_frozen(t, name, e);
 	if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT || why.kind == ERR_KEY ||
 	    why.kind == ERR_UNSUPPORTED)
 		return 0;

@@ -11,7 +11,10 @@
  */
 int mend_object(struct session *s, struct tier *t, const char *name, struct err *e);
 
-/* Is what has that name there what it must be? 1, 0 it is not or not there, -1 that is not known. */
+/*
+ * Is what has that name there what it must be? 1, 0 it is not or not there, -1 that is not known. Of what
+ * is frozen a pack by the hash that the store keeps; another object is believed when there is one.
+ */
 int mend_judge(struct session *s, struct tier *t, const char *name, struct err *e);
 
 #endif

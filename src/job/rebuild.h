@@ -7,10 +7,12 @@
 /*
  * A tier gets back what the tiers had at the time of a session_open_past(): into session.now, which may
  * be one of them, or another. What came there since stays (of repo/ and key/ that is a warning), and
- * what is there and sound is left alone.
+ * what is there and sound is left alone. Proofs of another tier do not come along, nor bundles of
+ * WAL that are frozen there; and to a tier of an archive class no pieces but those that lay there:
+ * instead what a copy would bring, in bundles.
  */
 struct rebuild_report {
-	size_t names;	 /* objects that the tiers had then */
+	size_t names;	 /* objects that the tiers had then and the tier is to have */
 	size_t missing;	 /* of these not on the tier, and brought */
 	size_t replaced; /* of these others lay there, now below bad/ */
 	size_t lost;	 /* of these no tier had a good one: each was a warning */

@@ -11,7 +11,7 @@ import pytest
 from conftest import VERIFY, flip
 from postgres import Ledger, lsn, own, servers_fixture  # noqa: F401
 from restored import boot, restore
-from s3 import moment, moto_fixture, radosgw_fixture  # noqa: F401
+from s3 import minio_fixture, moto_fixture, radosgw_fixture  # noqa: F401
 from s3_databases import BucketDatabase
 from secondreader import Reader
 from test_s3_as_of import moment
@@ -183,6 +183,38 @@ def test_a_bundle_that_was_frozen_then_is_not_bad_now(servers, moto):
         verified = site.json("verify", "--as-of", then, status=None)
         assert verified["findings"] == [] and verified["broken"] == 0 and verified["away"] == 0, verified
         assert verified["wal_pieces"] > 0 and site.objects("dr", "walb/")
+    finally:
+        site.end_all()
+
+
+def test_a_cold_tier_is_rebuilt_with_bundles_and_not_with_the_pieces_of_another(servers, minio, moto):
+    site = BucketDatabase(servers.path("site"), servers.new(15, "--wal-segsize=1").start(),
+                          {"regional": minio.bucket(versions=True), "dr": moto.bucket()}, tiers=("local", "regional", "dr"),
+                          wal="local, regional, dr")
+    try:
+        site.write_config(tier={"dr": COLD})
+        site.run("init")
+        own(site.top)
+        child = site.stream()
+        for _ in range(2):
+            site.run("copy", "--to", "regional", site.backup())
+            fill(site)
+        site.wait_shipped(site.server.lsn(), "regional")
+        site.end(child)
+        site.run("verify", "--tier", "regional")
+        then = moment()
+        assert len(site.pieces("regional")) > 1 and site.objects("regional", "rec/verified/")
+        site.run("copy", "--as-of", then, "--to", "dr")
+        assert not pieces_of_dr(site) and site.objects("dr", "rec/verified/") == []
+        bundles = Cold.bundles(site)
+        assert len(bundles) > 1 and all(a[1] == b[0] for a, b in zip(bundles, bundles[1:])), bundles
+        assert bundles[-1][1] == site.pieces("regional")[-1][1], bundles
+        assert site.objects("dr", "snap/") == site.objects("regional", "snap/")
+        verified = site.json("verify", "--tier", "dr", status=None)
+        assert verified["findings"] == [] and verified["wal_holes"] == 0, verified
+        # What lies there by now is frozen, and known to be right all the same.
+        again = site.json("copy", "--as-of", then, "--to", "dr", status=None)
+        assert (again["missing"], again["replaced"], again["lost"]) == (0, 0, 0), again
     finally:
         site.end_all()
 

@@ -164,6 +164,23 @@ def test_a_tier_that_could_not_be_asked_is_named(minio, before, tmp_path):
     site.run("copy", "--as-of", then, "--to", "regional")
 
 
+def test_proofs_come_back_to_the_tier_that_they_are_of_and_to_no_other(site):
+    site.run("verify", "--tier", "regional")
+    proofs = site.objects("regional", "rec/verified/")
+    site.run("hold", site.first, "--why", "an investigation")
+    held = site.objects("regional", "rec/hold/")
+    last = moment()
+    attack(site)
+    for name in proofs:
+        site.bucket("regional").delete("prod/" + name)
+    assert proofs
+    os.makedirs(site.tier("local"))
+    site.run("copy", "--as-of", last, "--to", "local")
+    assert site.objects("local", "rec/verified/") == [] and site.objects("local", "rec/hold/") == held
+    site.run("copy", "--as-of", last, "--to", "regional")
+    assert site.objects("regional", "rec/verified/") == proofs
+
+
 def test_keys_that_somebody_gave_the_repository_since_are_named(site):
     """They have replaced our kek; that holds until what says so is taken away."""
     bucket, before = site.bucket("regional"), set(site.bucket("regional").names())
