@@ -22,6 +22,9 @@
 #include "repo/record.h"
 #include "repo/repo_lock.h"
 
+/* Packs on their way to a tier: what one waits for, the others do meanwhile. */
+#define AT_ONCE 4
+
 struct round {
 	struct session *s;
 	const struct copy_options *o;
@@ -159,7 +162,8 @@ send_to(struct round *r, struct tier *from, struct tier *to, const char *name, s
 	const struct tier *tier = r->s->tiers.tier;
 	const size_t n = r->s->tiers.count;
 	const struct pend_options po = {
-		.interrupted = stop, .progress = progress, .settle = settle, .ready = ready, .arg = r,
+		.interrupted = stop, .progress = progress, .settle = settle, .ready = ready,
+		.workers = AT_ONCE, .arg = r,
 	};
 	const struct thaw_options to_thaw = {
 		.wish = r->o->thaw, .first = from, .never = to, .watch = r->w,

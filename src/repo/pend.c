@@ -20,12 +20,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "filter/digest.h"
 #include "repo/snapshot.h"
 #include "repo/tomb.h"
+#include "repo/transfer.h"
 #include "store/aside.h"
-#include "store/copy.h"
-#include "store/sum.h"
 
 /* Another pend/ object well before the old one dies, and none taken over that is older. */
 #define RENEW_NS (24 * LAYOUT_HOUR_NS)
@@ -267,25 +265,6 @@ list_packs(struct copying *c, struct err *e)
 	return store_list(c->to->store, "pack/", NULL, there_seen, c, e);
 }
 
-/* 1 it has its hash there, or a collection has taken it since; 0 it has another; -1. */
-static int
-read_back(struct copying *c, struct want *w, struct err *e)
-{
-	char name[LAYOUT_NAME];
-	struct err why = { 0 };
-	uint8_t sha[DIGEST_LEN];
-
-	if (sum_of(c->to->store, layout_pack(w->sha, name), &c->scratch, sha, &why) == -1) {
-		w->there = w->read = false;
-		if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT)
-			return why.kind == ERR_NOTFOUND;
-		*e = why;
-		return err_in(e, "read %s back from '%s'", name, c->to->name);
-	}
-	w->there = w->read = digest_equal(sha, w->sha, DIGEST_LEN);
-	return w->read;
-}
-
 /*
  * What lies there and is named by no manifest that we know of was put by a copy that was cut short,
  * or by nobody knows whom. What has not its hash makes way.
@@ -303,7 +282,8 @@ prove_there(struct copying *c, struct err *e)
 			continue;
 		if (interrupted(c, e) == -1)
 			return -1;
-		rc = read_back(c, w, e);
+		rc = transfer_read_back(c->to, w->sha, &c->scratch, &w->read, e);
+		w->there = w->read;
 		if (rc == -1)
 			return -1;
 		if (rc == 1)
@@ -315,52 +295,66 @@ prove_there(struct copying *c, struct err *e)
 	return 0;
 }
 
-/* As copy_object(). Of several answers the first counts that is more than absence. */
+/* What became of one that was sent. */
 static int
-send_from(struct copying *c, struct tier *t, const struct want *w, const char *name, struct err *e)
+land(struct copying *c, const struct transfer *s, struct err *e)
 {
-	struct err why = { 0 };
-	int rc;
-
-	if (t == c->to || t->store == NULL || (e->kind != ERR_NONE && e->kind != ERR_NOTFOUND &&
-	    e->kind != ERR_CORRUPT && e->kind != ERR_REMOTE && e->kind != ERR_FROZEN))
-		return -1;
-	rc = copy_object(t->store, c->to->store, name, w->sha, &c->scratch, &why);
-	if (rc == -1 && (e->kind == ERR_NONE || e->kind == ERR_NOTFOUND))
-		*e = why;
-	return rc;
-}
-
-/* From the tier that was named, unless it is an archive, else from any other: it is the same object. */
-static int
-send_pack(struct copying *c, struct want *w, struct err *e)
-{
-	char name[LAYOUT_NAME];
+	struct want *w = bsearch(s->sha, c->want, c->m.packs, sizeof(*w), by_sha);
 	struct store_stat st;
-	struct tier *t;
-	int rc = -1, got;
 
-	layout_pack(w->sha, name);
-	for (size_t i = 0; rc == -1 && (t = tier_turn(c->r->tiers, c->from, i)) != NULL; i++)
-		rc = send_from(c, t, w, name, e);
-	if (rc == -1) {
+	w->there = w->read = s->rc != -1 && s->proved;
+	if (s->rc == -1) {
+		*e = s->err;
 		/* A manifest names it, so it is no name that a person gave; unless that went, too. */
 		if (e->kind == ERR_NOTFOUND && store_stat(c->from->store, c->snap, &st, NULL) == 1)
 			e->kind = ERR_CORRUPT;
-		return -1; /* it names object and place */
+		return -1;
 	}
-	err_clear(e); /* of a tier that had no good one */
-	got = read_back(c, w, e);
-	if (got != 1)
-		return got == -1 ? -1 : err_set(e, ERR_CORRUPT,
-		    "%s does not come back from '%s' as it was sent", name, c->to->name);
-	if (rc > 0) {
-		c->report->gave |= UINT64_C(1) << ((t - c->r->tiers->tier) & 63);
-		c->report->replaced += rc == 2;
+	if (s->rc > 0) {
+		c->report->gave |= UINT64_C(1) << ((s->gave - c->r->tiers->tier) & 63);
+		c->report->replaced += s->rc == 2;
 		c->report->sent++;
 		c->report->sent_bytes += w->size;
 	}
+	if (c->o->progress != NULL)
+		c->o->progress(c->o->arg, false, c->report->sent_bytes, c->todo_bytes);
 	return 0;
+}
+
+static uint64_t
+largest(const struct copying *c)
+{
+	uint64_t most = 1;
+
+	for (size_t i = 0; i < c->m.packs; i++)
+		if (c->want[i].size > most)
+			most = c->want[i].size;
+	return most;
+}
+
+/* After the first that fails none is begun, and of those under way it is still heard. */
+static int
+send_all(struct copying *c, size_t *missing, struct transfers *t, struct err *e)
+{
+	const struct transfer *ended;
+	struct err why = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < c->m.packs; i++) {
+		if (c->want[i].there)
+			continue;
+		++*missing;
+		if (transfers_full(t))
+			rc = land(c, transfers_end(t), e);
+		if (rc == 0 && (interrupted(c, e) == -1 || renew(c, e) == -1))
+			rc = -1;
+		if (rc == 0)
+			transfers_begin(t, c->want[i].sha);
+	}
+	while ((ended = transfers_end(t)) != NULL)
+		if (land(c, ended, rc == 0 ? e : &why) == -1)
+			rc = -1;
+	return rc;
 }
 
 static bool
@@ -375,6 +369,9 @@ pack_there(void *arg, const uint8_t sha[LAYOUT_SHA])
 static int
 send_missing(struct copying *c, size_t *missing, struct err *e)
 {
+	struct transfers *t;
+	int rc;
+
 	*missing = 0;
 	c->todo_bytes = c->report->sent_bytes;
 	for (size_t i = 0; i < c->m.packs; i++)
@@ -382,17 +379,10 @@ send_missing(struct copying *c, size_t *missing, struct err *e)
 			c->todo_bytes += c->want[i].size;
 	if (c->o->ready != NULL && c->o->ready(c->o->arg, &c->m, pack_there, c, e) == -1)
 		return -1;
-	for (size_t i = 0; i < c->m.packs; i++) {
-		if (c->want[i].there)
-			continue;
-		++*missing;
-		if (interrupted(c, e) == -1 || renew(c, e) == -1 ||
-		    send_pack(c, &c->want[i], e) == -1)
-			return -1;
-		if (c->o->progress != NULL)
-			c->o->progress(c->o->arg, false, c->report->sent_bytes, c->todo_bytes);
-	}
-	return 0;
+	t = transfers_new(c->r, c->from, c->to, c->o->workers, largest(c));
+	rc = send_all(c, missing, t, e);
+	transfers_free(t);
+	return rc;
 }
 
 /* ---- doubt ---- */

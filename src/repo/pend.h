@@ -46,6 +46,7 @@ struct pend_options {
 	 */
 	int (*ready)(void *arg, const struct manifest *m,
 	    bool (*there)(void *copying, const uint8_t sha[LAYOUT_SHA]), void *copying, struct err *e);
+	unsigned workers; /* so many packs at once; 0: one after the other */
 	void *arg;
 };
 /*

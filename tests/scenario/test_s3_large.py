@@ -13,7 +13,7 @@ MIB = 1 << 20
 MOST = 150           # MiB of memory for any listing
 LINKS_MOST = 50_000  # of one file; file systems allow a little more
 SIZE = 192           # MiB to copy
-COPY_MOST = 64       # of which so many may be in memory; packs are 16 MiB here
+COPY_MOST = 96       # of which so many may be in memory: four packs, and they are 16 MiB here
 
 
 def peak(site, *args):

@@ -1,0 +1,155 @@
+/*
+ * The same object lies on several tiers, and any good copy of it will do: so the tiers are asked one
+ * after the other, and none but the last says what is wrong. Nothing counts as sent that was not seen
+ * to have come.
+ */
+#include "repo/transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "filter/pool.h"
+#include "store/copy.h"
+#include "store/sum.h"
+
+/* Its own buffer and result: nothing that two of them touch. */
+struct seat {
+	const struct transfers *all;
+	struct buf scratch;
+	struct transfer is;
+};
+
+struct transfers {
+	struct repo *repo;
+	struct tier *from, *to;
+	struct pool *pool;
+	struct seat *seat;
+	size_t seats, begun, ended;
+};
+
+int
+transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *scratch, bool *proved,
+    struct err *e)
+{
+	char name[LAYOUT_NAME];
+	struct err why = { 0 };
+	uint8_t is[DIGEST_LEN];
+
+	*proved = false;
+	if (sum_of(t->store, layout_pack(sha, name), scratch, is, &why) == 0) {
+		*proved = digest_equal(is, sha, DIGEST_LEN);
+		return *proved;
+	}
+	if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT)
+		return why.kind == ERR_NOTFOUND;
+	*e = why;
+	return err_in(e, "read %s back from '%s'", name, t->name);
+}
+
+/* ---- one ---- */
+
+/* Of several answers the first counts that is more than absence. */
+static int
+send_from(struct seat *s, struct tier *t, const char *name)
+{
+	struct tier *to = s->all->to;
+	const enum err_kind kind = s->is.err.kind;
+	struct err why = { 0 };
+	int rc;
+
+	if (t == to || t->store == NULL || (kind != ERR_NONE && kind != ERR_NOTFOUND &&
+	    kind != ERR_CORRUPT && kind != ERR_REMOTE && kind != ERR_FROZEN))
+		return -1;
+	rc = copy_object(t->store, to->store, name, s->is.sha, &s->scratch, &why);
+	if (rc == -1 && (kind == ERR_NONE || kind == ERR_NOTFOUND))
+		s->is.err = why;
+	return rc;
+}
+
+/* A task of the pool. */
+static void
+run(void *seat)
+{
+	struct seat *s = seat;
+	const struct transfers *all = s->all;
+	struct transfer *is = &s->is;
+	char name[LAYOUT_NAME];
+	struct tier *t;
+	int got;
+
+	layout_pack(is->sha, name);
+	for (size_t i = 0; is->rc == -1 && (t = tier_turn(all->repo->tiers, all->from, i)) != NULL; i++) {
+		is->gave = t;
+		is->rc = send_from(s, t, name);
+	}
+	if (is->rc == -1)
+		return; /* it names object and place */
+	err_clear(&is->err); /* of a tier that had no good one */
+	got = transfer_read_back(all->to, is->sha, &s->scratch, &is->proved, &is->err);
+	if (got == 0)
+		err_set(&is->err, ERR_CORRUPT, "%s does not come back from '%s' as it was sent", name,
+		    all->to->name);
+	if (got != 1)
+		is->rc = -1;
+}
+
+/* ---- several ---- */
+
+struct transfers *
+transfers_new(struct repo *r, struct tier *from, struct tier *to, unsigned workers, uint64_t largest)
+{
+	struct transfers *t = xcalloc(1, sizeof(*t));
+	const uint64_t fit = TRANSFER_BYTES / (largest ? largest : 1);
+
+	t->repo = r;
+	t->from = from;
+	t->to = to;
+	t->seats = workers < fit ? workers : (size_t)fit;
+	t->pool = pool_new(t->seats > 1 ? (unsigned)t->seats : 0, t->seats);
+	if (t->seats == 0)
+		t->seats = 1;
+	t->seat = xcalloc(t->seats, sizeof(*t->seat));
+	for (size_t i = 0; i < t->seats; i++) {
+		t->seat[i].all = t;
+		buf_init(&t->seat[i].scratch, STORE_OBJECT_MAX);
+	}
+	return t;
+}
+
+void
+transfers_free(struct transfers *t)
+{
+	pool_free(t->pool);
+	for (size_t i = 0; i < t->seats; i++)
+		buf_done(&t->seat[i].scratch);
+	free(t->seat);
+	free(t);
+}
+
+bool
+transfers_full(const struct transfers *t)
+{
+	return t->begun - t->ended == t->seats;
+}
+
+void
+transfers_begin(struct transfers *t, const uint8_t sha[LAYOUT_SHA])
+{
+	struct seat *s = &t->seat[t->begun++ % t->seats];
+
+	s->is = (struct transfer){ .rc = -1 };
+	memcpy(s->is.sha, sha, LAYOUT_SHA);
+	pool_submit(t->pool, run, s);
+}
+
+const struct transfer *
+transfers_end(struct transfers *t)
+{
+	const struct seat *s = pool_take(t->pool);
+
+	if (!s)
+		return NULL;
+	t->ended++;
+	return &s->is;
+}
