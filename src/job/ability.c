@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "filter/key.h"
-#include "job/init.h"
 
 #define ABILITY_DIR "abilities" /* in state/, a file a tier */
 #define TEXT_MOST 4096
@@ -78,7 +77,7 @@ ability_tell(const struct tier_set *all, const struct tier *t, const struct watc
 	char *text;
 
 	w->count(w->arg, "trying tiers", (uint64_t)(t - all->tier), all->count);
-	if (!init_tier_dir(t->options.url)) {
+	if (!tier_dir(t->options.url)) {
 		text = xasprintf("tier '%s': trying what %s can do%s", t->name, t->options.url,
 		    t->options.lock != STORE_LOCK_NONE ? ", and a lock of some seconds" : "");
 		w->event(w->arg, "looking", text);

@@ -12,7 +12,6 @@
 
 #include "base/mem.h"
 #include "base/units.h"
-#include "job/init.h"
 #include "job/inventory.h"
 
 #define DAY_NS (INT64_C(24) * 3600 * 1000000000)
@@ -72,7 +71,7 @@ need_tier(struct check *c, const struct conf *conf, const struct conf_tier *t,
     const struct inventory *inv)
 {
 	char what[100], need_text[UNITS_TEXT], all_text[UNITS_TEXT];
-	const char *dir = init_tier_dir(t->url);
+	const char *dir = tier_dir(t->url);
 	uint64_t need = 0, all;
 	size_t unknown = 0;
 	struct statvfs fs;

@@ -16,7 +16,6 @@
 #include "base/units.h"
 #include "filter/key.h"
 #include "job/ability.h"
-#include "job/init.h"
 
 #define PROBE_BYTES 16
 #define ROOM_WARN_PERCENT 5 /* less than that is a backup or two */
@@ -200,7 +199,7 @@ check_ability(struct check *c, const struct session *s, struct tier *t, const ch
 static void
 check_store(struct check *c, const struct session *s, struct tier *t, const struct watch *w)
 {
-	const char *dir = init_tier_dir(t->options.url);
+	const char *dir = tier_dir(t->options.url);
 	struct err e = { 0 };
 	char what[100];
 	int64_t skew = 0;
@@ -269,14 +268,14 @@ check_tier_devices(struct check *c, const struct session *s)
 	for (size_t i = 0; i < s->tiers.count; i++) {
 		const struct tier *t = &s->tiers.tier[i];
 
-		if (!t->store || device(init_tier_dir(t->options.url), &dev) == -1)
+		if (!t->store || device(tier_dir(t->options.url), &dev) == -1)
 			continue;
 		check_source_device(c, s, t, dev);
 		snprintf(what, sizeof(what), "tier %s", t->name);
 		for (size_t k = 0; k < i; k++) {
 			const struct tier *u = &s->tiers.tier[k];
 
-			if (u->store && device(init_tier_dir(u->options.url), &other) == 0 &&
+			if (u->store && device(tier_dir(u->options.url), &other) == 0 &&
 			    other == dev)
 				check_add(c, CHECK_WARN, what, "give each tier a disk of its own",
 				    "lies on the same file system as tier %s: one broken disk takes "

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "conf/secret.h"
 #include "job/init.h"
+#include "store/tier.h"
 
 #define GROUND_KEYS 4 /* kek, signing, escrow and its private half */
 
@@ -59,7 +60,7 @@ lies_in_directory(const char *path, const char *directory)
 static int
 nested(const struct conf_tier *in, const struct conf_tier *around, struct err *e)
 {
-	const char *dir = init_tier_dir(in->url), *other = init_tier_dir(around->url);
+	const char *dir = tier_dir(in->url), *other = tier_dir(around->url);
 
 	if (!dir || !other || !lies_in_directory(dir, other))
 		return 0;
@@ -74,13 +75,13 @@ int
 ground_tiers(const struct conf *c, struct err *e)
 {
 	for (size_t i = 0; i < c->tiers; i++) {
-		const char *dir = init_tier_dir(c->tier[i].url);
+		const char *dir = tier_dir(c->tier[i].url);
 		struct own one = { 0 };
 		struct stat st;
 
 		own_add(&one, dir);
 		for (size_t k = 0; k < i; k++) {
-			const char *other = init_tier_dir(c->tier[k].url);
+			const char *other = tier_dir(c->tier[k].url);
 
 			if (!other || stat(other, &st) == -1 || !own_has(&one, &st))
 				continue;
@@ -104,7 +105,7 @@ int
 ground_volume(const struct conf *c, const struct conf_source *s, struct err *e)
 {
 	for (size_t i = 0; i < c->tiers; i++) {
-		const char *dir = init_tier_dir(c->tier[i].url);
+		const char *dir = tier_dir(c->tier[i].url);
 
 		if (!dir || !lies_in_directory(s->path, dir))
 			continue;
@@ -133,7 +134,7 @@ ground_own(const struct conf *c, struct own *ret)
 {
 	*ret = (struct own){ 0 };
 	for (size_t i = 0; i < c->tiers; i++)
-		own_add(ret, init_tier_dir(c->tier[i].url));
+		own_add(ret, tier_dir(c->tier[i].url));
 	own_add(ret, c->state);
 	own_add(ret, c->credentials);
 	for (size_t i = 0; i < GROUND_KEYS; i++) {
@@ -214,7 +215,7 @@ ground_target(const struct conf *c, const struct ground_place *p, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < c->tiers && rc == 0; i++) {
-		const char *dir = init_tier_dir(c->tier[i].url);
+		const char *dir = tier_dir(c->tier[i].url);
 
 		if (!dir || !lies_in_directory(there, dir))
 			continue;
@@ -237,7 +238,7 @@ static void
 check_tier_in(struct check *c, const struct conf_tier *t, const struct conf_volume *v,
     const struct own *volume)
 {
-	const char *dir = init_tier_dir(t->url);
+	const char *dir = tier_dir(t->url);
 	struct own tier = { 0 };
 	char what[100];
 
@@ -270,7 +271,7 @@ static void
 check_server(struct check *c, const struct conf *conf, const struct conf_source *s)
 {
 	for (size_t i = 0; i < conf->tiers; i++) {
-		const char *dir = init_tier_dir(conf->tier[i].url);
+		const char *dir = tier_dir(conf->tier[i].url);
 
 		if (dir && lies_in_directory(dir, s->path))
 			check_add(c, CHECK_FAIL, s->name, "move the tier, best to another disk",

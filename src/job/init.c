@@ -38,14 +38,6 @@ note(struct init_report *r, const char *what, const char *path, bool made)
 	};
 }
 
-const char *
-init_tier_dir(const char *url)
-{
-	static const char scheme[] = "file://";
-
-	return strncmp(url, scheme, strlen(scheme)) == 0 ? url + strlen(scheme) : NULL;
-}
-
 /* Beside that public half. */
 static char *
 private_beside(const char *public)
@@ -183,7 +175,7 @@ there(const struct conf *c, const char *ref)
 static int
 make_tier(const struct conf_tier *t, struct init_report *r, struct err *e)
 {
-	const char *dir = init_tier_dir(t->url);
+	const char *dir = tier_dir(t->url);
 	char *what;
 	struct stat st;
 

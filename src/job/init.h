@@ -33,8 +33,6 @@ struct init_report {
 int init_run(const struct conf *c, const struct watch *w, struct init_report *ret, struct err *e);
 void init_done(struct init_report *r);
 
-/* The directory of a file: tier, borrowed from its url; NULL for other kinds of tiers. */
-const char *init_tier_dir(const char *url);
 /*
  * Where the private half of an escrow key lies after init: beside the public one. Caller frees;
  * NULL: there is none.

@@ -19,7 +19,6 @@
 #include "base/units.h"
 #include "conf/secret.h"
 #include "job/ground.h"
-#include "job/init.h"
 #include "job/tiers.h"
 #include "repo/repo_ours.h"
 #include "repo/newest.h"
@@ -413,9 +412,9 @@ bar_emptied(struct session *s)
 		if (!t->store || !emptied(s, t))
 			continue;
 		err_set(&t->why, ERR_REMOTE, "'%s' is empty, and has held the repository: is it %s?",
-		    t->options.url, init_tier_dir(t->options.url) ? "mounted" : "the right bucket");
+		    t->options.url, tier_dir(t->options.url) ? "mounted" : "the right bucket");
 		err_line(&t->why, "fix", "%s; for a tier that was replaced see operations.md, "
-		    "'A tier is lost'", init_tier_dir(t->options.url) ? "mount it" :
+		    "'A tier is lost'", tier_dir(t->options.url) ? "mount it" :
 		    "mend its url and endpoint");
 		repo_tell_emptied(t, "or", &t->why);
 		store_close(t->store);

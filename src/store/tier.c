@@ -37,6 +37,14 @@ tier_close_all(struct tier_set *set)
 	}
 }
 
+const char *
+tier_dir(const char *url)
+{
+	static const char scheme[] = "file://";
+
+	return strncmp(url, scheme, strlen(scheme)) == 0 ? url + strlen(scheme) : NULL;
+}
+
 struct tier *
 tier_find(const struct tier_set *set, const char *name)
 {

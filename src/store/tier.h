@@ -40,6 +40,8 @@ struct tier_set {
  */
 size_t tier_open_all(struct tier_set *set);
 void tier_close_all(struct tier_set *set);
+/* The directory of a file: tier, borrowed from its url; NULL for other kinds of tiers. */
+const char *tier_dir(const char *url);
 struct tier *tier_find(const struct tier_set *set, const char *name);
 /* The i-th nearest, i < count. */
 struct tier *tier_near(const struct tier_set *set, size_t i);
