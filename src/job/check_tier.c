@@ -193,6 +193,12 @@ check_ability(struct check *c, const struct session *s, struct tier *t, const ch
 		check_add(c, CHECK_OK, what, NULL, "what was locked could not be deleted");
 	if (t->options.class != NULL)
 		check_add(c, CHECK_OK, what, NULL, "takes objects of class %s", t->options.class);
+	/* Of what lies in an archive the checksum is the only proof, until it is ordered back. */
+	if (t->options.class != NULL && a.checks.can == STORE_CANNOT)
+		check_add(c, CHECK_WARN, what, "a store that compares them, or no class = here and `ffdr "
+		    "verify` now and then", "the store takes bytes that are not those of their "
+		    "checksum: that what lies in class %s came there whole is not proved",
+		    t->options.class);
 	check_versions(c, what, &a);
 }
 

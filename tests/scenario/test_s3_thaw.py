@@ -498,3 +498,8 @@ def test_a_database_comes_out_of_the_archive_with_its_wal(moto, before, servers)
     result = site.run("verify", "--restore", "pg.pay", "--tier", "cold", status=None)
     assert result.status in (DONE, DEGRADED), result
     assert len(site.proxy.seen("POST", PACK, "restore")) == len(ordered)
+
+
+def test_an_archive_that_compares_no_checksums_is_told(cold):
+    result = cold.run("check", status=None)
+    assert "what lies in class GLACIER came there whole is not proved" in result.text, result
