@@ -344,14 +344,14 @@ send_all(struct copying *c, size_t *missing, struct transfers *t, struct err *e)
 		if (c->want[i].there)
 			continue;
 		++*missing;
-		if (transfers_full(t))
-			rc = land(c, transfers_end(t), e);
+		if (transfer_full(t))
+			rc = land(c, transfer_end(t), e);
 		if (rc == 0 && (interrupted(c, e) == -1 || renew(c, e) == -1))
 			rc = -1;
 		if (rc == 0)
-			transfers_begin(t, c->want[i].sha);
+			transfer_begin(t, c->want[i].sha);
 	}
-	while ((ended = transfers_end(t)) != NULL)
+	while ((ended = transfer_end(t)) != NULL)
 		if (land(c, ended, rc == 0 ? e : &why) == -1)
 			rc = -1;
 	return rc;
@@ -379,9 +379,9 @@ send_missing(struct copying *c, size_t *missing, struct err *e)
 			c->todo_bytes += c->want[i].size;
 	if (c->o->ready != NULL && c->o->ready(c->o->arg, &c->m, pack_there, c, e) == -1)
 		return -1;
-	t = transfers_new(c->r, c->from, c->to, c->o->workers, largest(c));
+	t = transfer_new(c->r, c->from, c->to, c->o->workers, largest(c));
 	rc = send_all(c, missing, t, e);
-	transfers_free(t);
+	transfer_free(t);
 	return rc;
 }
 

@@ -97,7 +97,7 @@ run(void *seat)
 /* ---- several ---- */
 
 struct transfers *
-transfers_new(struct repo *r, struct tier *from, struct tier *to, unsigned workers, uint64_t largest)
+transfer_new(struct repo *r, struct tier *from, struct tier *to, unsigned workers, uint64_t largest)
 {
 	struct transfers *t = xcalloc(1, sizeof(*t));
 	const uint64_t fit = TRANSFER_BYTES / (largest ? largest : 1);
@@ -118,7 +118,7 @@ transfers_new(struct repo *r, struct tier *from, struct tier *to, unsigned worke
 }
 
 void
-transfers_free(struct transfers *t)
+transfer_free(struct transfers *t)
 {
 	pool_free(t->pool);
 	for (size_t i = 0; i < t->seats; i++)
@@ -128,13 +128,13 @@ transfers_free(struct transfers *t)
 }
 
 bool
-transfers_full(const struct transfers *t)
+transfer_full(const struct transfers *t)
 {
 	return t->begun - t->ended == t->seats;
 }
 
 void
-transfers_begin(struct transfers *t, const uint8_t sha[LAYOUT_SHA])
+transfer_begin(struct transfers *t, const uint8_t sha[LAYOUT_SHA])
 {
 	struct seat *s = &t->seat[t->begun++ % t->seats];
 
@@ -144,7 +144,7 @@ transfers_begin(struct transfers *t, const uint8_t sha[LAYOUT_SHA])
 }
 
 const struct transfer *
-transfers_end(struct transfers *t)
+transfer_end(struct transfers *t)
 {
 	const struct seat *s = pool_take(t->pool);
 

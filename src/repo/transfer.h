@@ -20,15 +20,15 @@ struct transfer {
 
 struct transfers;
 /* from: asked first, unless it is an archive (tier.last). With 0 workers one after the other. */
-struct transfers *transfers_new(struct repo *r, struct tier *from, struct tier *to, unsigned workers,
+struct transfers *transfer_new(struct repo *r, struct tier *from, struct tier *to, unsigned workers,
     uint64_t largest);
 /* Waits for what is under way. */
-void transfers_free(struct transfers *t);
-bool transfers_full(const struct transfers *t);
+void transfer_free(struct transfers *t);
+bool transfer_full(const struct transfers *t);
 /* Not while it is full. */
-void transfers_begin(struct transfers *t, const uint8_t sha[LAYOUT_SHA]);
+void transfer_begin(struct transfers *t, const uint8_t sha[LAYOUT_SHA]);
 /* The one that was begun first, when it has ended; lives until the next begin. NULL: none is out. */
-const struct transfer *transfers_end(struct transfers *t);
+const struct transfer *transfer_end(struct transfers *t);
 
 /*
  * 1 it has its hash there (*proved), or is not there any more; 0 it has another one, or none can be
