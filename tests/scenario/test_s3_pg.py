@@ -163,6 +163,40 @@ def test_a_tier_that_locks_has_no_beat_and_is_judged_by_its_wal(locking):
     eventually(lambda: attention(site) == [], what=lambda: attention(site))
 
 
+def test_what_another_tier_heard_is_dated_by_the_clock_of_the_one_that_is_judged(locking):
+    """One that is behind would else have its loss told as that much less."""
+    site = locking
+    behind = 10.0
+    site.proxy.ahead = -behind
+    time.sleep(behind)  # what lies there by now has no sample of that clock's future
+    fill(site.server, 2)
+    site.wait_shipped(site.server.lsn())
+    rest(site)
+    site.end_all()
+    site.server.stop()
+    ended = time.monotonic()
+    time.sleep(behind + 2)
+    past = time.monotonic() - ended
+    assert exposed(site)["seconds"] >= past - 1.5  # such a clock tells whole seconds
+
+
+def test_a_tier_that_gets_nothing_any_more_says_nothing_of_one_that_does(locking):
+    site = locking
+    with open(site.tier("local", "beat/pg.pay"), "rb") as f:
+        last = f.read()
+    site.server.sql("INSERT INTO t VALUES (1)")
+    time.sleep(10)
+    began = time.monotonic()
+    fill(site.server, 3)
+    site.wait_shipped(site.server.lsn(), "regional")
+    time.sleep(2 * SHIP_EVERY)
+    site.end_all()
+    site.server.stop()
+    with open(site.tier("local", "beat/pg.pay"), "wb") as f:
+        f.write(last)
+    assert exposed(site)["seconds"] <= time.monotonic() - began + UPLOAD
+
+
 @pytest.mark.parametrize("locking", [("regional",)], indirect=True)
 def test_where_no_tier_keeps_a_beat_a_segment_that_does_not_come_is_told(locking):
     site = locking

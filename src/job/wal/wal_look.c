@@ -299,12 +299,26 @@ read_sample(struct looking *k, uint32_t tli, const struct pieces *l, size_t i,
 	return yes;
 }
 
+/* A sample is dated by the clock of the tier that it lies on. False: what that one shows is not known. */
+static bool
+by_its_clock(const struct wal_look_tier *t, struct tier *on, struct wal_sample *s)
+{
+	int64_t now;
+
+	if (on == t->tier)
+		return true;
+	if (store_clock_lately(on->store, &now, NULL) == -1)
+		return false;
+	s->time_ns += t->now_ns - now;
+	return true;
+}
+
 /* Does that piece have a sample that a recovery reaches? */
 static bool
 sample_of(struct looking *k, struct wal_look_tier *t, const struct pieces *l, size_t i,
 	  struct wal_sample *ret)
 {
-	return read_sample(k, t->tli, l, i, ret) && ret->flush_lsn <= t->reach;
+	return read_sample(k, t->tli, l, i, ret) && ret->flush_lsn <= t->reach && by_its_clock(t, l->on, ret);
 }
 
 static void
@@ -400,15 +414,20 @@ find_beat(struct looking *k, struct wal_look_tier *t, struct err *e)
 
 /* True: what the server had written then is all there. */
 static bool
-offer_beat(struct wal_look_tier *t, const struct pg_history *h, const struct wal_beat *b)
+offer_beat(struct wal_look_tier *t, const struct pg_history *h, struct tier *on, const struct wal_beat *b)
 {
-	if (b->sample.flush_lsn > t->reach || !pg_history_covers(h, b->tli, b->sample.flush_lsn))
+	struct wal_sample s = b->sample;
+
+	if (s.flush_lsn > t->reach || !pg_history_covers(h, b->tli, s.flush_lsn) || !by_its_clock(t, on, &s))
 		return false;
-	offer(t, &b->sample);
+	offer(t, &s);
 	return true;
 }
 
-/* What others heard of the server holds for a tier that has the log up to there. */
+/*
+ * What others heard of the server holds for a tier that has the log up to there. True: no piece can tell
+ * more. One that gets nothing any more heard less than the pieces say that still come here.
+ */
 static bool
 offer_others(struct looking *k, struct wal_look_tier *t, const struct pg_history *h)
 {
@@ -420,7 +439,7 @@ offer_others(struct looking *k, struct wal_look_tier *t, const struct pg_history
 		if (k->open[i] != t->tier && wal_beat_kept(k->open[i]) &&
 		    wal_beat_get(k->s->repo, k->open[i]->store, k->l->place.source, &b, NULL) == 1 &&
 		    is_ours(k, &b))
-			any |= offer_beat(t, h, &b);
+			any |= offer_beat(t, h, k->open[i], &b) && b.sample.flush_lsn == t->reach;
 	}
 	return any;
 }
@@ -466,7 +485,7 @@ find_samples(struct looking *k, struct wal_look_tier *t, const struct pg_history
 	if (!t->newest.facts.standby)
 		offer(t, &(struct wal_sample){ .time_ns = t->newest.begun_ns,
 			.flush_lsn = t->newest.facts.start });
-	last = kept ? t->beaten && offer_beat(t, h, &t->beat) : offer_others(k, t, h);
+	last = kept ? t->beaten && offer_beat(t, h, t->tier, &t->beat) : offer_others(k, t, h);
 	/* Where nobody streams any more it is the last word of who did. */
 	if (!last || strcmp(k->l->w.source->postgres->wal_from, "stream") != 0)
 		rc = search_tiers(k, t, e);
