@@ -125,10 +125,11 @@ plan_wal(struct check *c, const char *what, const struct conf_tier *t, const str
 static void
 plan_bare(struct check *c, const char *what, const struct conf_tier *t, const char *bare)
 {
+	const int64_t takes = tiers_period(t->takes);
 	char rpo[UNITS_TEXT], least[UNITS_TEXT], fix[200];
 
 	snprintf(fix, sizeof(fix), "name it in wal of [postgres %s], or rpo = %s or more", bare,
-	    units_duration_key(BASE_MS, least));
+	    units_duration_key(takes > BASE_MS ? takes : BASE_MS, least));
 	check_add(c, CHECK_FAIL, what, fix, "no WAL of pg.%s comes there, only snapshots, but rpo "
 		  "promises %s", bare, units_duration(t->rpo, rpo));
 }
@@ -149,12 +150,12 @@ plan_cold(struct check *c, const char *what, const struct conf_tier *t, const st
 	if (wait == 0 || t->rto == 0)
 		return;
 	units_duration(t->rto, rto);
-	if (wait <= t->rto) {
+	if (wait < t->rto) {
 		check_add(c, CHECK_OK, what, NULL, "what is of class %s can be read after up to %s of an "
 			  "rto of %s", t->class, units_duration(wait, text), rto);
 		return;
 	}
-	if (usual < wait && usual <= t->rto)
+	if (usual < wait && usual < t->rto)
 		snprintf(fix, sizeof(fix), "thaw = standard, or rto = more than %s",
 		    units_duration_key(wait, text));
 	else

@@ -83,7 +83,7 @@ const char *
 cold_class_within(int64_t ms, enum store_speed speed)
 {
 	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
-		if (classes[i].order[speed].wait_ms <= ms)
+		if (classes[i].order[speed].wait_ms < ms)
 			return classes[i].class;
 	return NULL;
 }

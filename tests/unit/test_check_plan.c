@@ -142,7 +142,7 @@ wal_keeps_an_rpo_that_snapshots_alone_do_not(void **state)
 	judge(PAIR SERVER "wal = local\n");
 	l = find("plan nas", "no WAL of pg.pay comes there");
 	assert_int_equal(l->verdict, CHECK_FAIL);
-	assert_string_equal(l->fix, "name it in wal of [postgres pay], or rpo = 1h or more");
+	assert_string_equal(l->fix, "name it in wal of [postgres pay], or rpo = 1d or more");
 	assert_int_equal(check.verdicts[CHECK_FAIL], 1);
 	/* What has no WAL has to do with a promise that was made for one: worth a word. */
 	judge(PAIR SERVER VOLUME);
@@ -181,6 +181,9 @@ an_archive_that_opens_too_late_for_the_rto_fails(void **state)
 	assert_non_null(strstr(find("plan cold", "only, but rto")->fix, "read at once"));
 	judge(COLD("GLACIER", "8h") VOLUME);
 	assert_int_equal(find("plan cold", "after up to 5h of an rto of 8h")->verdict, CHECK_OK);
+	/* It has to be read, too. */
+	judge(COLD("GLACIER", "5h") VOLUME);
+	assert_int_equal(find("plan cold", "after up to 5h only, but rto")->verdict, CHECK_FAIL);
 	judge(COLD("GLACIER\nthaw = bulk", "8h") VOLUME);
 	assert_int_equal(find("plan cold", "after up to 12h only, but rto")->verdict, CHECK_FAIL);
 	assert_non_null(strstr(find("plan cold", "after up to 12h only")->fix, "thaw = standard"));
