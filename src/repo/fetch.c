@@ -218,7 +218,7 @@ second_choice(struct fetch *f, const struct frames_task *t, struct batch *frame)
 		batch_run(frame);
 	}
 	if (frame->done > 0)
-		packs_count_fallback(packs, choice - 1, &first);
+		packs_count_fallback(packs, t->stretch->pack->sha, choice - 1, &first);
 	else if (!frame->refused)
 		err_in(&frame->err, "%s", layout_pack(t->stretch->pack->sha, name));
 	buf_done(&bytes);
@@ -307,7 +307,7 @@ reread(struct fetch *f, struct stretch *s)
 		int got = packs_bytes(packs, s->pack->sha, s->off, s->len, choice, &s->bytes, &why);
 
 		if (got == 1) {
-			packs_count_fallback(packs, choice, &first);
+			packs_count_fallback(packs, s->pack->sha, choice, &first);
 			return 0;
 		}
 		if (got == 0)
@@ -421,7 +421,7 @@ find_index(struct fetch *f, struct source_pack *p, const struct plan_row *w, siz
 	     choice++) {
 		if (got == 1 && check_rows(&p->object->index, w, n, &why) == 0) {
 			if (choice > 0)
-				packs_count_fallback(packs, choice, &first);
+				packs_count_fallback(packs, p->sha, choice, &first);
 			return 0;
 		}
 		if (got == 1) {

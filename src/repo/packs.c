@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "repo/layout.h"
+#include "repo/packset.h"
 #include "store/aside.h"
 
 /* Indexes kept open: one is at most a few MiB, mostly far less. */
@@ -48,10 +49,10 @@ struct packs {
 	size_t frame_bytes;
 	uint64_t clock;
 	struct buf scratch;
-	unsigned fallbacks;
-	unsigned frozen; /* of those, because it lies in an archive there, and better elsewhere */
-	unsigned asides; /* of those, served by what was set aside */
-	unsigned spared; /* packs that another tier gave, because the first one is an archive */
+	/* That another one served: as there was no good one, or it lies in an archive, ... */
+	struct packset bad, frozen;
+	struct packset asides; /* ... or with what was set aside */
+	bool bad_manifest;
 	struct err last;
 	bool lost; /* lost_sha is on no tier */
 	uint8_t lost_sha[LAYOUT_SHA];
@@ -86,15 +87,18 @@ packs_free(struct packs *p)
 	for (size_t i = 0; i < FRAMES_KEPT; i++)
 		drop_frame(p, &p->frame[i]);
 	buf_done(&p->scratch);
+	packset_done(&p->bad);
+	packset_done(&p->frozen);
+	packset_done(&p->asides);
 	free(p);
 }
 
 unsigned
 packs_fallbacks(const struct packs *p, unsigned *asides, const char **text)
 {
-	*asides = p->asides;
+	*asides = (unsigned)p->asides.count;
 	*text = p->last.text;
-	return p->fallbacks + p->spared;
+	return (unsigned)(p->bad.count + p->frozen.count + p->asides.count) + p->bad_manifest;
 }
 
 /* The choice-th tier in turn, of those that are open. Counts down. */
@@ -110,16 +114,17 @@ choose_tier(const struct packs *p, unsigned *choice)
 }
 
 void
-packs_count_fallback(struct packs *p, unsigned choice, const struct err *why)
+packs_count_fallback(struct packs *p, const uint8_t *sha, unsigned choice, const struct err *why)
 {
 	const bool aside = choose_tier(p, &choice) == NULL;
 
 	/* Nobody said that those asked before an archive have it. */
 	if (p->first && p->first->last && why->kind == ERR_NOTFOUND && !aside)
 		return;
-	p->fallbacks++;
-	p->frozen += why->kind == ERR_FROZEN;
-	p->asides += aside;
+	if (!sha)
+		p->bad_manifest = true;
+	else
+		packset_add(aside ? &p->asides : why->kind == ERR_FROZEN ? &p->frozen : &p->bad, sha);
 	if (why->kind != ERR_FROZEN)
 		p->last = *why;
 }
@@ -127,7 +132,7 @@ packs_count_fallback(struct packs *p, unsigned choice, const struct err *why)
 unsigned
 packs_frozen(const struct packs *p)
 {
-	return p->frozen + p->spared;
+	return (unsigned)p->frozen.count;
 }
 
 /*
@@ -225,7 +230,7 @@ from_any(struct packs *p, const uint8_t *sha, read_fn *read, void *arg, unsigned
 
 		if (got == 1) {
 			if (worst.kind != ERR_NONE)
-				packs_count_fallback(p, choice, &worst);
+				packs_count_fallback(p, sha, choice, &worst);
 			*ret_choice = choice;
 			return 0;
 		}
@@ -263,7 +268,8 @@ read_index(struct packs *p, const uint8_t *sha, unsigned choice, void *arg, stru
 		return got;
 	if (object_open(&h, p->scratch.data, p->scratch.len, p->repo->keys, ret, e) == 0) {
 		t = choose_tier(p, &choice);
-		p->spared += t && t != p->first && p->first && p->first->last;
+		if (t && t != p->first && p->first && p->first->last)
+			packset_add(&p->frozen, sha);
 		return 1;
 	}
 bad:
@@ -322,7 +328,7 @@ packs_other(struct packs *p, const uint8_t sha[LAYOUT_SHA], const struct err *wh
 		got = read_index(p, sha, choice, &o, &no);
 		if (got != 1)
 			continue;
-		packs_count_fallback(p, choice, why);
+		packs_count_fallback(p, sha, choice, why);
 		object_free(k->object);
 		k->object = o;
 		k->choice = choice;

@@ -47,14 +47,15 @@ int packs_bytes(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint64_t off, si
 /* For the error of a copy: which tier's it is, and under which name it lies there. -1. */
 int packs_in_place(const struct packs *p, const uint8_t *sha, unsigned choice, struct err *e);
 /*
- * How often a tier's copy was missing or bad and another one served, or a pack was had from another tier
- * because the first one is an archive; asides: of these, by one that
- * had been set aside as bad; text: the last such (may be "").
+ * Of how many objects a tier's copy was missing or bad and another one served, or was had from another
+ * tier because the first one is an archive; asides: of these, by one that had been set aside as bad;
+ * text: the last such (may be "").
  */
 unsigned packs_fallbacks(const struct packs *p, unsigned *asides, const char **text);
-/* Of these, how often there was nothing wrong: the first is an archive, and another tier has it at hand. */
+/* Of these, with how many nothing was wrong: the first is an archive, and another tier has it at hand. */
 unsigned packs_frozen(const struct packs *p);
-void packs_count_fallback(struct packs *p, unsigned choice, const struct err *why);
+/* sha NULL: the manifest. */
+void packs_count_fallback(struct packs *p, const uint8_t *sha, unsigned choice, const struct err *why);
 
 /*
  * Every tier that answers was asked for that pack and has it not: ERR_CORRUPT, which says so, for a

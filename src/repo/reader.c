@@ -94,7 +94,7 @@ reader_open(struct repo *repo, struct tier *first, const char *snap, struct read
 	/* Another tier's served: nobody would hear that this one is damaged. */
 	if (why.kind != ERR_NONE && why.kind != ERR_NOTFOUND) {
 		err_in(&why, "tier '%s': %s", first ? first->name : "", snap);
-		packs_count_fallback(r->packs, 0, &why);
+		packs_count_fallback(r->packs, NULL, 0, &why);
 	}
 	place_init(&r->walk);
 	place_init(&r->search);
