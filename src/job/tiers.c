@@ -177,6 +177,7 @@ make_one(const struct conf *c, const struct conf_tier *from, struct tier *t)
 		.thaw = cold_speed(from->thaw),
 		.thaw_days = from->thaw_keep > 0 ? cold_days(from->thaw_keep) : THAW_DAYS,
 		.takes_ms = tiers_period(from->takes),
+		.archive = cold_wait_ms(from->class, STORE_STANDARD) > 0,
 		.held = h,
 	};
 	if (fetch(c, "access-key", from->access_key, &h->access_key, &t->options.access_key,
@@ -226,7 +227,7 @@ tiers_near(const struct conf *c, const char *source, const struct tier *named, s
 		struct tier *t = &set->tier[i];
 
 		t->rank = t == named ? ++next : 0;
-		t->last = t != named && cold_wait_ms(t->options.class, STORE_STANDARD) > 0;
+		t->last = t != named && t->archive;
 	}
 	for (size_t i = 0; source && i < c->sources; i++)
 		if (strcmp(c->source[i].name, source) == 0)

@@ -63,7 +63,7 @@ parse(const struct buf *text, struct wal_beat *b, struct err *e)
 bool
 wal_beat_kept(const struct tier *t)
 {
-	return t->options.lock == STORE_LOCK_NONE;
+	return t->options.lock == STORE_LOCK_NONE && !t->archive;
 }
 
 int

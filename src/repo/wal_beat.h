@@ -27,7 +27,7 @@ struct wal_beat {
 
 /*
  * Does that tier have one? Where objects are locked, each of those that are overwritten twice a minute
- * would be kept, so such a tier has none: there its pieces say when the server was heard of.
+ * would be kept; and an archive is fed by copies. There its WAL says when the server was heard of.
  */
 bool wal_beat_kept(const struct tier *t);
 /* Replaces beat/<source> on that tier. */

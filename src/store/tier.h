@@ -25,6 +25,7 @@ struct tier {
 	struct err why;
 	/* How near it is: the lower the nearer; of equal ones the one that stands before. */
 	unsigned rank;
+	bool archive; /* what lies there has to be ordered back before it is read */
 	bool last; /* only when no other has it: an archive, where a look costs hours and money */
 	void *held; /* what the options point to, of who made the tier; NULL */
 };

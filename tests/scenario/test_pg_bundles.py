@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 
 import pytest
 
@@ -118,6 +119,9 @@ def test_what_follows_waits_until_it_is_worth_an_object_and_goes_when_a_person_s
     waiting = frozen.copied()
     assert len(waiting) == 1 and waiting[0]["wal_waiting"] > 0 and waiting[0]["wal_sent"] == 0, waiting
     assert frozen.bundles() == first
+    time.sleep(20)  # longer than a receiver may be silent for; nothing is late for a tier that is fed by copies
+    attention = frozen.json("wal", "status", "pay", status=None)["sources"][0]["attention"]
+    assert [x for x in attention if "'dr'" in x] == [], attention
     # an hour later: the pieces are older than that
     for piece in frozen.pieces("local"):
         os.utime(frozen.tier("local", frozen.piece(piece)), (1_700_000_000, 1_700_000_000))

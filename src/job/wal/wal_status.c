@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "job/owed.h"
 #include "job/wal/wal_archiver.h"
 #include "job/wal/wal_owed.h"
 #include "source/pg/pg_conn.h"
@@ -350,7 +351,9 @@ judge_late(struct wal_status *s, const struct wal_look_tier *t, int64_t most)
 static void
 judge_silence(struct wal_status *s, const struct wal_look_tier *t)
 {
-	const int64_t most = SILENT_TIMES * s->ship_every_ns + SILENT_NS;
+	/* An archive gets bundles, when they are full or old enough and somebody copies. */
+	const int64_t most = t->tier->archive ? owed_late_ns(t->tier->rpo_ms * CLOCK_MS) :
+	    SILENT_TIMES * s->ship_every_ns + SILENT_NS;
 	char age[UNITS_TEXT];
 
 	if (!s->streams)
