@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -116,6 +117,39 @@ def test_a_commit_that_waits_for_the_receiver_waits_for_nothing_else(database):
     database.server.sql("TRUNCATE pace")
     database.server.sql("CALL commit_many(100)")
     assert float(database.server.value("SELECT min(took) FROM pace WHERE took > 0")) < 0.006
+    database.end(child)
+
+
+@pytest.mark.parametrize("catalog", ("pg_authid", "pg_database"))
+def test_who_locks_a_catalog_and_waits_for_the_receiver_does_not_wait_for_ever(database, catalog):
+    """As VACUUM FULL does: its locks are held until the standby has its commit, and the receiver asks the server things meanwhile."""
+    child = database.stream()
+    server = database.server
+    server.sql("CREATE TABLE t (i int)")
+    server.set(synchronous_standby_names="ffdr")
+    server.sql("SELECT pg_reload_conf()")
+    eventually(lambda: server.sql("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
+    locking, other = server.connect(), server.connect()
+    other.execute("INSERT INTO t VALUES (1)")
+
+    def commit():
+        until = time.monotonic() + 12  # the receiver looks at its slot every ten seconds
+        while time.monotonic() < until:
+            other.execute("INSERT INTO t VALUES (1)")
+            time.sleep(0.5)
+        locking.execute("COMMIT")
+
+    locking.execute("BEGIN")
+    locking.execute("CREATE TABLE held ()")
+    locking.execute("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE" % catalog)
+    work = threading.Thread(target=commit, daemon=True)
+    work.start()
+    work.join(40)
+    if work.is_alive():
+        child.kill()
+        server.kill()  # nobody can even log in
+    assert not work.is_alive(), "all that commits stands"
+    database.wait_shipped(server.lsn())
     database.end(child)
 
 

@@ -109,6 +109,12 @@ rest(struct stream *s, int64_t ns)
 
 /* ---- connecting ---- */
 
+/*
+ * Who holds a lock that we want may be a transaction that is being committed, and its commit may wait
+ * for what we confirm: to wait for the lock would hold up both for ever.
+ */
+#define NEVER_WAITS "SET lock_timeout = '250ms'"
+
 static void
 disconnect(struct stream *s)
 {
@@ -125,7 +131,9 @@ connect_both(struct stream *s, struct pg_identity *id, struct err *e)
 	struct pg_conn_options o = { .conninfo = s->conninfo, .stop = stopped, .arg = s };
 
 	s->answered = false;
-	if (pg_conn_open(&o, &s->sql, e) == -1 || pg_conn_identify(s->sql, id, e) == -1)
+	if (pg_conn_open(&o, &s->sql, e) == -1 ||
+	    pg_conn_exec(s->sql, NEVER_WAITS, NULL, 0, NULL, e) == -1 ||
+	    pg_conn_identify(s->sql, id, e) == -1)
 		return -1;
 	s->answered = true;
 	if (id->standby)

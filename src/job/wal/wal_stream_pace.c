@@ -11,6 +11,7 @@
 /* So much is worth a flush of its own: a server that has much to send is not held up. */
 #define GATHER_ENOUGH (UINT64_C(64) << 10)
 #define ASK_NS CLOCK_S
+#define ASK_FAILED_NS (30 * CLOCK_S) /* it may have cost a moment, for which a commit waited */
 
 /*
  * Only when something just came: to ask a server that is cut off would hold up the shipping. One that
@@ -21,11 +22,13 @@ ask(struct stream *s)
 {
 	const int64_t now = clock_boot_ns();
 	struct err why = { 0 };
+	int got;
 
 	if (now < s->waited_boot_ns)
 		return;
-	s->waited_boot_ns = now + ASK_NS;
-	s->waited = wal_receive_waited(s->receive, s->sql, &why) != 0;
+	got = wal_receive_waited(s->receive, s->sql, &why);
+	s->waited = got != 0;
+	s->waited_boot_ns = now + (got == -1 ? ASK_FAILED_NS : ASK_NS);
 }
 
 void

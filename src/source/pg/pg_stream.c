@@ -389,13 +389,14 @@ pg_stream_asked(const struct pg_stream *s)
 	return s->asked;
 }
 
+/* By the function below pg_stat_replication: the view reads pg_authid, and waits where that is locked. */
 int
 pg_stream_waited(const struct pg_stream *s, struct pg_conn *sql, struct err *e)
 {
 	static const char *const query =
 	    "SELECT coalesce(current_setting('synchronized_standby_slots', true), '') = ''"
 	    " AND (current_setting('synchronous_standby_names') = ''"
-	    " OR (SELECT sync_state FROM pg_stat_replication WHERE pid = $1::int) = 'async')";
+	    " OR (SELECT sync_state FROM pg_stat_get_wal_senders() WHERE pid = $1::int) = 'async')";
 	char pid[16];
 	const char *param = pid, *nobody;
 	struct pg_rows *r = NULL;
