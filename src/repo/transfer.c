@@ -1,7 +1,8 @@
 /*
  * The same object lies on several tiers, and any good copy of it will do: so the tiers are asked one
- * after the other, and none but the last says what is wrong. Nothing counts as sent that was not seen
- * to have come.
+ * after the other, and none but the last says what is wrong. One that did not answer for a pack is asked
+ * after the others for those that follow: its silence costs minutes. Nothing counts as sent that was not
+ * seen to have come.
  */
 #include "repo/transfer.h"
 
@@ -24,6 +25,7 @@ struct transfers {
 	struct repo *repo;
 	struct tier *from, *to;
 	struct pool *pool;
+	_Atomic bool *mute; /* of each tier of the repository */
 	struct seat *seat;
 	size_t seats, begun, ended;
 };
@@ -53,6 +55,7 @@ transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *sc
 static int
 send_from(struct seat *s, struct tier *t, const char *name)
 {
+	_Atomic bool *mute = &s->all->mute[t - s->all->repo->tiers->tier];
 	struct tier *to = s->all->to;
 	const enum err_kind kind = s->is.err.kind;
 	struct err why = { 0 };
@@ -62,9 +65,32 @@ send_from(struct seat *s, struct tier *t, const char *name)
 	    kind != ERR_CORRUPT && kind != ERR_REMOTE && kind != ERR_FROZEN))
 		return -1;
 	rc = copy_object(t->store, to->store, name, s->is.sha, &s->scratch, &why);
+	*mute = rc == -1 && why.kind == ERR_REMOTE;
 	if (rc == -1 && (kind == ERR_NONE || kind == ERR_NOTFOUND))
 		s->is.err = why;
 	return rc;
+}
+
+/* From whoever has it: first of those that answer, then of the others. */
+static void
+send_any(struct seat *s, const char *name)
+{
+	const struct transfers *all = s->all;
+	const struct tier_set *set = all->repo->tiers;
+	bool *asked = xcalloc(set->count + 1, sizeof(*asked));
+	struct tier *t;
+
+	for (int late = 0; late <= 1; late++)
+		for (size_t i = 0; s->is.rc == -1 && (t = tier_turn(set, all->from, i)) != NULL; i++) {
+			const size_t n = (size_t)(t - set->tier);
+
+			if (asked[n] || (!late && all->mute[n]))
+				continue;
+			asked[n] = true;
+			s->is.gave = t;
+			s->is.rc = send_from(s, t, name);
+		}
+	free(asked);
 }
 
 /* A task of the pool. */
@@ -75,14 +101,10 @@ run(void *seat)
 	const struct transfers *all = s->all;
 	struct transfer *is = &s->is;
 	char name[LAYOUT_NAME];
-	struct tier *t;
 	int got;
 
 	layout_pack(is->sha, name);
-	for (size_t i = 0; is->rc == -1 && (t = tier_turn(all->repo->tiers, all->from, i)) != NULL; i++) {
-		is->gave = t;
-		is->rc = send_from(s, t, name);
-	}
+	send_any(s, name);
 	if (is->rc == -1)
 		return; /* it names object and place */
 	err_clear(&is->err); /* of a tier that had no good one */
@@ -109,6 +131,7 @@ transfer_new(struct repo *r, struct tier *from, struct tier *to, unsigned worker
 	t->pool = pool_new(t->seats > 1 ? (unsigned)t->seats : 0, t->seats);
 	if (t->seats == 0)
 		t->seats = 1;
+	t->mute = xcalloc(r->tiers->count + 1, sizeof(*t->mute));
 	t->seat = xcalloc(t->seats, sizeof(*t->seat));
 	for (size_t i = 0; i < t->seats; i++) {
 		t->seat[i].all = t;
@@ -124,6 +147,7 @@ transfer_free(struct transfers *t)
 	for (size_t i = 0; i < t->seats; i++)
 		buf_done(&t->seat[i].scratch);
 	free(t->seat);
+	free(t->mute);
 	free(t);
 }
 
