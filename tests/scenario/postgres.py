@@ -174,7 +174,9 @@ class Server:
             label = c.execute("SELECT labelfile FROM pg_stop_backup(false, false)" if old else
                               "SELECT labelfile FROM pg_backup_stop(false)").fetchone()[0]
         # With the WAL up to here, so that it starts by itself.
-        subprocess.run("cp -a %s/pg_wal/0* %s/pg_wal/" % (self.data, other.data), shell=True, check=True)
+        for last in (False, False, False, True):  # one may be removed while it is copied
+            if subprocess.run("cp -a %s/pg_wal/0* %s/pg_wal/" % (self.data, other.data), shell=True, check=last).returncode == 0:
+                break
         for name in ("postmaster.pid", "postmaster.opts"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(other.data, name))

@@ -98,7 +98,7 @@ def test_two_restores_do_not_meet_in_one_directory(site):
     site.write_config()
     site.backup()
     before = site.scan()
-    slow(site, "500k")
+    slow(site, "100k")  # it has to last while another one starts, on a busy machine
     child = site.start("restore", "vol.data", "--to", site.path("one"))
     wait_for(lambda: os.path.isdir(site.path("one", "d1")), "nothing was made")
     result = site.run("restore", "vol.data", "--to", site.path("one"), "--delta", status=BUSY)
