@@ -150,7 +150,7 @@ check_room(struct check *c, const char *what, const char *dir, uint64_t pack_siz
 }
 
 static void
-check_versions(struct check *c, const char *what, const struct store_abilities *a)
+check_versions(struct check *c, const char *what, const struct store_abilities *a, bool looks_back)
 {
 	if (a->locks_all)
 		check_add(c, CHECK_WARN, what, "take the default retention from the bucket; lock = in the "
@@ -160,6 +160,10 @@ check_versions(struct check *c, const char *what, const struct store_abilities *
 		check_add(c, CHECK_FAIL, what, "take the rule from the bucket, or its Expiration: what is "
 		    "kept for how long is for `keep`", "a lifecycle rule of the bucket removes objects "
 		    "by their age, whether a snapshot needs them or not");
+	if (a->versions.can == STORE_CANNOT && looks_back)
+		check_add(c, CHECK_WARN, what, "versioning for the bucket, and a lifecycle rule that removes "
+		    "noncurrent versions some days after", "the bucket keeps no versions: what somebody "
+		    "deletes or overwrites there is gone");
 	if (a->versions.can != STORE_CAN)
 		return;
 	if (a->tidies.can == STORE_CAN)
@@ -199,7 +203,7 @@ check_ability(struct check *c, const struct session *s, struct tier *t, const ch
 		    "verify` now and then", "the store takes bytes that are not those of their "
 		    "checksum: that what lies in class %s came there whole is not proved",
 		    t->options.class);
-	check_versions(c, what, &a);
+	check_versions(c, what, &a, t->store->ops->looks_back);
 }
 
 static void

@@ -158,6 +158,14 @@ def test_init_and_check_tell_which_bucket_they_look_at(minio, tmp_path):
     assert told not in site.run("check", "--quiet", status=None).err
 
 
+@pytest.mark.parametrize("versions", (False, True))
+def test_a_bucket_that_keeps_no_versions_is_told(minio, tmp_path, versions):
+    site = Site(tmp_path, {"regional": minio.bucket(versions=versions)}, tiers=("local", "regional"))
+    trees.make_plain(site.source)
+    site.init()
+    assert ("the bucket keeps no versions" in site.run("check", status=None).text) != versions
+
+
 # ---- a bucket that was emptied ----
 
 @pytest.mark.parametrize("left", (0, 1), ids=("nothing left", "something left"))

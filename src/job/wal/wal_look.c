@@ -418,7 +418,8 @@ offer_beat(struct wal_look_tier *t, const struct pg_history *h, struct tier *on,
 {
 	struct wal_sample s = b->sample;
 
-	if (s.flush_lsn > t->reach || !pg_history_covers(h, b->tli, s.flush_lsn) || !by_its_clock(t, on, &s))
+	if (s.flush_lsn > t->reach || !pg_history_covers(h, b->tli, s.flush_lsn) ||
+	    !by_its_clock(t, on, &s))
 		return false;
 	offer(t, &s);
 	return true;
