@@ -161,9 +161,9 @@ check_versions(struct check *c, const char *what, const struct store_abilities *
 		    "kept for how long is for `keep`", "a lifecycle rule of the bucket removes objects "
 		    "by their age, whether a snapshot needs them or not");
 	if (a->versions.can == STORE_CANNOT && looks_back)
-		check_add(c, CHECK_WARN, what, "versioning for the bucket, and a lifecycle rule that removes "
-		    "noncurrent versions some days after", "the bucket keeps no versions: what somebody "
-		    "deletes or overwrites there is gone");
+		check_add(c, CHECK_WARN, what, "versioning for the bucket, and a lifecycle rule that "
+		    "removes noncurrent versions some days after", "the bucket keeps no versions: what "
+		    "somebody deletes or overwrites there is gone");
 	if (a->versions.can != STORE_CAN)
 		return;
 	if (a->tidies.can == STORE_CAN)

@@ -15,7 +15,7 @@ const char *cold_speed_word(enum store_speed speed);
  */
 int64_t cold_wait_ms(const char *class, enum store_speed speed);
 /*
- * The cheapest class that waits no longer than that; NULL: none that has to be waited for.
+ * The cheapest class that is open before that; NULL: none that has to be waited for.
  */
 const char *cold_class_within(int64_t ms, enum store_speed speed);
 

@@ -378,57 +378,6 @@ what_a_newer_snapshot_there_names_by_now_is_not_waited_for(void **state)
 	assert_false(rep.waited);
 }
 
-static void
-a_damaged_pack_is_not_sent_but_taken_from_another_tier(void **state)
-{
-	uint8_t sha[LAYOUT_SHA];
-	char pack[LAYOUT_NAME];
-
-	(void)state;
-	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2 } }, snap);
-	snapkit_sha(2, sha);
-	memstore_bytes(k.tier[0].store, layout_pack(sha, pack), NULL)[3] ^= 1;
-	repokit_refused(copy(), &e, ERR_CORRUPT, pack);
-	assert_false(snapkit_has(&k, 1, snap));
-	assert_false(snapkit_has_pack(&k, 1, 2));
-	snapkit_put_pack(&k, 2, 2);
-	vclock_pass(2 * HOUR);
-	copy_well();
-	assert_true(snapkit_has_pack(&k, 1, 2));
-}
-
-static char first_asked[LAYOUT_NAME];
-static unsigned others_asked;
-
-/* From the first pack that is asked for on. */
-static void
-fall_silent(void *arg, const char *op, const char *name)
-{
-	if (strcmp(op, "get") != 0 || strncmp(name, "pack/", 5) != 0)
-		return;
-	if (first_asked[0] == '\0')
-		snprintf(first_asked, sizeof(first_asked), "%s", name);
-	others_asked += strcmp(name, first_asked) != 0;
-	memstore_away(arg, true);
-}
-
-static void
-a_tier_that_fell_silent_is_not_waited_for_at_every_pack(void **state)
-{
-	(void)state;
-	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2, 3, 4 } }, snap);
-	for (unsigned n = 1; n <= 4; n++)
-		snapkit_put_pack(&k, 2, n);
-	first_asked[0] = '\0';
-	others_asked = 0;
-	memstore_hook(k.tier[0].store, fall_silent, k.tier[0].store);
-	copy_well();
-	memstore_hook(k.tier[0].store, NULL, NULL);
-	assert_int_equal(rep.sent, 4);
-	assert_true(first_asked[0] != '\0');
-	assert_int_equal(others_asked, 0);
-}
-
 /* Of the right size, and nothing in it. */
 static void
 a_damaged_pack_at_the_target_is_not_relied_on(void **state)
@@ -618,8 +567,6 @@ main(void)
 		CASE(without_its_pend_object_no_manifest_is_put),
 		CASE(a_list_of_the_condemned_that_cannot_be_read_makes_all_doubtful),
 		CASE(what_a_newer_snapshot_there_names_by_now_is_not_waited_for),
-		CASE(a_damaged_pack_is_not_sent_but_taken_from_another_tier),
-		CASE(a_tier_that_fell_silent_is_not_waited_for_at_every_pack),
 		CASE(a_damaged_pack_at_the_target_is_not_relied_on),
 		CASE(what_does_not_come_back_as_it_was_sent_is_no_copy),
 		CASE(where_writers_give_the_times_a_pend_object_is_as_old_as_we_know_it),

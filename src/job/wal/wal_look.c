@@ -318,7 +318,8 @@ static bool
 sample_of(struct looking *k, struct wal_look_tier *t, const struct pieces *l, size_t i,
 	  struct wal_sample *ret)
 {
-	return read_sample(k, t->tli, l, i, ret) && ret->flush_lsn <= t->reach && by_its_clock(t, l->on, ret);
+	return read_sample(k, t->tli, l, i, ret) && ret->flush_lsn <= t->reach &&
+	    by_its_clock(t, l->on, ret);
 }
 
 static void
