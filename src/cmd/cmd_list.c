@@ -165,6 +165,20 @@ warn_missing(struct session *s, const struct inventory_options *io, const struct
 		recall_warn(s, io->tier, NULL, w);
 }
 
+/* "No snapshot yet" is only said of a repository that is there, on a tier that was asked. */
+static bool
+holds_repo(const struct session *s)
+{
+	char name[LAYOUT_NAME];
+	struct store_stat st;
+
+	layout_repo(0, name);
+	for (size_t i = 0; i < s->tiers.count; i++)
+		if (s->tiers.tier[i].store && store_stat(s->tiers.tier[i].store, name, &st, NULL) == 1)
+			return true;
+	return false;
+}
+
 static int
 list_run(const struct command_call *call, struct err *e)
 {
@@ -199,7 +213,8 @@ list_run(const struct command_call *call, struct err *e)
 	if (!o->tier)
 		words_warn_away(&s);
 	if (inv.count == 0 && !output_is_json())
-		output_note("no snapshot yet");
+		output_note("%s", holds_repo(&s) ? "no snapshot yet" :
+			"no snapshot, and no tier holds a repository");
 	else if (!output_is_json())
 		list_print(&s, &inv, holds);
 	if (inv.unknown > 0)

@@ -159,6 +159,19 @@ close_others(const struct repo *r, const struct repo_scan *s, bool past)
 	}
 }
 
+/* Does a tier show what it held before? It may have been emptied then, and no host knows of it. */
+static bool
+has_past(const struct repo_scan *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct store *store = s->tier[i].tier->store;
+
+		if (store && store->ops->looks_back && store->options.as_of_ns == 0)
+			return true;
+	}
+	return false;
+}
+
 static int
 none_found(const struct repo_scan *s, struct err *e)
 {
@@ -180,7 +193,8 @@ none_found(const struct repo_scan *s, struct err *e)
 		return -1;
 	if (stray)
 		return repo_tell_stray(stray, e);
-	return err_line(e, "fix", "run 'ffdr init' to make one");
+	return err_line(e, "fix", "run 'ffdr init' to make one%s", has_past(s) ? "; not where a bucket was "
+	    "emptied: --as-of TIME shows what it keeps out of sight" : "");
 }
 
 int

@@ -168,6 +168,23 @@ def test_a_bucket_that_keeps_no_versions_is_told(minio, tmp_path, versions):
 
 # ---- a bucket that was emptied ----
 
+def test_a_bucket_that_was_emptied_is_not_called_new_by_a_host_that_never_saw_it_full(minio, tmp_path):
+    site = Site(tmp_path, {"regional": minio.bucket(versions=True)}, tiers=("regional",))
+    trees.make_plain(site.source)
+    site.init()
+    assert "no snapshot yet" in site.run("list").text
+    snapshot = site.backup()
+    then = moment()
+    bucket = site.bucket("regional")
+    for name in bucket.names():
+        bucket.delete(name)
+    shutil.rmtree(site.path("state"))
+    assert "no tier holds a repository" in site.run("list", status=None).text
+    result = site.run("verify", status=None)
+    assert result.status not in (0, DEGRADED) and "--as-of TIME" in result.err, result
+    assert [s["snapshot"] for s in site.json("list", "--as-of", then)["snapshots"]] == [snapshot]
+
+
 @pytest.mark.parametrize("left", (0, 1), ids=("nothing left", "something left"))
 def test_of_a_bucket_that_was_emptied_the_way_back_is_told(minio, tmp_path, left):
     site = Site(tmp_path, {"regional": minio.bucket(versions=True)}, tiers=("local", "regional"))
