@@ -102,6 +102,7 @@ stream_session(const struct conf *conf, const char *name, struct wal_stream_repo
 	sum->connections += report.connections;
 	sum->gaps += report.gaps;
 	sum->others += report.others;
+	sum->anew = rc == 0 && report.anew;
 	session_done(&s);
 	return rc;
 }
@@ -110,7 +111,7 @@ stream_session(const struct conf *conf, const char *name, struct wal_stream_repo
  * A receiver lives for months, and keys are rotated every quarter: what another host writes then is
  * sealed under a key that was not there when this one started. So a key that is missing is looked
  * for once more, with the configuration as it is by now, since the kek may be another one, too. Where
- * no new epoch was found, it is missing indeed.
+ * no new epoch was found, it is missing indeed. And disks are replaced.
  */
 static int
 stream_again(const struct conf *conf, const char *name, struct wal_stream_report *sum, struct err *e)
@@ -120,17 +121,22 @@ stream_again(const struct conf *conf, const char *name, struct wal_stream_report
 	size_t known = 0, before = 0;
 	int rc = stream_session(conf, name, sum, &known, e);
 
-	while (rc == -1 && e->kind == ERR_KEY && known > before) {
-		before = known;
+	while (sum->anew || (rc == -1 && e->kind == ERR_KEY && known > before)) {
+		const bool anew = sum->anew;
+
+		before = anew ? 0 : known;
 		conf_free(fresh);
 		fresh = NULL;
-		if (conf_load(conf->file, &fresh, &why) == -1)
+		/* A slip in it does not end a receiver that can go on. */
+		if (conf_load(conf->file, &fresh, &why) == -1 && !anew)
 			break;
-		output_note("a key is not known yet: keys are read anew");
+		if (!anew)
+			output_note("a key is not known yet: keys are read anew");
 		why = *e;
+		sum->anew = false;
 		known = 0; /* where it does not even open, that is the reason to tell */
-		rc = stream_session(fresh, name, sum, &known, e);
-		if (rc == -1 && known == before)
+		rc = stream_session(fresh ? fresh : conf, name, sum, &known, e);
+		if (rc == -1 && !anew && known == before)
 			*e = why;
 	}
 	conf_free(fresh);

@@ -830,6 +830,25 @@ def test_a_tier_that_goes_away_and_comes_back_is_a_line_each(database):
     assert len(lines) == 2, database.stream_log()
 
 
+def test_a_tier_that_was_lost_and_made_anew_gets_what_it_lacks(database):
+    child = database.stream()
+    fill(database.server)
+    database.wait_shipped(database.server.lsn(), "local")
+    os.rename(database.tier("local"), database.path("lost"))
+    fill(database.server, 1)
+    eventually(lambda: "does not get to 'local'" in database.stream_log(), what="word of the tier")
+    database.run("init")
+    own(database.top)
+    eventually(lambda: "is where 'local' was" in database.stream_log(), what=database.stream_log)
+    fill(database.server, 1)
+    end = database.server.lsn()
+    for tier in ("local", "regional"):
+        database.wait_shipped(end, tier)
+    assert database.assert_no_hole("regional") >= end
+    assert child.poll() is None
+    database.end(child)
+
+
 def test_a_tier_that_is_away_from_the_start_is_a_line_each(database):
     """With what earlier epochs left in the spool or without."""
     os.rename(database.tier("regional"), database.path("away"))

@@ -62,7 +62,7 @@ stopped(void *arg)
 {
 	struct stream *s = arg;
 
-	return s->watch->stop(s->watch->arg);
+	return s->report->anew || s->watch->stop(s->watch->arg);
 }
 
 /* ---- waiting ---- */
@@ -492,6 +492,7 @@ close_all(struct stream *s)
 	atomic_store(&s->enough, true);
 	wal_ship_free(s->ship);
 	wal_stream_elders_free(s);
+	free(s->spot);
 	limit_patience(s, false);
 	spool_close(s->spool);
 	buf_done(&s->known);
@@ -512,6 +513,7 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 	*ret = (struct wal_stream_report){ 0 };
 	s.conninfo = xstrdup(o->conninfo);
 	limit_patience(&s, true);
+	wal_stream_places(&s);
 	rc = wal_stream_epoch_alone(&s, e);
 	while (rc == 0 && !stopped(&s)) {
 		err_clear(&why);

@@ -47,9 +47,11 @@ struct wal_stream_report {
 	uint64_t bytes;
 	unsigned connections, gaps;
 	unsigned others; /* histories in the archive that are not the server's */
+	/* Another directory is where a tier was: nobody asked to stop, and all is to be opened anew. */
+	bool anew;
 };
 
-/* 0: asked to stop, all that could be shipped is. -1: what no retry mends (another system, a
+/* 0: asked to stop (or `anew`), all that could be shipped is. -1: what no retry mends (another system, a
  * damaged spool, a key). */
 int wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const struct watch *w,
     struct wal_stream_report *ret, struct err *e);
