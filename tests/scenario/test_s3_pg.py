@@ -245,11 +245,11 @@ def test_the_loss_is_never_more_than_was_claimed(servers, site, seed):
     moment = time.time()
     site.server.destroy()
     ledger.stop()
-    claim = exposed(site)
+    # On a busy machine the first word may be "unknown", which is no claim.
+    claim = eventually(lambda: next((c for c in [exposed(site)] if c["seconds"] is not None), None), what="a claim")
     lose_local(site)
     restore(site, status=DEGRADED)
     lost = ledger.lost(boot(servers, site))
-    assert claim["seconds"] is not None
     assert seconds_lost(ledger, lost, moment) <= min(claim["seconds"] + 0.05, SHIP_EVERY + UPLOAD), (len(lost), claim)
     assert claim["commits"] is None or len(lost) <= claim["commits"], (len(lost), claim)
 
