@@ -214,7 +214,7 @@ list_run(const struct command_call *call, struct err *e)
 		words_warn_away(&s);
 	if (inv.count == 0 && !output_is_json())
 		output_note("%s", holds_repo(&s) ? "no snapshot yet" :
-			"no snapshot, and no tier holds a repository");
+			"no snapshot, and no repository was found");
 	else if (!output_is_json())
 		list_print(&s, &inv, holds);
 	if (inv.unknown > 0)

@@ -179,7 +179,7 @@ def test_a_bucket_that_was_emptied_is_not_called_new_by_a_host_that_never_saw_it
     for name in bucket.names():
         bucket.delete(name)
     shutil.rmtree(site.path("state"))
-    assert "no tier holds a repository" in site.run("list", status=None).text
+    assert "no repository was found" in site.run("list", status=None).text
     result = site.run("verify", status=None)
     assert result.status not in (0, DEGRADED) and "--as-of TIME" in result.err, result
     assert [s["snapshot"] for s in site.json("list", "--as-of", then)["snapshots"]] == [snapshot]
