@@ -457,6 +457,7 @@ const struct store_ops store_libs3 = {
 	.list = libs3_list,
 	.del = libs3_del,
 	.clock = libs3_clock,
+	.tick_ns = CLOCK_S,
 	.probe = libs3_probe,
 	.close = libs3_close,
 };

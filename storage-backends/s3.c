@@ -379,6 +379,7 @@ const struct store_ops store_s3 = {
 	.list = s3_list,
 	.del = s3_del,
 	.clock = s3_clock,
+	.tick_ns = CLOCK_S,
 	.clock_lately = s3_clock_lately,
 	.probe = s3_probe,
 	.cold = s3_thaw_look,

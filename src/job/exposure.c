@@ -61,8 +61,9 @@ judge_tier(const struct wal_look *look, const struct wal_look_tier *t, int64_t f
 	   struct exposure_line *l)
 {
 	struct exposure_facts f = {
-		.now_ns = t->now_ns,
-		.fresh_ns = fresh_ns,
+		/* At the latest, so that no age is too short. */
+		.now_ns = t->now_ns + t->blur_ns,
+		.fresh_ns = fresh_ns + t->blur_ns,
 		.here = t->reach > 0,
 		.reach = t->reach,
 		.sampled = t->sampled,
@@ -199,7 +200,7 @@ tell_snapshot(struct telling *t, const struct conf_source *source, const struct 
 {
 	struct tier *tier = tier_find(&t->s->tiers, ct->name);
 	struct exposure_line *l = add_line(t, source->name, ct, false);
-	int64_t begun, now;
+	int64_t begun, now, blur;
 	int got;
 
 	if (!tier || !tier->store) {
@@ -208,8 +209,8 @@ tell_snapshot(struct telling *t, const struct conf_source *source, const struct 
 		return;
 	}
 	got = newest_begun(t, tier, source, &begun, &l->why);
-	if (got == 1 && store_clock(tier->store, &now, &l->why) == 0) {
-		exposure_judge_snapshot(begun, now, &l->is);
+	if (got == 1 && store_clock_within(tier->store, &now, &blur, &l->why) == 0) {
+		exposure_judge_snapshot(begun, now + blur, &l->is);
 		err_clear(&l->why);
 	} else if (got == 0) {
 		err_set(&l->why, ERR_NOTFOUND, source->postgres ?

@@ -22,7 +22,7 @@ enum exposure_primary {
 };
 
 struct exposure_facts {
-	int64_t now_ns;
+	int64_t now_ns;	  /* at the latest */
 	int64_t fresh_ns; /* a sample is fresh for so long: twice ship-every */
 	bool here;	  /* a recovery from this tier alone ends at `reach` */
 	uint64_t reach;

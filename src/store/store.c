@@ -480,6 +480,16 @@ store_clock(struct store *s, int64_t *ret_ns, struct err *e)
 }
 
 int
+store_clock_within(struct store *s, int64_t *ret_ns, int64_t *blur_ns, struct err *e)
+{
+	const int64_t began = clock_boot_ns();
+	int rc = store_clock(s, ret_ns, e);
+
+	*blur_ns = s->ops->tick_ns + clock_boot_ns() - began;
+	return rc;
+}
+
+int
 store_clock_lately(struct store *s, int64_t *ret_ns, struct err *e)
 {
 	if (s->ops->clock_lately != NULL && s->ops->clock_lately(s, ret_ns))

@@ -176,6 +176,8 @@ struct store_ops {
 	 * this one before it was started again, no age is proved.
 	 */
 	bool times_by_writer;
+	/* Its clock and its times are cut to multiples of this; 0: they are not. */
+	int64_t tick_ns;
 	/* Can be opened as it was (as_of_ns): what was replaced or deleted is kept, out of sight. */
 	bool looks_back;
 };
@@ -241,6 +243,11 @@ int store_list(struct store *s, const char *prefix, const char *after, store_see
     struct err *e);
 int store_del(struct store *s, const char *name, struct err *e);
 int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
+/*
+ * With how far beyond that the clock may have been when this returned: what it cuts off, and what asking
+ * took. For ages that must not be told too short.
+ */
+int store_clock_within(struct store *s, int64_t *ret_ns, int64_t *blur_ns, struct err *e);
 /*
  * Where that tells it, without a question to the store. For dates that nobody removes anything by: a
  * host that was stopped in the meantime does not know it.

@@ -253,6 +253,24 @@ an_object_bears_the_time_of_its_put_by_the_clock_of_the_store(void **state)
 	assert_true(before <= lately && lately <= after && after - lately < 5 * CLOCK_S);
 }
 
+/* However often it is asked: what it tells is never ahead of it, and with what may be missing never behind. */
+static void
+a_clock_says_between_what_it_is(void **state)
+{
+	int64_t least = INT64_MIN, most = INT64_MAX, now, blur, boot;
+
+	(void)state;
+	for (int i = 0; i < 25; i++) {
+		assert_int_equal(store_clock_within(store, &now, &blur, &e), 0);
+		boot = clock_boot_ns();
+		least = now - boot > least ? now - boot : least;
+		most = now + blur - boot < most ? now + blur - boot : most;
+		clock_sleep_ns(CLOCK_S / 20);
+	}
+	/* By the time between the two looks at our own clock. */
+	assert_true(least <= most + CLOCK_S / 20);
+}
+
 struct seen {
 	char **name;
 	size_t count;
@@ -502,6 +520,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_beat_replaces_the_one_before),
 	SENTENCE(a_deleted_object_is_gone_and_its_name_is_free),
 	SENTENCE(an_object_bears_the_time_of_its_put_by_the_clock_of_the_store),
+	SENTENCE(a_clock_says_between_what_it_is),
 	SENTENCE(a_listing_is_in_the_byte_order_of_whole_names),
 	SENTENCE(a_prefix_is_the_start_of_a_name_and_need_not_end_at_a_slash),
 	SENTENCE(a_listing_goes_on_after_any_name_there_or_not),

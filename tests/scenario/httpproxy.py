@@ -26,6 +26,7 @@ PIECE = 65536
 #	reset		the connection breaks
 #	half		the connection breaks in the middle of the request's body
 #	stall		silence, until the client goes or release() is called
+#	("late", SECONDS)	so long nothing, and then all as ever
 #	("status", N, CODE)	this answer instead, with an S3 error of that code
 # After the request took effect:
 #	lost		the connection breaks instead of an answer
@@ -38,7 +39,7 @@ PIECE = 65536
 #	twice		the whole answer two times
 #	still		of a listing: nothing, and that it goes on at a place which is always the same
 #	("drip", SECONDS)	the body in 20 pieces, over so long
-FAULTS = ("reset", "half", "stall", "status", "lost", "mute", "hang", "short", "cut", "wrong", "padded", "twice", "still", "drip")
+FAULTS = ("reset", "half", "stall", "late", "status", "lost", "mute", "hang", "short", "cut", "wrong", "padded", "twice", "still", "drip")
 
 
 class Gone(Exception):
@@ -189,6 +190,8 @@ class HttpProxy:
         what = self.choose(request)
         if what[0] == "reset":
             raise Gone("break")
+        if what[0] == "late":
+            time.sleep(what[1])
         waits = headers.get("expect", "").lower() == "100-continue"
         if what[0] == "status":
             if not waits:

@@ -198,6 +198,10 @@ def test_an_answer_can_come_twice_or_slowly(line):
     begun = time.monotonic()
     assert through.get("a") == BODY
     assert time.monotonic() - begun > 0.35
+    proxy.fault(("late", 0.4), method="GET")
+    begun = time.monotonic()
+    assert through.get("a") == BODY
+    assert time.monotonic() - begun > 0.35
     fault = proxy.fault("twice", method="HEAD")
     through.head("a")
     assert fault.hits == 1

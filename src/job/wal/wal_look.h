@@ -32,7 +32,9 @@ struct wal_look_tier {
 	struct tier *tier;
 	bool off_host;
 	struct err why; /* kind != ERR_NONE: all below is not known */
-	int64_t now_ns; /* its clock */
+	int64_t now_ns;	  /* its clock when all was read, as it tells it */
+	int64_t blur_ns;  /* it may have been so much later */
+	int64_t asked_ns; /* when; boot time */
 
 	uint32_t tli;	   /* the newest timeline there; 0: no WAL at all */
 	uint64_t frontier; /* the end of its newest stretch */
