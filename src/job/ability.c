@@ -95,6 +95,7 @@ ability_try(const struct conf *c, struct tier *t, struct store_abilities *ret, b
 	if (store_probe(t->store, place, ret, e) == -1)
 		return -1;
 	t->store->options.overwrites = t->options.overwrites = ret->exclusive.can == STORE_CANNOT;
+	t->store->options.compares = t->options.compares = ret->checks.can == STORE_CAN;
 	*kept = keep(c, t, ret) != -1;
 	return 0;
 }
@@ -123,19 +124,19 @@ ability_refuse(const struct tier *t, const struct store_abilities *a, struct err
 	return 0;
 }
 
-bool
-ability_overwrites(const struct conf *c, const struct conf_tier *t)
+void
+ability_recall(const struct conf *c, const struct conf_tier *t, struct store_options *o)
 {
 	char *path = path_of(c, t->name), *first = whose(t->url, t->endpoint);
 	struct buf text;
-	bool found = false;
 
 	buf_init(&text, TEXT_MOST);
-	if (file_get(AT_FDCWD, path, &text, NULL) == 0)
-		found = strncmp(buf_str(&text), first, strlen(first)) == 0 &&
-		    strstr(buf_str(&text), "\nexclusive no") != NULL;
+	if (file_get(AT_FDCWD, path, &text, NULL) == 0 &&
+	    strncmp(buf_str(&text), first, strlen(first)) == 0) {
+		o->overwrites = strstr(buf_str(&text), "\nexclusive no") != NULL;
+		o->compares = strstr(buf_str(&text), "\nchecks yes") != NULL;
+	}
 	buf_done(&text);
 	free(first);
 	free(path);
-	return found;
 }

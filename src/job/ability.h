@@ -8,7 +8,8 @@
 
 /*
  * What the store of a tier was found to be able to do, by trying it (store_probe()), kept in `state`
- * until it is tried again. What is kept only informs: nothing is allowed because of it.
+ * until it is tried again. Nothing is allowed because of what is kept there: it makes puts look first, and
+ * lets a sum that the store itself keeps beside an object count.
  */
 
 /* Where something may be tried on a tier: a name that nobody has used, below check/. */
@@ -17,13 +18,13 @@ void ability_place(char out[LAYOUT_NAME]);
 void ability_tell(const struct tier_set *all, const struct tier *t, const struct watch *w);
 /*
  * Tries it, now, and keeps what was found (*kept false: that could not be). From then on the tier's
- * puts look first where the store replaces what it was told not to.
+ * options tell what calls have to know.
  */
 int ability_try(const struct conf *c, struct tier *t, struct store_abilities *ret, bool *kept,
     struct err *e);
 /* ERR_UNSUPPORTED, with what the store said: the section asks for what it cannot do. */
 int ability_refuse(const struct tier *t, const struct store_abilities *a, struct err *e);
-/* Was the store of that section found to replace what is there? False where nothing is known. */
-bool ability_overwrites(const struct conf *c, const struct conf_tier *t);
+/* What was kept of the store of that section, into its options; as if it could not where nothing is known. */
+void ability_recall(const struct conf *c, const struct conf_tier *t, struct store_options *o);
 
 #endif

@@ -169,7 +169,6 @@ make_one(const struct conf *c, const struct conf_tier *from, struct tier *t)
 			.ca = from->ca,
 			.host_style = from->style != NULL && strcmp(from->style, "host") == 0,
 			.class = from->class, .lock = lock_of(from->lock), .rule = h->rule,
-			.overwrites = ability_overwrites(c, from),
 		},
 		.keep_ms = from->keep,
 		.rpo_ms = from->rpo,
@@ -180,6 +179,7 @@ make_one(const struct conf *c, const struct conf_tier *from, struct tier *t)
 		.archive = cold_wait_ms(from->class, STORE_STANDARD) > 0,
 		.held = h,
 	};
+	ability_recall(c, from, &t->options);
 	if (fetch(c, "access-key", from->access_key, &h->access_key, &t->options.access_key,
 		&t->why) == -1 ||
 	    fetch(c, "secret-key", from->secret_key, &h->secret_key, &t->options.secret_key,

@@ -2,7 +2,7 @@
  * The same object lies on several tiers, and any good copy of it will do: so the tiers are asked one
  * after the other, and none but the last says what is wrong. One that did not answer for a pack is asked
  * after the others for those that follow: its silence costs minutes. Nothing counts as sent that was not
- * seen to have come.
+ * seen to have come: what was there before is read, what we have just put as store/sum.h says.
  */
 #include "repo/transfer.h"
 
@@ -30,8 +30,11 @@ struct transfers {
 	size_t seats, begun, ended;
 };
 
-int
-transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *scratch, bool *proved,
+typedef int sum_by(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
+    struct err *e);
+
+static int
+prove(struct tier *t, const uint8_t sha[LAYOUT_SHA], sum_by *by, struct buf *scratch, bool *proved,
     struct err *e)
 {
 	char name[LAYOUT_NAME];
@@ -39,7 +42,7 @@ transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *sc
 	uint8_t is[DIGEST_LEN];
 
 	*proved = false;
-	if (sum_of(t->store, layout_pack(sha, name), scratch, is, &why) == 0) {
+	if (by(t->store, layout_pack(sha, name), scratch, is, &why) == 0) {
 		*proved = digest_equal(is, sha, DIGEST_LEN);
 		return *proved;
 	}
@@ -47,6 +50,13 @@ transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *sc
 		return why.kind == ERR_NOTFOUND;
 	*e = why;
 	return err_in(e, "read %s back from '%s'", name, t->name);
+}
+
+int
+transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *scratch, bool *proved,
+    struct err *e)
+{
+	return prove(t, sha, sum_of, scratch, proved, e);
 }
 
 /* ---- one ---- */
@@ -108,7 +118,7 @@ run(void *seat)
 	if (is->rc == -1)
 		return; /* it names object and place */
 	err_clear(&is->err); /* of a tier that had no good one */
-	got = transfer_read_back(all->to, is->sha, &s->scratch, &is->proved, &is->err);
+	got = prove(all->to, is->sha, is->rc == 0 ? sum_of : sum_put, &s->scratch, &is->proved, &is->err);
 	if (got == 0)
 		err_set(&is->err, ERR_CORRUPT, "%s does not come back from '%s' as it was sent", name,
 		    all->to->name);

@@ -5,8 +5,9 @@
 #include "repo/repo.h"
 
 /*
- * Packs on their way to a tier: each is read from wherever a good one lies, put, and read back. Several
- * may be under way at once, as many as fit into TRANSFER_BYTES. For one owner.
+ * Packs on their way to a tier: each is read from wherever a good one lies, put, and proved to have come
+ * (read back, or by the sum that a store which compares keeps). Several may be under way at once, as many
+ * as fit into TRANSFER_BYTES. For one owner.
  */
 #define TRANSFER_BYTES (UINT64_C(128) << 20)
 

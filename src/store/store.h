@@ -86,6 +86,8 @@ struct store_options {
 	const struct store_rule *rule; /* NULL: none */
 	/* Found by probing: it replaces what it was told not to, so a put looks first. */
 	bool overwrites;
+	/* And: it refuses bytes that are not those of their sum, so one that it keeps was compared. */
+	bool compares;
 	/* Shows what there was at this time, by the store's clock, and changes nothing; 0: as it is. */
 	int64_t as_of_ns;
 };

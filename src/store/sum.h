@@ -12,6 +12,12 @@
  */
 int sum_of(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
     struct err *e);
+/*
+ * Of what this process has just put there. Where the store was found to compare, by the sum that it keeps,
+ * and not a byte is read; elsewhere as sum_of.
+ */
+int sum_put(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
+    struct err *e);
 /* The second of them alone, for what was found to be frozen. */
 int sum_kept(struct store *s, const char *name, uint8_t sha[DIGEST_LEN], struct err *e);
 

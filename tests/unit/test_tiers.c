@@ -170,6 +170,7 @@ static void
 what_a_store_cannot_is_remembered_for_that_place_alone(void **state)
 {
 	struct store store = { .ops = &found_ops };
+	struct store_options o = { 0 };
 	struct store_abilities a;
 	struct conf_tier other;
 	struct err e = { 0 };
@@ -177,20 +178,24 @@ what_a_store_cannot_is_remembered_for_that_place_alone(void **state)
 
 	(void)state;
 	make("[tier a]\nurl = s3://bkt/remembered\n");
-	assert_false(set.tier[0].options.overwrites);
+	assert_false(set.tier[0].options.overwrites || set.tier[0].options.compares);
 	set.tier[0].store = &store;
-	found = (struct store_abilities){ .exclusive.can = STORE_CANNOT };
+	found = (struct store_abilities){ .exclusive.can = STORE_CANNOT, .checks.can = STORE_CAN };
 	assert_int_equal(ability_try(confkit.c, &set.tier[0], &a, &kept, &e), 0);
 	assert_true(kept);
-	assert_true(store.options.overwrites);
-	assert_true(ability_overwrites(confkit.c, &confkit.c->tier[0]));
+	assert_true(store.options.overwrites && store.options.compares);
+	ability_recall(confkit.c, &confkit.c->tier[0], &o);
+	assert_true(o.overwrites && o.compares);
+	o = (struct store_options){ 0 };
 	other = confkit.c->tier[0];
 	other.endpoint = "http://other";
-	assert_false(ability_overwrites(confkit.c, &other));
-	found.exclusive.can = STORE_CAN;
+	ability_recall(confkit.c, &other, &o);
+	assert_false(o.overwrites || o.compares);
+	found = (struct store_abilities){ .exclusive.can = STORE_CAN, .checks.can = STORE_CANNOT };
 	assert_int_equal(ability_try(confkit.c, &set.tier[0], &a, &kept, &e), 0);
-	assert_false(store.options.overwrites);
-	assert_false(ability_overwrites(confkit.c, &confkit.c->tier[0]));
+	assert_false(store.options.overwrites || store.options.compares);
+	ability_recall(confkit.c, &confkit.c->tier[0], &o);
+	assert_false(o.overwrites || o.compares);
 	set.tier[0].store = NULL;
 }
 
