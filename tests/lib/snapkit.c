@@ -8,6 +8,7 @@
 #include "filter/digest.h"
 #include "repo/manifest.h"
 #include "tests/lib/memstore.h"
+#include "tests/lib/vclock.h"
 #include "tests/lib/vector.h"
 
 #define PACK_BYTES 40
@@ -17,6 +18,22 @@ must(int rc, const struct err *e)
 {
 	if (rc == -1)
 		fail_msg("%s: %s", err_word(e->kind), e->text);
+}
+
+int
+snapkit_begin(struct repokit *k, size_t tiers)
+{
+	vclock_install(INT64_C(1700000000) * CLOCK_S);
+	repokit_init(k, tiers);
+	return 0;
+}
+
+int
+snapkit_done(struct repokit *k)
+{
+	repokit_done(k);
+	vclock_remove();
+	return 0;
 }
 
 static void

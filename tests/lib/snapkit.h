@@ -7,7 +7,13 @@
  * Snapshots that are nothing but a manifest with a pack table, over packs that are a few bytes: all
  * that retention, collection and copying look at. A pack is a number; its name is the hash of its
  * bytes.
+ *
+ * A test of them begins with a repository on so many tiers, and a clock that the test alone moves.
+ * Both return 0, as what cmocka calls before and after a test does.
  */
+int snapkit_begin(struct repokit *k, size_t tiers);
+int snapkit_done(struct repokit *k);
+
 void snapkit_sha(unsigned pack, uint8_t sha[LAYOUT_SHA]);
 void snapkit_put_pack(struct repokit *k, size_t tier, unsigned pack);
 bool snapkit_has_pack(struct repokit *k, size_t tier, unsigned pack);

@@ -24,19 +24,15 @@ static int
 begin(void **state)
 {
 	(void)state;
-	vclock_install(INT64_C(1700000000) * CLOCK_S);
-	repokit_init(&k, 2);
 	err_clear(&e);
-	return 0;
+	return snapkit_begin(&k, 2);
 }
 
 static int
 end(void **state)
 {
 	(void)state;
-	repokit_done(&k);
-	vclock_remove();
-	return 0;
+	return snapkit_done(&k);
 }
 
 /* Most cases need no snapshot for what they are about. */

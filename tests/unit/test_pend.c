@@ -27,20 +27,16 @@ static int
 begin(void **state)
 {
 	(void)state;
-	vclock_install(INT64_C(1700000000) * CLOCK_S);
-	repokit_init(&k, 3);
 	err_clear(&e);
 	asked = stop_at = 0;
-	return 0;
+	return snapkit_begin(&k, 3);
 }
 
 static int
 end(void **state)
 {
 	(void)state;
-	repokit_done(&k);
-	vclock_remove();
-	return 0;
+	return snapkit_done(&k);
 }
 
 static bool

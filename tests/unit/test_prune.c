@@ -28,8 +28,7 @@ static int
 begin(void **state)
 {
 	(void)state;
-	vclock_install(INT64_C(1700000000) * CLOCK_S);
-	repokit_init(&k, 2);
+	snapkit_begin(&k, 2);
 	err_clear(&e);
 	for (unsigned i = 0; i < SNAPS; i++) {
 		vclock_pass(DAY);
@@ -43,9 +42,7 @@ end(void **state)
 {
 	(void)state;
 	prune_done(&rep);
-	repokit_done(&k);
-	vclock_remove();
-	return 0;
+	return snapkit_done(&k);
 }
 
 static int

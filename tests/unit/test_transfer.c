@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "repo/pend.h"
 #include "tests/lib/memstore.h"
 #include "tests/lib/vclock.h"
@@ -19,18 +18,14 @@ static int
 begin(void **state)
 {
 	(void)state;
-	vclock_install(INT64_C(1700000000) * CLOCK_S);
-	repokit_init(&k, 3);
-	return 0;
+	return snapkit_begin(&k, 3);
 }
 
 static int
 end(void **state)
 {
 	(void)state;
-	repokit_done(&k);
-	vclock_remove();
-	return 0;
+	return snapkit_done(&k);
 }
 
 /* The snapshot from the first tier to the second. */
