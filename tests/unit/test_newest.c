@@ -193,6 +193,20 @@ what_a_person_let_go_is_forgotten(void **state)
 	assert_int_equal(newest_forget(dir, "one", "vol.a", NULL, &e), 0);
 }
 
+/* The newest is gone from the first tier, and the other still has it. */
+static void
+lose_what_the_other_has(struct newest_missing *m)
+{
+	struct err e = { 0 };
+
+	put(0, FIRST);
+	put(0, SECOND);
+	put(1, SECOND);
+	remember(0, SECOND, 7);
+	drop(0, SECOND);
+	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", m, &e), 0);
+}
+
 static void
 the_message_says_what_is_there_now_and_who_has_it_still(void **state)
 {
@@ -201,12 +215,7 @@ the_message_says_what_is_there_now_and_who_has_it_still(void **state)
 
 	(void)state;
 	assert_int_equal(store_put(tier[0].store, "repo/0", "x", 1, STORE_NEW, &e), 1);
-	put(0, FIRST);
-	put(0, SECOND);
-	put(1, SECOND);
-	remember(0, SECOND, 7);
-	drop(0, SECOND);
-	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), 0);
+	lose_what_the_other_has(&m);
 	assert_int_equal(m.sequence, 7);
 	assert_int_equal(m.why.kind, ERR_NOTFOUND);
 	assert_non_null(strstr(m.why.text, FIRST));
@@ -223,15 +232,9 @@ static void
 where_repo_is_gone_as_well_no_copy_is_promised(void **state)
 {
 	struct newest_missing m;
-	struct err e = { 0 };
 
 	(void)state;
-	put(0, FIRST);
-	put(0, SECOND);
-	put(1, SECOND);
-	remember(0, SECOND, 7);
-	drop(0, SECOND);
-	assert_int_equal(newest_check(dir, &tiers, &tier[0], "vol.a", &m, &e), 0);
+	lose_what_the_other_has(&m);
 	assert_null(strstr(m.why.text, "ffdr copy --to"));
 	assert_non_null(strstr(m.why.text, "\n  fix       repo/ is gone there, too"));
 	assert_non_null(strstr(m.why.text, "'A tier is damaged'"));
