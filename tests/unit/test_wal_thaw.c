@@ -58,9 +58,9 @@ put(int tier, bool bundle, uint64_t from, uint64_t to)
 	repokit_put(repokit.tier[tier].store, name, "by its name alone");
 }
 
-/* The numbers of those that are needed, as "0,2". */
+/* With the bundles found between the two in such states: the numbers of those needed, as "0,2". */
 static void
-expect(const char *states, const char *needed)
+expect(uint64_t from, uint64_t to, const char *states, const char *needed)
 {
 	static const enum store_state state[] = { STORE_READABLE, STORE_FROZEN, STORE_THAWING,
 		STORE_THAWED };
@@ -68,6 +68,7 @@ expect(const char *states, const char *needed)
 	bool need[8] = { false };
 	char got[40] = "";
 
+	find(from, to);
 	assert_int_equal(found.bundles, strlen(states));
 	for (size_t i = 0; i < found.bundles; i++)
 		is[i] = states[i] == '-' ? NULL : &state[strchr("rfct", states[i]) - "rfct"];
@@ -87,14 +88,12 @@ what_lies_on_the_way_by_whole_segments_is_needed_and_nothing_before_or_behind(vo
 	put(1, true, AT(2), AT(5));
 	put(1, true, AT(5), AT(6));
 	put(1, true, AT(6), AT(8));
-	find(AT(3), AT(5)); /* the recovery asks for all of the segment in which it ends */
+	/* The recovery asks for all of the segment in which it ends. */
+	expect(AT(3), AT(5), "ff", "0,1");
 	assert_int_equal(found.bundle[0].from, AT(2));
 	assert_int_equal(found.bundle[1].to, AT(6));
-	expect("ff", "0,1");
-	find(AT(2), AT(4));
-	expect("f", "0");
-	find(AT(8), AT(20));
-	expect("", "");
+	expect(AT(2), AT(4), "f", "0");
+	expect(AT(8), AT(20), "", "");
 }
 
 static void
@@ -105,13 +104,11 @@ pieces_of_any_tier_stand_for_a_bundle(void **state)
 	put(1, true, AT(4), AT(8));
 	put(0, false, AT(0), AT(2));
 	put(0, false, AT(2), AT(4));
-	find(AT(0), AT(8));
+	expect(AT(0), AT(8), "f", "0");
 	assert_int_equal(found.bundle[0].from, AT(4));
-	expect("f", "0");
 	/* A piece that is missing, and the bundle is needed. */
 	put(0, false, AT(4), AT(6));
-	find(AT(0), AT(8));
-	expect("f", "0");
+	expect(AT(0), AT(8), "f", "0");
 }
 
 static void
@@ -122,16 +119,11 @@ what_is_at_hand_or_comes_already_stands_for_what_would_cost(void **state)
 	put(1, true, AT(0), AT(4)); /* the same name is one */
 	put(0, true, AT(0), AT(2));
 	put(0, true, AT(2), AT(8));
-	find(AT(0), AT(8));
-	expect("fff", "0,2");
-	find(AT(0), AT(8));
-	expect("rff", "2");
-	find(AT(0), AT(8));
-	expect("fcc", "1,2");
-	find(AT(0), AT(8));
-	expect("ftt", "");
-	find(AT(0), AT(8));
-	expect("-f-", "1");
+	expect(AT(0), AT(8), "fff", "0,2");
+	expect(AT(0), AT(8), "rff", "2");
+	expect(AT(0), AT(8), "fcc", "1,2");
+	expect(AT(0), AT(8), "ftt", "");
+	expect(AT(0), AT(8), "-f-", "1");
 }
 
 static void
