@@ -63,44 +63,47 @@ transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *sc
 
 /* Of several answers the first counts that is more than absence. */
 static int
-send_from(struct seat *s, struct tier *t, const char *name)
+read_from(struct seat *s, struct tier *t, const char *name)
 {
 	_Atomic bool *mute = &s->all->mute[t - s->all->repo->tiers->tier];
-	struct tier *to = s->all->to;
 	const enum err_kind kind = s->is.err.kind;
 	struct err why = { 0 };
 	int rc;
 
-	if (t == to || t->store == NULL || (kind != ERR_NONE && kind != ERR_NOTFOUND &&
+	if (t == s->all->to || t->store == NULL || (kind != ERR_NONE && kind != ERR_NOTFOUND &&
 	    kind != ERR_CORRUPT && kind != ERR_REMOTE && kind != ERR_FROZEN))
 		return -1;
-	rc = copy_object(t->store, to->store, name, s->is.sha, &s->scratch, &why);
+	rc = copy_read(t->store, name, s->is.sha, &s->scratch, &why);
 	*mute = rc == -1 && why.kind == ERR_REMOTE;
-	if (rc == -1 && (kind == ERR_NONE || kind == ERR_NOTFOUND))
+	if (rc == -1 && (kind == ERR_NONE || kind == ERR_NOTFOUND)) {
 		s->is.err = why;
+		err_in(&s->is.err, "tier '%s'", t->name);
+	}
 	return rc;
 }
 
 /* From whoever has it: first of those that answer, then of the others. */
-static void
-send_any(struct seat *s, const char *name)
+static int
+read_any(struct seat *s, const char *name)
 {
 	const struct transfers *all = s->all;
 	const struct tier_set *set = all->repo->tiers;
 	bool *asked = xcalloc(set->count + 1, sizeof(*asked));
 	struct tier *t;
+	int rc = -1;
 
 	for (int late = 0; late <= 1; late++)
-		for (size_t i = 0; s->is.rc == -1 && (t = tier_turn(set, all->from, i)) != NULL; i++) {
+		for (size_t i = 0; rc == -1 && (t = tier_turn(set, all->from, i)) != NULL; i++) {
 			const size_t n = (size_t)(t - set->tier);
 
 			if (asked[n] || (!late && all->mute[n]))
 				continue;
 			asked[n] = true;
 			s->is.gave = t;
-			s->is.rc = send_from(s, t, name);
+			rc = read_from(s, t, name);
 		}
 	free(asked);
+	return rc;
 }
 
 /* A task of the pool. */
@@ -114,10 +117,14 @@ run(void *seat)
 	int got;
 
 	layout_pack(is->sha, name);
-	send_any(s, name);
-	if (is->rc == -1)
-		return; /* it names object and place */
+	if (read_any(s, name) == -1)
+		return;
 	err_clear(&is->err); /* of a tier that had no good one */
+	is->rc = copy_send(all->to->store, name, is->sha, &s->scratch, &is->err);
+	if (is->rc == -1) {
+		err_in(&is->err, "tier '%s'", all->to->name);
+		return;
+	}
 	got = prove(all->to, is->sha, is->rc == 0 ? sum_of : sum_put, &s->scratch, &is->proved, &is->err);
 	if (got == 0)
 		err_set(&is->err, ERR_CORRUPT, "%s does not come back from '%s' as it was sent", name,

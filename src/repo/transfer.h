@@ -13,7 +13,7 @@
 
 struct transfer {
 	uint8_t sha[LAYOUT_SHA];
-	int rc; /* -1 err; as copy_object(): 0 it was there, 1 sent, 2 a bad one made way */
+	int rc; /* -1 err; as copy_send(): 0 it was there, 1 sent, 2 a bad one made way */
 	const struct tier *gave; /* whose copy it was */
 	bool proved; /* it has its hash there; else it was taken away since */
 	struct err err;

@@ -39,26 +39,32 @@ replace(struct store *to, const char *name, const struct buf *good, struct err *
 }
 
 int
-copy_object(struct store *from, struct store *to, const char *name, const uint8_t *sha256,
-    struct buf *scratch, struct err *e)
+copy_read(struct store *from, const char *name, const uint8_t *sha256, struct buf *out,
+    struct err *e)
 {
 	uint8_t sha[DIGEST_LEN];
-	int rc;
 
-	buf_reset(scratch);
-	if (store_get(from, name, scratch, e) == -1)
+	buf_reset(out);
+	if (store_get(from, name, out, e) == -1)
 		return err_in(e, "read");
-	if (sha256 != NULL) {
-		digest_sha256(scratch->data, scratch->len, sha);
-		if (!digest_equal(sha, sha256, DIGEST_LEN))
-			return err_set(e, ERR_CORRUPT, "'%s' is damaged at the source: its "
-			    "%zu bytes have another hash", name, scratch->len);
-	}
-	rc = store_put_known(to, name, scratch->data, scratch->len, sha256, STORE_NEW, e);
+	if (sha256 == NULL)
+		return 0;
+	digest_sha256(out->data, out->len, sha);
+	return digest_equal(sha, sha256, DIGEST_LEN) ? 0 :
+	    err_set(e, ERR_CORRUPT, "'%s' is damaged at the source: its %zu bytes have another hash",
+		name, out->len);
+}
+
+int
+copy_send(struct store *to, const char *name, const uint8_t *sha256, const struct buf *bytes,
+    struct err *e)
+{
+	int rc = store_put_known(to, name, bytes->data, bytes->len, sha256, STORE_NEW, e);
+
 	if (rc == -1 || rc == 1)
 		return rc;
-	rc = compare_size(to, name, scratch->len, e);
+	rc = compare_size(to, name, bytes->len, e);
 	if (rc == 0 && sha256 != NULL)
-		return replace(to, name, scratch, e);
+		return replace(to, name, bytes, e);
 	return rc == 1 ? 0 : -1;
 }

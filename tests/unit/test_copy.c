@@ -62,15 +62,23 @@ assert_copied(void)
 	assert_memory_equal(there, bytes, sizeof(bytes));
 }
 
+static int
+copy(const char *name, const uint8_t *hash)
+{
+	if (copy_read(from, name, hash, &scratch, &e) == -1)
+		return -1;
+	return copy_send(to, name, hash, &scratch, &e);
+}
+
 static void
 a_copy_is_the_same_bytes_under_the_same_name(void **state)
 {
 	(void)state;
 	buf_adds(&scratch, "what was in it");
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), 1);
+	assert_int_equal(copy("pack/00/a", sha), 1);
 	assert_copied();
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), 0);
-	assert_int_equal(copy_object(from, to, "pack/00/a", NULL, &scratch, &e), 0);
+	assert_int_equal(copy("pack/00/a", sha), 0);
+	assert_int_equal(copy("pack/00/a", NULL), 0);
 	assert_copied();
 }
 
@@ -82,19 +90,19 @@ a_damaged_or_short_source_is_found_before_anything_is_sent(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		arm(from, kinds[i], "get", 1);
-		assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), -1);
+		assert_int_equal(copy("pack/00/a", sha), -1);
 		assert_int_equal(e.kind, ERR_CORRUPT);
 		assert_non_null(strstr(e.text, "pack/00/a"));
 		assert_int_equal(memstore_count(to_mem), 0);
 	}
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), 1);
+	assert_int_equal(copy("pack/00/a", sha), 1);
 }
 
 static void
 an_absent_source_is_not_found(void **state)
 {
 	(void)state;
-	assert_int_equal(copy_object(from, to, "pack/00/b", sha, &scratch, &e), -1);
+	assert_int_equal(copy("pack/00/b", sha), -1);
 	assert_int_equal(e.kind, ERR_NOTFOUND);
 	assert_int_equal(memstore_count(to_mem), 0);
 }
@@ -106,12 +114,12 @@ a_target_with_another_length_under_the_name_is_set_aside_and_sent_anew(void **st
 
 	(void)state;
 	assert_int_equal(store_put(to_mem, "pack/00/a", bytes, 4999, STORE_NEW, &e), 1);
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), 2);
+	assert_int_equal(copy("pack/00/a", sha), 2);
 	assert_int_equal(e.kind, ERR_NONE);
 	assert_copied();
 	assert_non_null(memstore_bytes(to_mem, "bad/pack/00/a", &len));
 	assert_int_equal(len, 4999);
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), 0);
+	assert_int_equal(copy("pack/00/a", sha), 0);
 }
 
 static void
@@ -148,7 +156,7 @@ without_a_hash_nobody_knows_which_of_two_lengths_is_right(void **state)
 {
 	(void)state;
 	assert_int_equal(store_put(to_mem, "pack/00/a", bytes, 4999, STORE_NEW, &e), 1);
-	assert_int_equal(copy_object(from, to, "pack/00/a", NULL, &scratch, &e), -1);
+	assert_int_equal(copy("pack/00/a", NULL), -1);
 	assert_int_equal(e.kind, ERR_CORRUPT);
 	assert_non_null(strstr(e.text, "4999"));
 	assert_non_null(strstr(e.text, "5000"));
@@ -160,7 +168,7 @@ silence_on_either_side_is_outlasted(void **state)
 	(void)state;
 	arm(from, FAULT_MIDDLE, "get", 2);
 	arm(to, FAULT_AFTER, "put", 1);
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), 1);
+	assert_int_equal(copy("pack/00/a", sha), 1);
 	assert_int_equal(faultstore_struck(from), 2);
 	assert_int_equal(faultstore_struck(to), 1);
 	assert_copied();
@@ -171,10 +179,10 @@ a_full_target_says_so_and_a_dead_one_in_the_end(void **state)
 {
 	(void)state;
 	arm(to, FAULT_FULL, "put", 1);
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), -1);
+	assert_int_equal(copy("pack/00/a", sha), -1);
 	assert_int_equal(e.kind, ERR_FULL);
 	arm(to, FAULT_REMOTE, NULL, 100000);
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), -1);
+	assert_int_equal(copy("pack/00/a", sha), -1);
 	assert_int_equal(e.kind, ERR_REMOTE);
 }
 
@@ -185,7 +193,7 @@ a_target_that_lies_is_found_by_reading_back_and_not_by_the_copy(void **state)
 
 	(void)state;
 	arm(to, FAULT_LIE, "put", 1);
-	assert_int_equal(copy_object(from, to, "pack/00/a", sha, &scratch, &e), 1);
+	assert_int_equal(copy("pack/00/a", sha), 1);
 	assert_int_equal(store_stat(to, "pack/00/a", &st, &e), 0);
 }
 

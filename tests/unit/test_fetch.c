@@ -26,19 +26,26 @@ static struct testrepo t;
 static struct manifest m;
 static struct err e;
 
+static int
+copy(size_t from, size_t to, const char *name, const uint8_t *sha, struct err *why)
+{
+	struct buf bytes;
+	int rc;
+
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	rc = copy_read(t.kit.tier[from].store, name, sha, &bytes, why);
+	if (rc == 0)
+		rc = copy_send(t.kit.tier[to].store, name, sha, &bytes, why);
+	buf_done(&bytes);
+	return rc;
+}
+
 /* The second tier gets everything that the first one has. */
 static int
 copy_one(void *arg, const struct store_entry *entry, struct err *why)
 {
-	struct buf scratch;
-	int rc;
-
 	(void)arg;
-	buf_init(&scratch, STORE_OBJECT_MAX);
-	rc =
-	    copy_object(t.kit.tier[0].store, t.kit.tier[1].store, entry->name, NULL, &scratch, why);
-	buf_done(&scratch);
-	return rc == -1 ? -1 : 0;
+	return copy(0, 1, entry->name, NULL, why) == -1 ? -1 : 0;
 }
 
 static void
@@ -279,12 +286,7 @@ a_damaged_copy_is_replaced_from_another_tier(void **state)
 				fail_msg("damage %d of pack %zu: %s", how, i, e.text);
 			/* Healed for the next one. */
 			memstore_drop(testrepo_mem(&t, 0), layout_pack(m.pack[i].sha, name));
-			struct buf scratch;
-			buf_init(&scratch, STORE_OBJECT_MAX);
-			assert_int_equal(copy_object(t.kit.tier[1].store, t.kit.tier[0].store, name,
-						     m.pack[i].sha, &scratch, &e),
-					 1);
-			buf_done(&scratch);
+			assert_int_equal(copy(1, 0, name, m.pack[i].sha, &e), 1);
 		}
 	}
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "repo/pend.h"
 #include "tests/lib/memstore.h"
 #include "tests/lib/vclock.h"
@@ -97,6 +98,113 @@ a_tier_that_fell_silent_is_not_waited_for_at_every_pack(void **state)
 	assert_int_equal(others_asked, 0);
 }
 
+static unsigned gets[3];
+
+static void
+count_gets(void *arg, const char *op, const char *name)
+{
+	gets[(struct tier *)arg - k.tier] += strcmp(op, "get") == 0 && strncmp(name, "pack/", 5) == 0;
+}
+
+/* Six packs, which the first tier and the third have. */
+static void
+six_packs(void)
+{
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2, 3, 4, 5, 6 } }, snap);
+	for (unsigned n = 1; n <= 6; n++)
+		snapkit_put_pack(&k, 2, n);
+	memset(gets, 0, sizeof(gets));
+	memstore_hook(k.tier[0].store, count_gets, &k.tier[0]);
+	memstore_hook(k.tier[2].store, count_gets, &k.tier[2]);
+}
+
+static int64_t away_until;
+static unsigned tries;
+
+static void
+fall_silent_at_the_first_pack(void *arg, const char *op, const char *name)
+{
+	if (strcmp(op, "put") != 0 || strncmp(name, "pack/", 5) != 0)
+		return;
+	if (tries++ == 0)
+		away_until = clock_boot_ns() + away_until;
+	memstore_away(arg, clock_boot_ns() < away_until);
+}
+
+/* For so long from the first pack on; how often each source was read. */
+static int
+copy_to_one_that_falls_silent(int64_t ns)
+{
+	six_packs();
+	tries = 0;
+	away_until = ns;
+	memstore_hook(k.tier[1].store, fall_silent_at_the_first_pack, k.tier[1].store);
+	return copy();
+}
+
+static void
+a_target_that_falls_silent_says_nothing_of_the_source(void **state)
+{
+	(void)state;
+	assert_int_equal(copy_to_one_that_falls_silent(20 * CLOCK_S), 0);
+	assert_int_equal(gets[0], 6);
+	assert_int_equal(gets[2], 0);
+}
+
+static void
+what_cannot_be_put_is_not_read_from_everybody(void **state)
+{
+	(void)state;
+	assert_int_equal(copy_to_one_that_falls_silent(1000 * CLOCK_S), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+	assert_non_null(strstr(e.text, k.tier[1].name));
+	assert_int_equal(gets[0], 1);
+	assert_int_equal(gets[2], 0);
+}
+
+static void
+what_the_target_has_compared_is_not_read_back(void **state)
+{
+	(void)state;
+	six_packs();
+	memstore_hook(k.tier[1].store, count_gets, &k.tier[1]);
+	memstore_freeze(k.tier[1].store, NULL, true);
+	copy_well();
+	assert_int_equal(gets[1], 6);
+	k.tier[1].store->options.compares = true;
+	for (unsigned n = 1; n <= 6; n++) {
+		uint8_t sha[LAYOUT_SHA];
+		char pack[LAYOUT_NAME];
+
+		snapkit_sha(n, sha);
+		memstore_drop(k.tier[1].store, layout_pack(sha, pack));
+	}
+	memstore_drop(k.tier[1].store, snap);
+	gets[1] = 0;
+	copy_well();
+	assert_int_equal(gets[1], 0);
+	assert_int_equal(rep.sent, 6);
+}
+
+static void
+damage_it(void *arg, const char *op, const char *name)
+{
+	if (strcmp(op, "cold") == 0)
+		memstore_bytes(arg, name, NULL)[3] ^= 1;
+}
+
+static void
+what_the_target_says_to_have_taken_must_be_what_was_sent(void **state)
+{
+	(void)state;
+	six_packs();
+	k.tier[1].store->options.compares = true;
+	memstore_freeze(k.tier[1].store, NULL, true);
+	memstore_hook(k.tier[1].store, damage_it, k.tier[1].store);
+	repokit_refused(copy(), &e, ERR_CORRUPT, "as it was sent");
+	assert_false(snapkit_has(&k, 1, snap));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int
@@ -105,6 +213,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_damaged_pack_is_not_sent_but_taken_from_another_tier),
 		CASE(a_tier_that_fell_silent_is_not_waited_for_at_every_pack),
+		CASE(a_target_that_falls_silent_says_nothing_of_the_source),
+		CASE(what_cannot_be_put_is_not_read_from_everybody),
+		CASE(what_the_target_has_compared_is_not_read_back),
+		CASE(what_the_target_says_to_have_taken_must_be_what_was_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
