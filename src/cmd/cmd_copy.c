@@ -132,19 +132,21 @@ copy_exit(const struct copy_report *r)
 static json_t *
 rebuild_json(const struct session *s, const struct rebuild_report *r)
 {
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "to", s->now->name, "as_of",
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "to", s->now->name, "as_of",
 	    words_json_time(s->as_of_ns), "objects", (json_int_t)r->names, "missing",
 	    (json_int_t)r->missing, "replaced", (json_int_t)r->replaced, "lost", (json_int_t)r->lost,
-	    "bytes", (json_int_t)r->bytes);
+	    "left", (json_int_t)r->left, "held_back", (json_int_t)r->held, "bytes",
+	    (json_int_t)r->bytes);
 }
 
 /* All that the tiers had, by names. */
 static int
-rebuild(struct session *s, const struct copy_opts *o, struct err *e)
+rebuild(struct session *s, const struct copy_opts *o, const struct thaw_wish *thaw, struct err *e)
 {
+	const struct rebuild_options ro = { .thaw = thaw, .dry_run = o->dry_run };
 	char size[UNITS_TEXT], n[UNITS_TEXT];
 	struct rebuild_report report;
-	int rc = rebuild_run(s, o->dry_run, progress_start("copy"), &report, e);
+	int rc = rebuild_run(s, &ro, progress_start("copy"), &report, e);
 
 	progress_end();
 	if (rc == -1)
@@ -190,7 +192,7 @@ copy_command(const struct command_call *call, struct err *e)
 		return -1;
 	words_warn_state(&s);
 	if (o->as_of && !what) {
-		rc = rebuild(&s, o, e);
+		rc = rebuild(&s, o, &thaw, e);
 		goto out;
 	}
 	if (!co.snapshot && words_sources(&s, call->argc, call->argv, &names, e) == -1)
@@ -244,7 +246,10 @@ const struct command cmd_copy_copy = {
 		"class is an archive's in bundles, as a copy brings it, besides what lay there. So a "
 		"bucket that somebody emptied or overwrote is rebuilt from what "
 		"it keeps out of sight, in place or elsewhere. What is there and sound stays, and what "
-		"lay in the place of something else is kept below bad/. With an operand only those "
+		"lay in the place of something else is kept below bad/. What lies in an archive alone is "
+		"ordered back in one sum before anything is brought, with --yes-thaw or a yes at the "
+		"terminal; else it is left there, with the snapshots that need it, and the rest is "
+		"brought. With an operand only those "
 		"snapshots are copied, from the tiers as they were.",
 	.examples = "ffdr copy                                  # what is due, for a timer\n"
 		    "ffdr copy --to dr                          # the newest of every source, now\n"

@@ -11,6 +11,9 @@
  * Not all that one tier had is another's. Proofs tell of the tier they lie on, so they come back to it
  * alone. And a tier of an archive class gets no WAL in small pieces: what lay there comes back by name,
  * and what else it is to have in bundles, as a copy would bring it.
+ *
+ * What lies in an archive alone is ordered back in one sum before anything is brought, where somebody has
+ * agreed to that. Else it is left there, and so are the snapshots that could not be without it.
  */
 #include "job/rebuild.h"
 
@@ -20,12 +23,12 @@
 
 #include "base/mem.h"
 #include "base/units.h"
-#include "job/cold.h"
 #include "job/mend.h"
 #include "job/pg/pg_facts.h"
 #include "job/tiers.h"
 #include "job/wal/wal_copy.h"
 #include "repo/layout_wal.h"
+#include "repo/packset.h"
 #include "repo/record.h"
 
 #define BUNDLES "walb/"
@@ -50,9 +53,13 @@ struct rebuilding {
 	const struct watch *w;
 	struct rebuild_report *report;
 	bool dry_run;
-	bool cold; /* the tier is of an archive class */
-	size_t frozen; /* bundles of other tiers that would have to be thawed: left there */
-	size_t absent; /* below this prefix: nobody had a good one, and so it is not there */
+	struct thaw *thaw;
+	struct err refused;  /* what an order would cost, where nobody agreed to it */
+	struct packset left; /* packs that lie in an archive alone, and were not ordered */
+	size_t bundles;	     /* likewise */
+	struct names bare;   /* base backups whose WAL is among these */
+	size_t held;	     /* snapshots that need what was left: not brought */
+	size_t absent; /* below this prefix: not there, because nobody had a good one, or it was left */
 };
 
 /* Is it for no other tier than the one it lay on? */
@@ -64,7 +71,7 @@ is_own(const struct rebuilding *r, const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
 		if (strncmp(name, own[i], strlen(own[i])) == 0)
 			return true;
-	return r->cold && layout_wal_parse(name, &at) == 0 && at.kind == LAYOUT_WAL_PIECE;
+	return r->s->now->archive && layout_wal_parse(name, &at) == 0 && at.kind == LAYOUT_WAL_PIECE;
 }
 
 static int
@@ -109,6 +116,13 @@ by_name(const void *a, const void *b)
 	return strcmp(((const struct name *)a)->name, ((const struct name *)b)->name);
 }
 
+/* In a list that is in order. */
+static const struct name *
+find_name(const struct names *l, const struct name *n)
+{
+	return l->count == 0 ? NULL : bsearch(n, l->item, l->count, sizeof(*n), by_name);
+}
+
 /* What any of them had then and the tier is to have, each name once. */
 static int
 list_then(struct rebuilding *r, const char *prefix, struct names *ret, struct err *e)
@@ -136,6 +150,36 @@ list_then(struct rebuilding *r, const char *prefix, struct names *ret, struct er
 	return 0;
 }
 
+struct reading {
+	const struct keyring *keys;
+	struct manifest *m;
+};
+
+/* A judge for tier_get: keeps the first good one. */
+static int
+open_manifest(void *arg, const char *name, const struct buf *bytes, struct err *e)
+{
+	struct reading *x = arg;
+
+	manifest_done(x->m);
+	manifest_init(x->m);
+	return manifest_open(bytes, name, x->keys, x->m, e);
+}
+
+static int
+read_manifest(struct rebuilding *r, const char *snap, struct manifest *m)
+{
+	struct reading x = { r->s->repo->keys, m };
+	struct err why = { 0 };
+	struct buf bytes;
+	int rc;
+
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	rc = tier_get(&r->s->tiers, NULL, snap, &bytes, open_manifest, &x, NULL, &why);
+	buf_done(&bytes);
+	return rc;
+}
+
 /* 1 it is there and sound, 0 not, -1. */
 static int
 is_there(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
@@ -146,6 +190,8 @@ is_there(struct rebuilding *r, const struct name *then, const struct name *now, 
 		return 1;
 	return mend_judge(r->s, r->s->now, then->name, e);
 }
+
+/* ---- one object ---- */
 
 static void
 tell_lost(struct rebuilding *r, const char *name, const struct err *why)
@@ -163,35 +209,85 @@ nobody_has(const struct err *why)
 	return why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND || why->kind == ERR_KEY;
 }
 
+/* Is it left where it is? Nothing else is frozen but by a rule of the bucket, which ends all. */
+static bool
+leave(struct rebuilding *r, const char *name)
+{
+	uint8_t sha[LAYOUT_SHA];
+
+	if (layout_pack_parse(name, sha) == 0)
+		packset_add(&r->left, sha);
+	else if (strncmp(name, BUNDLES, strlen(BUNDLES)) == 0)
+		r->bundles++;
+	else
+		return false;
+	return true;
+}
+
+static int
+bring(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (r->dry_run || mend_object(r->s, r->s->now, then->name, &why) == 0) {
+		r->report->missing += !now;
+		r->report->replaced += now != NULL;
+		r->report->bytes += then->size;
+		return 0;
+	}
+	if (why.kind == ERR_FROZEN ? !leave(r, then->name) : !nobody_has(&why)) {
+		*e = why;
+		return err_in(e, "'%s'", then->name);
+	}
+	if (why.kind != ERR_FROZEN)
+		tell_lost(r, then->name, &why);
+	r->absent += !now;
+	return 0;
+}
+
+static bool
+is_bare(const struct rebuilding *r, const char *snap)
+{
+	for (size_t i = 0; i < r->bare.count; i++)
+		if (strcmp(r->bare.item[i].name, snap) == 0)
+			return true;
+	return false;
+}
+
+/* Does that snapshot need what was left? One that nobody has readable is told when it is brought. */
+static bool
+needs_left(struct rebuilding *r, const char *snap)
+{
+	struct manifest m;
+	bool needs = is_bare(r, snap);
+
+	if (needs || r->left.count == 0)
+		return needs;
+	manifest_init(&m);
+	if (read_manifest(r, snap, &m) == 0)
+		for (size_t i = 0; i < m.packs && !needs; i++)
+			needs = packset_has(&r->left, m.pack[i].sha);
+	manifest_done(&m);
+	return needs;
+}
+
 static int
 one(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
 {
-	struct err why = { 0 };
 	int rc;
 
 	if (r->w->stop(r->w->arg))
 		return err_set(e, ERR_CANCELLED, "the rebuilding of '%s' was interrupted: the same "
 		    "command goes on", r->s->now->name);
 	rc = is_there(r, then, now, e);
-	if (rc == 0 && !r->dry_run && mend_object(r->s, r->s->now, then->name, &why) == -1) {
-		const bool frozen = why.kind == ERR_FROZEN &&
-		    strncmp(then->name, BUNDLES, strlen(BUNDLES)) == 0;
-
-		if (!nobody_has(&why) && !frozen) {
-			*e = why;
-			return err_in(e, "'%s'", then->name);
-		}
-		if (frozen && !then->own)
-			r->frozen++;
-		else
-			tell_lost(r, then->name, &why);
+	if (rc != 0)
+		return rc == -1 ? -1 : 0;
+	if (strncmp(then->name, SNAPSHOTS, strlen(SNAPSHOTS)) == 0 && needs_left(r, then->name)) {
+		r->held++;
 		r->absent += !now;
-	} else if (rc == 0) {
-		r->report->missing += !now;
-		r->report->replaced += now != NULL;
-		r->report->bytes += then->size;
+		return 0;
 	}
-	return rc == -1 ? -1 : 0;
+	return bring(r, then, now, e);
 }
 
 /* Whoever may write to a bucket may also have given it a rule that removes what comes. */
@@ -203,8 +299,7 @@ prove(struct rebuilding *r, const char *prefix, const struct names *then, struct
 	int rc = store_list(r->s->now->store, prefix, NULL, see, &now, e);
 
 	for (size_t i = 0; i < then->count && rc == 0; i++)
-		gone += now.count == 0 ||
-		    !bsearch(&then->item[i], now.item, now.count, sizeof(*now.item), by_name);
+		gone += find_name(&now, &then->item[i]) == NULL;
 	free(now.item);
 	if (rc == -1 || gone <= r->absent)
 		return rc;
@@ -225,7 +320,7 @@ tell_since(struct rebuilding *r, const struct names *then, const struct names *n
 		const struct name *n = &now->item[i];
 		char *text;
 
-		if (then->count > 0 && bsearch(n, then->item, then->count, sizeof(*n), by_name))
+		if (find_name(then, n))
 			continue;
 		text = xasprintf("'%s' came to '%s' since then, and counts\n"
 				 "  fix       where nobody of you made it, delete it in the bucket before "
@@ -252,13 +347,15 @@ count_wal(struct rebuilding *r, const struct wal_copy_report *sent, const char *
 		*e = *why;
 		return -1;
 	}
-	tell_lost(r, whose, why);
+	if (why->kind != ERR_FROZEN)
+		tell_lost(r, whose, why);
 	return 0;
 }
 
-/* The log that a base backup needs, in the form that an archive gets it. */
+/* The log that a base backup needs, in the form that the tier gets it. */
 static int
-bring_wal(struct rebuilding *r, const struct layout_snap *snap, const struct pg_facts *f, struct err *e)
+bring_wal(struct rebuilding *r, const struct layout_snap *snap, const struct name *name,
+    const struct pg_facts *f, struct err *e)
 {
 	struct wal_copy_report sent = { 0 };
 	struct err why = { 0 };
@@ -266,6 +363,11 @@ bring_wal(struct rebuilding *r, const struct layout_snap *snap, const struct pg_
 
 	tiers_near(r->s->conf, snap->source, NULL, &r->s->tiers);
 	rc = wal_copy_base(r->s, snap->source, f, r->s->now, r->w, &sent, &why);
+	if (rc == -1 && why.kind == ERR_FROZEN) {
+		r->bare.item = mem_grow(r->bare.item, &r->bare.room, r->bare.count + 1,
+		    sizeof(*r->bare.item));
+		r->bare.item[r->bare.count++] = *name;
+	}
 	return count_wal(r, &sent, snap->id, rc, &why, e);
 }
 
@@ -291,30 +393,27 @@ bring_between(struct rebuilding *r, struct err *e)
 	return rc;
 }
 
+/* Pieces came by their names; to an archive none did, and what is left in one is missing here. */
 static int
 bring_wal_of(struct rebuilding *r, const struct names *snaps, struct err *e)
 {
 	int rc = 0;
 
+	if (r->dry_run || (!r->s->now->archive && r->bundles == 0))
+		return 0;
 	for (size_t i = 0; i < snaps->count && rc == 0; i++) {
-		const char *name = snaps->item[i].name;
+		const struct name *name = &snaps->item[i];
 		struct manifest m;
 		struct layout_snap part;
 		struct pg_facts f;
-		int got = -1;
 
-		if (layout_snap_parse(name, &part) == -1 || strncmp(part.source, "pg.", strlen("pg.")) != 0)
+		if (layout_snap_parse(name->name, &part) == -1 ||
+		    strncmp(part.source, "pg.", strlen("pg.")) != 0)
 			continue;
 		manifest_init(&m);
-		for (size_t k = 0; k < r->s->tiers.count && got == -1; k++) {
-			const struct tier *t = tier_near(&r->s->tiers, k);
-
-			if (t->store)
-				got = manifest_get(t->store, name, r->s->repo->keys, &m, NULL);
-		}
 		/* One that nobody has readable is told when its turn comes. */
-		if (got == 0 && pg_facts_read(&m, &f, NULL) == 1)
-			rc = bring_wal(r, &part, &f, e);
+		if (read_manifest(r, name->name, &m) == 0 && pg_facts_read(&m, &f, NULL) == 1)
+			rc = bring_wal(r, &part, name, &f, e);
 		manifest_done(&m);
 	}
 	return rc;
@@ -329,13 +428,10 @@ all_of(struct rebuilding *r, const char *prefix, struct err *e)
 	r->absent = 0;
 	if (rc == 0 && store_list(r->s->now->store, prefix, NULL, see, &now, e) == -1)
 		rc = err_in(e, "tier '%s'", r->s->now->name);
-	if (rc == 0 && r->cold && !r->dry_run && strcmp(prefix, SNAPSHOTS) == 0)
+	if (rc == 0 && strcmp(prefix, SNAPSHOTS) == 0)
 		rc = bring_wal_of(r, &then, e);
 	for (size_t i = 0; i < then.count && rc == 0; i++) {
-		const struct name *there = now.count == 0 ? NULL :
-		    bsearch(&then.item[i], now.item, now.count, sizeof(*now.item), by_name);
-
-		rc = one(r, &then.item[i], there, e);
+		rc = one(r, &then.item[i], find_name(&now, &then.item[i]), e);
 		r->w->count(r->w->arg, "bringing back", i + 1, then.count);
 	}
 	r->report->names += then.count;
@@ -366,38 +462,123 @@ tell_away(const struct session *s, const struct watch *w)
 	}
 }
 
-/* What the log of its base backups needs came as pieces, or was told. */
-static void
-tell_frozen(const struct rebuilding *r)
-{
-	char n[UNITS_TEXT], *text;
+/* ---- what lies in an archive ---- */
 
-	if (r->frozen == 0)
+struct objects {
+	struct thaw_object *item;
+	size_t count, room;
+};
+
+/* Of what begins so, all that is to be brought. */
+static int
+add_missing(struct rebuilding *r, const char *prefix, struct objects *ret, struct err *e)
+{
+	struct names then = { 0 }, now = { 0 };
+	int rc = list_then(r, prefix, &then, e);
+
+	if (rc == 0)
+		rc = store_list(r->s->now->store, prefix, NULL, see, &now, e);
+	for (size_t i = 0; i < then.count && rc != -1; i++) {
+		struct thaw_object *o;
+
+		rc = is_there(r, &then.item[i], find_name(&now, &then.item[i]), e);
+		if (rc != 0)
+			continue;
+		ret->item = mem_grow(ret->item, &ret->room, ret->count + 1, sizeof(*ret->item));
+		o = &ret->item[ret->count++];
+		snprintf(o->name, sizeof(o->name), "%s", then.item[i].name);
+		o->size = then.item[i].size;
+	}
+	free(then.item);
+	free(now.item);
+	return rc == -1 ? -1 : 0;
+}
+
+/* Nobody agreed: what is at hand is brought all the same. */
+static int
+order_back(struct rebuilding *r, struct err *e)
+{
+	struct objects o = { 0 };
+	bool any = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < r->s->tiers.count; i++)
+		any = any || (&r->s->tiers.tier[i] != r->s->now && r->s->tiers.tier[i].archive);
+	if (any)
+		rc = add_missing(r, "pack/", &o, e);
+	if (any && rc == 0)
+		rc = add_missing(r, BUNDLES, &o, e);
+	if (any && rc == 0)
+		rc = thaw_objects(r->thaw, o.item, o.count, &r->refused);
+	free(o.item);
+	if (rc == -1 && r->refused.kind != ERR_NONE && r->refused.kind != ERR_REFUSED)
+		*e = r->refused;
+	return rc == -1 && r->refused.kind != ERR_REFUSED ? -1 : 0;
+}
+
+static void
+line_of_watch(void *arg, const char *text)
+{
+	const struct watch *w = arg;
+
+	w->event(w->arg, "thaw", text);
+}
+
+static void
+tell_left(const struct rebuilding *r)
+{
+	char packs[UNITS_TEXT], bundles[UNITS_TEXT], snaps[UNITS_TEXT], *text;
+	const char *why = strchr(r->refused.text, '\n');
+
+	if (r->left.count + r->bundles + r->held == 0)
 		return;
-	text = xasprintf("%s of WAL of other tiers lie in an archive, and were not brought to '%s'",
-	    units_count(r->frozen, "bundle", n), r->s->now->name);
-	r->w->event(r->w->arg, "frozen", text);
+	text = xasprintf("not brought to '%s', because it lies in an archive: %s, %s of WAL, and %s that "
+			 "could not be without them%s", r->s->now->name,
+	    units_count(r->left.count, "pack", packs), units_count(r->bundles, "bundle", bundles),
+	    units_count(r->held, "snapshot", snaps), why ? why :
+	    "\n  fix       order it back by the store's own tools (restore-object), then the same command");
+	r->w->event(r->w->arg, "warning", text);
 	free(text);
 }
 
-int
-rebuild_run(struct session *s, bool dry_run, const struct watch *w, struct rebuild_report *ret,
-    struct err *e)
+/* ---- all of it ---- */
+
+static int
+bring_all(struct rebuilding *r, struct err *e)
 {
-	struct rebuilding r = { .s = s, .w = w, .report = ret, .dry_run = dry_run };
-	int rc = 0;
+	int rc = order_back(r, e);
+
+	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 0; i++)
+		rc = all_of(r, order[i], e);
+	if (rc == 0 && r->s->now->archive && !r->dry_run)
+		rc = bring_between(r, e);
+	r->report->left = r->left.count + r->bundles;
+	r->report->held = r->held;
+	tell_left(r);
+	return rc;
+}
+
+int
+rebuild_run(struct session *s, const struct rebuild_options *o, const struct watch *w,
+    struct rebuild_report *ret, struct err *e)
+{
+	struct rebuilding r = { .s = s, .w = w, .report = ret, .dry_run = o->dry_run };
+	const struct thaw_options to_thaw = {
+		.wish = o->thaw, .never = s->now, .watch = w,
+		.preview = o->dry_run ? line_of_watch : NULL, .preview_arg = (void *)(uintptr_t)w,
+	};
+	int rc;
 
 	*ret = (struct rebuild_report){ 0 };
-	r.cold = cold_wait_ms(s->now->options.class, STORE_STANDARD) > 0;
 	if (!s->now->store) {
 		*e = s->now->why;
 		return err_in(e, "tier '%s'", s->now->name);
 	}
 	tell_away(s, w);
-	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 0; i++)
-		rc = all_of(&r, order[i], e);
-	if (rc == 0 && r.cold && !dry_run)
-		rc = bring_between(&r, e);
-	tell_frozen(&r);
+	r.thaw = thaw_new(s, &to_thaw);
+	rc = bring_all(&r, e);
+	thaw_free(r.thaw);
+	packset_done(&r.left);
+	free(r.bare.item);
 	return rc;
 }

@@ -18,7 +18,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
-#include "job/preview.h"
 
 /* Between two looks at what is awaited. */
 #define PAUSE_FIRST_NS CLOCK_S
@@ -82,6 +81,7 @@ thaw_free(struct thaw *t)
 	free(t->order);
 	free(t->mute);
 	free(t->pack);
+	free(t->own);
 	free(t);
 }
 
@@ -103,27 +103,6 @@ goes_soon(const struct thaw_pack *p)
 {
 	return p->on && p->is.state == STORE_THAWED && p->is.until_ns != 0 &&
 	    p->is.until_ns - clock_real_ns() < STAYS_LEAST_NS;
-}
-
-/*
- * Two requests tell whether any pack of the first tier may lie in an archive: what was stored first,
- * and last. A pack between them that does is met by on_frozen.
- */
-static bool
-may_be_cold(struct thaw *t, size_t oldest, size_t newest)
-{
-	const size_t sample[] = { oldest, newest };
-
-	if (t->scattered)
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(sample); i++) {
-		struct thaw_pack *p = &t->pack[sample[i]];
-
-		thaw_ask_one(t, p, thaw_ask_look, NULL);
-		if (p->on != t->order[0] || p->is.state != STORE_READABLE)
-			return true;
-	}
-	return false;
 }
 
 /* ---- agreeing, ordering, waiting ---- */
@@ -317,21 +296,17 @@ drop_bundles(struct thaw *t, size_t first)
 	free(is);
 }
 
-/* All that was asked for, from what the tiers say to what can be read. */
-static int
-bring(struct thaw *t, size_t packs, size_t oldest, size_t newest, struct err *e)
+int
+thaw_bring(struct thaw *t, size_t from, struct err *e)
 {
 	struct thaw_plan plan;
-	bool cold;
 
-	if (t->packs == 0 || t->tiers == 0)
+	if (t->packs == from || t->tiers == 0)
 		return 0;
-	cold = packs > 0 && may_be_cold(t, oldest, newest);
-	if (!cold && packs == t->packs)
-		return 0;
-	if (thaw_ask_all(t, "looking at packs", cold ? 0 : packs, thaw_ask_look, NULL, e) == -1)
+	if (thaw_ask_all(t, "looking at packs", from, thaw_ask_look, NULL, e) == -1)
 		return -1;
-	drop_bundles(t, packs);
+	if (t->log)
+		drop_bundles(t, t->packs - t->log->bundles);
 	thaw_plan(t->pack, t->packs, t->wish, &plan);
 	if (t->preview) {
 		say(&plan, t->preview, t->preview_arg);
@@ -362,8 +337,8 @@ at_hand_elsewhere(const struct thaw *t, const struct store *s, const char *name)
 	return false;
 }
 
-static struct thaw_pack *
-find(struct thaw *t, const char *name)
+struct thaw_pack *
+thaw_find(struct thaw *t, const char *name)
 {
 	uint8_t sha[LAYOUT_SHA];
 	const bool pack = layout_pack_parse(name, sha) == 0;
@@ -393,7 +368,7 @@ found_on(struct thaw *t, struct thaw_pack *p, const struct store *s)
 static int
 order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack **ret, struct err *e)
 {
-	struct thaw_pack *p = find(t, name);
+	struct thaw_pack *p = thaw_find(t, name);
 	struct store_cold is;
 
 	*ret = p;
@@ -434,77 +409,7 @@ on_frozen(void *arg, struct store *s, const char *name, struct err *e)
 	return rc == 0 ? await(t, &mine, &pause, e) : -1;
 }
 
-/* ---- which packs ---- */
-
-static void
-forget(struct thaw *t)
-{
-	free(t->pack);
-	t->pack = NULL;
-	t->packs = 0;
-}
-
-static int
-bring_marked(struct thaw *t, const struct manifest *m, const bool *want, struct err *e)
-{
-	const size_t bundles = t->log ? t->log->bundles : 0;
-	size_t oldest = 0, newest = 0;
-	int64_t first = INT64_MAX, last = INT64_MIN;
-
-	pthread_mutex_lock(&t->lock);
-	forget(t);
-	t->pack = xcalloc(m->packs + bundles + 1, sizeof(*t->pack));
-	for (size_t i = 0; i < m->packs; i++) {
-		const struct manifest_pack *k = &m->pack[i];
-
-		if (!want[i])
-			continue;
-		memcpy(t->pack[t->packs].sha, k->sha, LAYOUT_SHA);
-		t->pack[t->packs].size = k->size;
-		if (k->time_ns < first) {
-			first = k->time_ns;
-			oldest = t->packs;
-		}
-		if (k->time_ns >= last) {
-			last = k->time_ns;
-			newest = t->packs;
-		}
-		t->packs++;
-	}
-	for (size_t i = 0; i < bundles; i++) {
-		t->pack[t->packs].log = &t->log->bundle[i];
-		t->pack[t->packs++].size = t->log->bundle[i].size;
-	}
-	pthread_mutex_unlock(&t->lock);
-	return bring(t, t->packs - bundles, oldest, newest, e);
-}
-
-static void
-mark(const struct manifest *m, uint32_t number, bool *want)
-{
-	const struct manifest_pack *k = manifest_pack(m, number);
-
-	if (k)
-		want[k - m->pack] = true;
-}
-
-static int
-mark_named(struct reader *r, const char *const *path, size_t paths, bool *want, struct err *e)
-{
-	const struct manifest *m = reader_manifest(r);
-	const struct entry *en;
-	int got;
-
-	reader_rewind(r);
-	while ((got = reader_next(r, &en, e)) == 1) {
-		if (!preview_wants(path, paths, en->path, en->pathlen))
-			continue;
-		for (size_t i = 0; i < en->needs; i++)
-			mark(m, en->need[i].pack, want);
-	}
-	reader_rewind(r);
-	return got;
-}
+/* ---- of a preview ---- */
 
 int
 thaw_unsaid(struct thaw *t, const char *what, struct err *e)
@@ -515,74 +420,4 @@ thaw_unsaid(struct thaw *t, const char *what, struct err *e)
 	err_set(e, ERR_FROZEN, "%s lies in an archive, so nothing more can be said", what);
 	say(&plan, line_of_error, e);
 	return -1;
-}
-
-/* Of a preview: what the list of files lies in was not ordered, and cannot be looked at. */
-static int
-list_at_hand(struct thaw *t, const struct manifest *m, struct err *e)
-{
-	char name[LAYOUT_NAME];
-
-	for (size_t i = 0; i < m->chunks && t->preview; i++) {
-		const struct manifest_pack *k = manifest_pack(m, m->chunk[i].ref.pack);
-		const struct thaw_pack *p = k ? find(t, layout_pack(k->sha, name)) : NULL;
-		char *what;
-		int rc;
-
-		if (!p || !p->on || p->is.state == STORE_READABLE || p->is.state == STORE_THAWED)
-			continue;
-		what = xasprintf("the list of files of %s", m->name + strlen("snap/"));
-		rc = thaw_unsaid(t, what, e);
-		free(what);
-		return rc;
-	}
-	return 0;
-}
-
-static bool
-wants_part(const char *const *path, size_t paths)
-{
-	for (size_t i = 0; i < paths; i++)
-		if (strcmp(path[i], ".") == 0)
-			return false;
-	return paths > 0;
-}
-
-int
-thaw_snapshot(struct thaw *t, struct reader *r, const char *const *path, size_t paths, struct err *e)
-{
-	const struct manifest *m = reader_manifest(r);
-	const bool part = wants_part(path, paths);
-	bool *want = xcalloc(m->packs + 1, sizeof(*want));
-	int rc = 0;
-
-	for (size_t i = 0; i < m->packs; i++)
-		want[i] = !part;
-	for (size_t i = 0; i < m->chunks && part; i++)
-		mark(m, m->chunk[i].ref.pack, want);
-	if (!part || m->chunks > 0)
-		rc = bring_marked(t, m, want, e);
-	if (rc == 0)
-		rc = list_at_hand(t, m, e);
-	if (rc == 0 && part) {
-		rc = mark_named(r, path, paths, want, e);
-		if (rc == 0)
-			rc = bring_marked(t, m, want, e);
-	}
-	free(want);
-	return rc;
-}
-
-int
-thaw_missing(struct thaw *t, const struct manifest *m,
-    bool (*have)(void *arg, const uint8_t sha[LAYOUT_SHA]), void *arg, struct err *e)
-{
-	bool *want = xcalloc(m->packs + 1, sizeof(*want));
-	int rc;
-
-	for (size_t i = 0; i < m->packs; i++)
-		want[i] = !have || !have(arg, m->pack[i].sha);
-	rc = bring_marked(t, m, want, e);
-	free(want);
-	return rc;
 }

@@ -51,6 +51,12 @@ int thaw_snapshot(struct thaw *t, struct reader *r, const char *const *path, siz
 /* The packs of the manifest of which `have` (NULL: none) says no. */
 int thaw_missing(struct thaw *t, const struct manifest *m,
     bool (*have)(void *arg, const uint8_t sha[LAYOUT_SHA]), void *arg, struct err *e);
+/* Packs and bundles of WAL by their names. */
+struct thaw_object {
+	char name[LAYOUT_NAME];
+	uint64_t size;
+};
+int thaw_objects(struct thaw *t, const struct thaw_object *o, size_t n, struct err *e);
 
 /*
  * After a preview: no more can be said without reading `what`, which lies in an archive. ERR_FROZEN,

@@ -11,13 +11,13 @@
 #define ASKERS 8
 #define ASKED_MOST 64
 
-/* WAL is read from the tiers of its source alone. */
+/* By a recovery WAL is read from the tiers of its source alone. */
 static bool
 may_be_asked(const struct thaw *t, const struct thaw_pack *p, const struct tier *tier)
 {
-	bool found = !p->log;
+	bool found = !p->log || !t->log;
 
-	for (size_t i = 0; p->log && i < t->log->tiers; i++)
+	for (size_t i = 0; !found && i < t->log->tiers; i++)
 		found |= t->log->tier[i] == tier;
 	return found;
 }

@@ -7,7 +7,7 @@
 #include "job/thaw.h"
 #include "job/thaw_plan.h"
 
-/* What thaw.c and thaw_ask.c share. */
+/* What thaw.c, thaw_which.c and thaw_ask.c share. */
 struct thaw {
 	struct session *s;
 	const struct thaw_wish *wish;
@@ -21,10 +21,15 @@ struct thaw {
 	bool scattered; /* the one that has the snapshot is an archive: others may have some of its packs */
 	struct thaw_pack *pack; /* those that were asked for last */
 	size_t packs;
-	struct wal_thaw *log; /* bundles that come with them; NULL: none */
+	struct wal_thaw *log; /* bundles that come with them, in the end of the table; NULL: none */
+	struct wal_thaw_bundle *own; /* of what was named; else NULL */
 	bool agreed; /* it may cost something */
 	pthread_mutex_t lock;
 };
+
+/* The table from there on: from what the tiers say to what can be read. */
+int thaw_bring(struct thaw *t, size_t from, struct err *e);
+struct thaw_pack *thaw_find(struct thaw *t, const char *name);
 
 /* One pack, asked for in a thread of its own. */
 struct thaw_ask {

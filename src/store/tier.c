@@ -92,7 +92,10 @@ tier_turn(const struct tier_set *set, struct tier *first, size_t i)
 	return NULL;
 }
 
-/* Which of several reasons names the whole: damage before trouble before silence before absence. */
+/*
+ * Which of several reasons names the whole: damage before trouble before silence before absence; and
+ * before all that one has it, and gives it when it is ordered.
+ */
 static int
 weight(enum err_kind kind)
 {
@@ -105,6 +108,8 @@ weight(enum err_kind kind)
 		return 2;
 	case ERR_CORRUPT:
 		return 4;
+	case ERR_FROZEN:
+		return 5;
 	default:
 		return 3;
 	}

@@ -365,6 +365,30 @@ def test_a_store_that_orders_another_version_is_found_out_and_no_circle_is_walke
     assert not os.path.exists(target(past)) or os.listdir(target(past)) == []
 
 
+def test_a_tier_is_rebuilt_from_an_archive_and_nothing_is_ordered_without_a_yes(past):
+    """What costs nothing comes at once, and no snapshot without its packs; the rest when somebody agrees to the sum."""
+    had = {name: [version] for name, version, _ in past.bucket("cold").versions("prod/pack/")}
+    names = set(past.objects("cold"))
+    past.freeze()
+    os.makedirs(past.tier("local"))
+    words = ("copy", "--as-of", past.then, "--to", "local")
+    plan = past.well(*words, "--dry-run")
+    assert re.search(r"%d packs, .* on cold \(GLACIER\): .*USD" % len(had), plan.text) and not past.objects("local"), plan
+    result = past.run(*words, status=DEGRADED)
+    assert re.search(r"not brought to 'local', because it lies in an archive: %d packs, 0 bundles of WAL, and 1 snapshot" % len(had),
+                     result.err), result
+    assert "USD" in result.err and "--yes-thaw" in result.err and past.ordered() == []
+    assert past.objects("local", "repo/") and not past.objects("local", "snap/") and not past.objects("local", "pack/")
+    past.run(*words, "--yes-thaw", "--no-wait", status=LATER)
+    assert versions(past) == had
+    report = past.well(*words, "--yes-thaw", "--json").json()
+    assert report["left"] == report["held_back"] == report["lost"] == 0, report
+    assert past.ordered() == sorted(had), "nothing is ordered twice"
+    assert set(past.objects("local")) >= {n for n in names if not n.startswith(("gc/", "beat/"))}
+    past.run("verify", "--level", "2", "--tier", "local")
+    past.assert_restores(past.was, "vol.data", "--tier", "local")
+
+
 # ---- other readers ----
 
 def test_a_proof_thaws(cold):

@@ -126,6 +126,31 @@ def test_of_a_time_that_is_past_the_versions_of_then_are_ordered_and_recovered_f
     assert cold.ids(restored.boot(servers, cold)) == [0, 1, 2]
 
 
+def test_a_tier_is_rebuilt_from_an_archive_with_its_wal_once_somebody_agrees(servers, moto, before):
+    server = servers.new(15, "--wal-segsize=1").start()
+    cold = ColdLog(servers.path("site"), server, moto.bucket(versions=True), before(moto), wal="local, cold").fill()
+    then, bundles, packs = moment(), len(cold.bundles()), len(cold.bucket.names("prod/pack/"))
+    shutil.copytree(cold.tier("local", "pack"), cold.path("pack"))
+    cold.lose()
+    os.makedirs(cold.tier("local"))
+    words = ("copy", "--as-of", then, "--to", "local")
+    result = cold.run(*words, status=DEGRADED)
+    assert re.search(r"not brought to 'local', because it lies in an archive: %d packs?, %d bundles of WAL, and 1 snapshot"
+                     % (packs, bundles), result.err), result
+    assert "USD" in result.err and cold.ordered() == cold.ordered(PACK) == []
+    assert cold.objects("local", "key/") and not cold.objects("local", "snap/")
+    # The packs alone: a base backup is none without its WAL.
+    shutil.move(cold.path("pack"), cold.tier("local", "pack"))
+    result = cold.run(*words, status=DEGRADED)
+    assert "0 packs, %d bundles of WAL, and 1 snapshot" % bundles in result.err and not cold.objects("local", "snap/"), result
+    cold.proxy.forget()
+    cold.run(*words, "--yes-thaw", status=None)
+    assert len(cold.ordered()) == bundles and cold.objects("local", "snap/")
+    restored.readable(cold)
+    cold.well("--tier", "local")
+    assert cold.ids(restored.boot(servers, cold)) == [0, 1, 2]
+
+
 def test_to_a_time_in_the_middle_nothing_behind_it_is_ordered(servers, cold):
     cold.lose()
     cold.well("--at", cold.times[1], "--yes-thaw")

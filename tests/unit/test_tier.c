@@ -198,6 +198,22 @@ when_all_fail_each_tier_has_its_line_and_nothing_was_added(void **state)
 }
 
 static void
+what_is_damaged_on_one_tier_and_frozen_on_another_can_be_had(void **state)
+{
+	unsigned asked = 0;
+
+	(void)state;
+	put(0, "a", "bad");
+	store_close(tiers[2].store);
+	tiers[2].store = mem[2] = memstore_new();
+	put(2, "a", "good");
+	memstore_freeze(mem[2], "a", false);
+	assert_int_equal(tier_get(&set, NULL, "a", &out, judge, &asked, &from, &e), -1);
+	assert_int_equal(e.kind, ERR_FROZEN);
+	assert_non_null(strstr(e.text, "'a' is damaged"));
+}
+
+static void
 not_found_is_said_only_when_every_tier_said_it(void **state)
 {
 	struct tier_set none = { 0 };
@@ -311,6 +327,7 @@ main(void)
 		TEST(a_short_and_a_flipped_copy_are_found_by_the_judge),
 		TEST(a_copy_that_is_too_large_does_not_spoil_the_next_one),
 		TEST(when_all_fail_each_tier_has_its_line_and_nothing_was_added),
+		TEST(what_is_damaged_on_one_tier_and_frozen_on_another_can_be_had),
 		TEST(not_found_is_said_only_when_every_tier_said_it),
 		TEST(a_dead_tier_costs_its_patience_once),
 		TEST(a_tier_that_answers_again_is_asked_in_its_turn_again),
