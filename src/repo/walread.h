@@ -73,12 +73,13 @@ int walread_each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64
     store_seen *seen, void *arg, struct err *e);
 /*
  * The same of every epoch of the lineage that is known and was not left before `from`: each name of the
- * log with what it promises, cut where its epoch was left.
+ * log with what it promises, cut where its epoch was left. what: pieces, bundles, or both.
  */
+enum { WALREAD_PIECES = 1, WALREAD_BUNDLES = 2 };
 typedef int walread_seen(void *arg, const struct store_entry *entry, const struct layout_wal *at,
     struct err *e);
-int walread_log(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, walread_seen *seen,
-    void *arg, struct err *e);
+int walread_log(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, int what,
+    walread_seen *seen, void *arg, struct err *e);
 /*
  * What one tier holds of a timeline, parents included, joined: by listing, with memory for the
  * ranges alone. Added to ret. Whether the bytes are good is not looked at. -1 also when the lineage

@@ -49,8 +49,8 @@ begin_before(uint64_t from, uint64_t most, const struct wal_place *p, uint32_t t
 			 layout_wal_piece(p, tli, from - most, 0, out);
 }
 
-int
-walread_each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64_t from,
+static int
+each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64_t from, int what,
     store_seen *seen, void *arg, struct err *e)
 {
 	char prefix[LAYOUT_NAME], after[LAYOUT_NAME];
@@ -58,11 +58,19 @@ walread_each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64_t f
 	if (must_be_open(t, e) == -1)
 		return -1;
 	layout_wal_of_timeline(p, tli, prefix);
-	if (list(t, prefix, begin_before(from, PIECE_MAX, p, tli, false, after), seen, arg, e) == -1)
+	if ((what & WALREAD_PIECES) &&
+	    list(t, prefix, begin_before(from, PIECE_MAX, p, tli, false, after), seen, arg, e) == -1)
 		return -1;
 	layout_wal_bundles_of_timeline(p, tli, prefix);
-	return list(t, prefix, begin_before(from, LAYOUT_WAL_BUNDLE_SPAN, p, tli, true, after), seen,
-	    arg, e);
+	return !(what & WALREAD_BUNDLES) ? 0 : list(t, prefix,
+	    begin_before(from, LAYOUT_WAL_BUNDLE_SPAN, p, tli, true, after), seen, arg, e);
+}
+
+int
+walread_each(struct tier *t, const struct wal_place *p, uint32_t tli, uint64_t from,
+    store_seen *seen, void *arg, struct err *e)
+{
+	return each(t, p, tli, from, WALREAD_PIECES | WALREAD_BUNDLES, seen, arg, e);
 }
 
 struct looking {
@@ -84,8 +92,8 @@ see_log(void *arg, const struct store_entry *entry, struct err *e)
 }
 
 int
-walread_log(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, walread_seen *seen,
-    void *arg, struct err *e)
+walread_log(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, int what,
+    walread_seen *seen, void *arg, struct err *e)
 {
 	struct looking l = { .seen = seen, .arg = arg };
 	int rc = 0;
@@ -95,7 +103,7 @@ walread_log(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, walr
 
 		l.bound = wal_lineage_bound(&r->lineage, i, tli);
 		if (l.bound > from)
-			rc = walread_each(t, &p, tli, from, see_log, &l, e);
+			rc = each(t, &p, tli, from, what, see_log, &l, e);
 	}
 	return rc;
 }
@@ -115,7 +123,8 @@ known_ranges(struct walread *r, struct tier *t, uint32_t tli, uint64_t from, str
     struct err *e)
 {
 	struct lsn_set set = { 0 };
-	int rc = walread_log(r, t, tli, from, see_range, &set, e);
+	int rc = walread_log(r, t, tli, from, WALREAD_PIECES | WALREAD_BUNDLES, see_range, &set,
+	    e);
 
 	if (rc == 0)
 		lsn_set_join(ret, &set);

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "tests/lib/memstore.h"
 #include "tests/lib/piecekit.h"
 #include "tests/lib/repokit.h"
+#include "tests/lib/vclock.h"
 #include "tests/lib/vector.h"
 
 #define SEGMENT (UINT32_C(1) << 20)
@@ -30,20 +33,27 @@ reader(void)
 	return r;
 }
 
+static void
+find_on(const struct pg_history *h, uint64_t from, uint64_t to)
+{
+	struct tier *const tier[] = { &repokit.tier[0], &repokit.tier[1] };
+	struct walread *r = reader();
+	struct err e = { 0 };
+
+	wal_thaw_done(&found);
+	assert_int_equal(wal_thaw_find(&(struct wal_thaw_way){ .read = r, .tier = tier, .tiers = 2,
+		.history = h, .segment_size = SEGMENT, .from = from, .to = to }, &found, &e), 0);
+	walread_free(r);
+}
+
 /* Of the first timeline, between the two. */
 static void
 find(uint64_t from, uint64_t to)
 {
-	struct tier *const tier[] = { &repokit.tier[0], &repokit.tier[1] };
-	struct walread *r = reader();
 	struct pg_history h;
-	struct err e = { 0 };
 
 	pg_history_init(&h, 1);
-	wal_thaw_done(&found);
-	assert_int_equal(wal_thaw_find(&(struct wal_thaw_way){ .read = r, .tier = tier, .tiers = 2,
-		.history = &h, .segment_size = SEGMENT, .from = from, .to = to }, &found, &e), 0);
-	walread_free(r);
+	find_on(&h, from, to);
 }
 
 static void
@@ -126,6 +136,56 @@ what_is_at_hand_or_comes_already_stands_for_what_would_cost(void **state)
 	expect(AT(0), AT(8), "-f-", "1");
 }
 
+static unsigned of_pieces;
+
+static void
+count_listings_of_pieces(void *arg, const char *op, const char *name)
+{
+	(void)arg;
+	of_pieces += strcmp(op, "list") == 0 && strncmp(name, "wal/", 4) == 0;
+}
+
+static void
+pieces_are_listed_only_where_there_is_a_bundle(void **state)
+{
+	(void)state;
+	put(0, false, AT(0), AT(2));
+	memstore_hook(repokit.tier[0].store, count_listings_of_pieces, NULL);
+	of_pieces = 0;
+	expect(AT(0), AT(4), "", "");
+	assert_int_equal(of_pieces, 0);
+	put(1, true, AT(0), AT(4));
+	expect(AT(0), AT(4), "f", "0");
+	assert_int_equal(of_pieces, 1);
+}
+
+static void
+fall_silent(void *arg, const char *op, const char *name)
+{
+	if (strcmp(op, "list") == 0 && strncmp(name, "walb/", 5) == 0)
+		memstore_away(arg, true);
+}
+
+static void
+who_falls_silent_is_waited_for_once(void **state)
+{
+	static const char text[] = "1\t5/00200000\tno recovery target specified\n";
+	struct pg_history h;
+	struct err e = { 0 };
+
+	(void)state;
+	put(1, true, AT(0), AT(4));
+	pg_history_init(&h, 2);
+	assert_int_equal(pg_history_parse(2, text, sizeof(text) - 1, &h, &e), 0);
+	memstore_hook(repokit.tier[0].store, fall_silent, repokit.tier[0].store);
+	vclock_install(INT64_C(1700000000) * CLOCK_S);
+	find_on(&h, AT(0), AT(20));
+	assert_true(vclock_slept() > 0 && vclock_slept() < 40 * CLOCK_S);
+	vclock_remove();
+	assert_int_equal(found.bundles, 1);
+	pg_history_done(&h);
+}
+
 static void
 a_time_is_looked_for_up_to_the_first_bundle_that_was_put_later(void **state)
 {
@@ -162,6 +222,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    what_is_at_hand_or_comes_already_stands_for_what_would_cost,
 		    repokit_two_tiers, teardown),
+		cmocka_unit_test_setup_teardown(
+		    pieces_are_listed_only_where_there_is_a_bundle, repokit_two_tiers, teardown),
+		cmocka_unit_test_setup_teardown(
+		    who_falls_silent_is_waited_for_once, repokit_two_tiers, teardown),
 		cmocka_unit_test(a_time_is_looked_for_up_to_the_first_bundle_that_was_put_later),
 	};
 

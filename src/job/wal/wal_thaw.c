@@ -16,6 +16,7 @@
 struct finding {
 	struct wal_thaw *w;
 	struct lsn_range want; /* of the timeline that is listed */
+	bool *away;	       /* of each tier: it did not answer */
 };
 
 static int
@@ -40,35 +41,53 @@ see(void *arg, const struct store_entry *entry, const struct layout_wal *at, str
 	return 0;
 }
 
-/* A timeline's own bytes, from the beginning of the segment in which it was begun. */
+/* One that is away is passed over, once: the reading will say so, if it is missed. */
 static int
-find_line(const struct wal_thaw_way *way, uint32_t tli, struct wal_thaw *w, struct err *e)
+list_line(const struct wal_thaw_way *way, uint32_t tli, int what, struct finding *f, struct err *e)
 {
-	const uint64_t size = way->segment_size, first = lsn_segment(way->from, size),
-		       last = lsn_segment(way->to - 1, size) + size;
-	struct finding f = { .w = w };
 	int rc = 0;
 
-	if (!pg_history_span(way->history, tli, &f.want.from, &f.want.to))
-		return 0;
-	f.want.from = lsn_segment(f.want.from, size);
-	f.want.from = f.want.from > first ? f.want.from : first;
-	f.want.to = f.want.to < last ? f.want.to : last;
-	if (f.want.from >= f.want.to)
-		return 0;
-	w->have = xreallocarray(w->have, w->lines + 1, sizeof(*w->have));
-	w->have[w->lines] = (struct lsn_set){ 0 };
-	/* One that is away is passed over: the reading will say so, if it is missed. */
 	for (size_t i = 0; i < way->tiers && rc == 0; i++) {
 		struct err why = { 0 };
 
-		rc = walread_log(way->read, way->tier[i], tli, f.want.from, see, &f, &why);
-		if (rc == -1 && why.kind == ERR_REMOTE)
+		if (f->away[i])
+			continue;
+		rc = walread_log(way->read, way->tier[i], tli, f->want.from, what, see, f, &why);
+		f->away[i] = rc == -1 && why.kind == ERR_REMOTE;
+		if (f->away[i])
 			rc = 0;
 		else if (rc == -1)
 			*e = why;
 	}
-	if (rc == 0)
+	return rc;
+}
+
+/*
+ * A timeline's own bytes, from the beginning of the segment in which it was begun. Where it has no bundle,
+ * which is where no tier is an archive, its pieces are not asked for.
+ */
+static int
+find_line(const struct wal_thaw_way *way, uint32_t tli, struct finding *f, struct err *e)
+{
+	const uint64_t size = way->segment_size, first = lsn_segment(way->from, size),
+		       last = lsn_segment(way->to - 1, size) + size;
+	struct wal_thaw *w = f->w;
+	const size_t before = w->bundles;
+	int rc;
+
+	if (!pg_history_span(way->history, tli, &f->want.from, &f->want.to))
+		return 0;
+	f->want.from = lsn_segment(f->want.from, size);
+	f->want.from = f->want.from > first ? f->want.from : first;
+	f->want.to = f->want.to < last ? f->want.to : last;
+	if (f->want.from >= f->want.to)
+		return 0;
+	w->have = xreallocarray(w->have, w->lines + 1, sizeof(*w->have));
+	w->have[w->lines] = (struct lsn_set){ 0 };
+	rc = list_line(way, tli, WALREAD_BUNDLES, f, e);
+	if (rc == 0 && w->bundles > before)
+		rc = list_line(way, tli, WALREAD_PIECES, f, e);
+	if (rc == 0 && w->bundles > before)
 		rc = walread_spool_ranges(way->read, tli, &w->have[w->lines], e);
 	w->lines++;
 	return rc;
@@ -112,13 +131,16 @@ int
 wal_thaw_find(const struct wal_thaw_way *way, struct wal_thaw *ret, struct err *e)
 {
 	const struct pg_history *h = way->history;
+	struct finding f = { .w = ret, .away = xcalloc(way->tiers + 1, sizeof(*f.away)) };
+	int rc = 0;
 
 	*ret = (struct wal_thaw){ .tier = way->tier, .tiers = way->tiers };
-	for (size_t i = 0; i <= h->count && way->to > way->from; i++)
-		if (find_line(way, i < h->count ? h->step[i].timeline : h->timeline, ret, e) == -1)
-			return -1;
-	sift(ret);
-	return 0;
+	for (size_t i = 0; i <= h->count && way->to > way->from && rc == 0; i++)
+		rc = find_line(way, i < h->count ? h->step[i].timeline : h->timeline, &f, e);
+	if (rc == 0)
+		sift(ret);
+	free(f.away);
+	return rc;
 }
 
 void
