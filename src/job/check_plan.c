@@ -134,14 +134,25 @@ plan_bare(struct check *c, const char *what, const struct conf_tier *t, const ch
 		  "promises %s", bare, units_duration(t->rpo, rpo));
 }
 
+/* How it would have to be ordered to be there in time; NULL: that class is too slow for it. */
+static const char *
+fast_enough(const struct conf_tier *t)
+{
+	static const enum store_speed faster[] = { STORE_STANDARD, STORE_EXPEDITED };
+
+	for (size_t i = 0; i < ARRAY_LEN(faster); i++)
+		if (cold_wait_ms(t->class, faster[i]) < t->rto)
+			return cold_speed_word(faster[i]);
+	return NULL;
+}
+
 /* What lies in an archive is ordered back first. */
 static void
 plan_cold(struct check *c, const char *what, const struct conf_tier *t, const struct use *use)
 {
 	const int64_t wait = cold_wait_ms(t->class, cold_speed(t->thaw));
-	const int64_t usual = cold_wait_ms(t->class, STORE_STANDARD);
-	const char *other = cold_class_within(t->rto, cold_speed(t->thaw));
-	char text[UNITS_TEXT], rto[UNITS_TEXT], fix[200];
+	const char *other = cold_class_within(t->rto, cold_speed(t->thaw)), *speed = fast_enough(t);
+	char text[UNITS_TEXT], rto[UNITS_TEXT], fix[200], thaw[60] = "";
 
 	if (wait > 0 && use->writes)
 		check_add(c, CHECK_WARN, what, "name another tier first in tiers; copy brings it here",
@@ -155,13 +166,11 @@ plan_cold(struct check *c, const char *what, const struct conf_tier *t, const st
 			  "rto of %s", t->class, units_duration(wait, text), rto);
 		return;
 	}
-	if (usual < wait && usual < t->rto)
-		snprintf(fix, sizeof(fix), "thaw = standard, or rto = more than %s",
-		    units_duration_key(wait, text));
-	else
-		snprintf(fix, sizeof(fix), "class = %s, or rto = more than %s",
-		    other ? other : "one that is read at once, such as STANDARD_IA",
-		    units_duration_key(wait, text));
+	if (speed)
+		snprintf(thaw, sizeof(thaw), "thaw = %s (`--dry-run` prices it), or ", speed);
+	snprintf(fix, sizeof(fix), "%sclass = %s, or rto = more than %s", thaw,
+	    other ? other : "one that is read at once, such as STANDARD_IA",
+	    units_duration_key(wait, text));
 	check_add(c, CHECK_FAIL, what, fix, "what is of class %s can be read after up to %s only, but "
 		  "rto promises %s", t->class, units_duration(wait, text), rto);
 }

@@ -112,7 +112,9 @@ thaw_plan_say(const struct thaw_share *s, struct buf *out)
 		buf_addf(out, "%s, readable %s%s, for %u day%s", cold_speed_word(s->speed),
 		    wait[0] ? "within about " : "nobody knows when", wait, s->days,
 		    s->days == 1 ? "" : "s");
-		if (s->price >= 0)
+		if (s->price >= 0 && s->price < 0.005)
+			buf_adds(out, ", for less than 0.01 USD by " COLD_PRICES);
+		else if (s->price >= 0)
 			buf_addf(out, ", for about %.2f USD by " COLD_PRICES, s->price);
 		else
 			buf_adds(out, ", at a price that is not known");

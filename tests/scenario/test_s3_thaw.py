@@ -98,7 +98,7 @@ def test_without_a_yes_nothing_is_ordered_and_the_sum_is_told(cold):
     cold.freeze()
     result = cold.run("restore", "vol.data", "--to", target(cold), status=REFUSED)
     assert re.search(r"%d packs, 3\d\.\d MB, on cold \(GLACIER\): standard, readable within about 5h.* for 7 days, "
-                     r"for about 0\.0\d USD by list prices" % len(cold.packs()), result.err), result
+                     r"for less than 0\.01 USD by list prices" % len(cold.packs()), result.err), result
     assert "--yes-thaw" in result.err
     assert cold.ordered() == []
     assert not os.path.exists(target(cold)) or os.listdir(target(cold)) == []

@@ -179,6 +179,7 @@ an_archive_that_opens_too_late_for_the_rto_fails(void **state)
 	assert_string_equal(l->fix, "class = GLACIER, or rto = more than 12h");
 	judge(COLD("GLACIER", "2h") VOLUME);
 	assert_non_null(strstr(find("plan cold", "only, but rto")->fix, "read at once"));
+	assert_int_equal(strncmp(find("plan cold", "only, but rto")->fix, "thaw = expedited ", 17), 0);
 	judge(COLD("GLACIER", "8h") VOLUME);
 	assert_int_equal(find("plan cold", "after up to 5h of an rto of 8h")->verdict, CHECK_OK);
 	/* It has to be read, too. */

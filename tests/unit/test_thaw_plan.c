@@ -106,6 +106,9 @@ a_share_is_told_with_its_sum_and_whose_prices_these_are(void **state)
 	assert_string_equal(buf_str(&text), "1 pack, 333 GB, on far (GLACIER): standard, readable within "
 	    "about 5h, for 7 days, for about 5.12 USD by " COLD_PRICES "; 1 pack on far is ordered "
 	    "already: readable within about 5h");
+	p.share[0].price = 0.0004;
+	thaw_plan_say(&p.share[0], &text);
+	assert_non_null(strstr(buf_str(&text), ", for less than 0.01 USD by "));
 	buf_done(&text);
 }
 
