@@ -24,7 +24,7 @@ int ability_try(const struct conf *c, struct tier *t, struct store_abilities *re
     struct err *e);
 /* ERR_UNSUPPORTED, with what the store said: the section asks for what it cannot do. */
 int ability_refuse(const struct tier *t, const struct store_abilities *a, struct err *e);
-/* What was kept of the store of that section, into its options; as if it could not where nothing is known. */
+/* What was kept of the store of that section, into its options; they stay where nothing is known. */
 void ability_recall(const struct conf *c, const struct conf_tier *t, struct store_options *o);
 
 #endif

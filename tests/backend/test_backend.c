@@ -253,7 +253,7 @@ an_object_bears_the_time_of_its_put_by_the_clock_of_the_store(void **state)
 	assert_true(before <= lately && lately <= after && after - lately < 5 * CLOCK_S);
 }
 
-/* However often it is asked: what it tells is never ahead of it, and with what may be missing never behind. */
+/* However often it is asked: what it tells is never ahead, and with what may be missing never behind. */
 static void
 a_clock_says_between_what_it_is(void **state)
 {

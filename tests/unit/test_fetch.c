@@ -33,18 +33,16 @@ copy(size_t from, size_t to, const char *name, const uint8_t *sha, struct err *w
 	int rc;
 
 	buf_init(&bytes, STORE_OBJECT_MAX);
-	rc = copy_read(t.kit.tier[from].store, name, sha, &bytes, why);
-	if (rc == 0)
-		rc = copy_send(t.kit.tier[to].store, name, sha, &bytes, why);
+	rc = copy_read(t.kit.tier[from].store, name, sha, &bytes, why) == -1 ? -1 :
+	    copy_send(t.kit.tier[to].store, name, sha, &bytes, why);
 	buf_done(&bytes);
 	return rc;
 }
 
-/* The second tier gets everything that the first one has. */
 static int
 copy_one(void *arg, const struct store_entry *entry, struct err *why)
 {
-	(void)arg;
+	(void)arg; /* the second tier gets everything that the first one has */
 	return copy(0, 1, entry->name, NULL, why) == -1 ? -1 : 0;
 }
 
