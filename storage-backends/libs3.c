@@ -460,4 +460,5 @@ const struct store_ops store_libs3 = {
 	.tick_ns = CLOCK_S,
 	.probe = libs3_probe,
 	.close = libs3_close,
+	.far = true,
 };

@@ -387,4 +387,5 @@ const struct store_ops store_s3 = {
 	.close = s3_close,
 	.relock = s3_lock_again,
 	.looks_back = true,
+	.far = true,
 };

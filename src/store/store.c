@@ -207,8 +207,9 @@ name_check(const char *name, struct err *e)
 	return err_set(e, ERR_BUG, "'%s' is not the name of an object", name);
 }
 
-int
-store_open(const struct store_options *o, struct store **ret, struct err *e)
+/* NULL: there is none for that url, or none of that name. */
+static const struct store_ops *
+backend_of(const struct store_options *o)
 {
 	const char *end = strstr(o->url, "://");
 	size_t len = end == NULL ? 0 : (size_t)(end - o->url);
@@ -216,14 +217,31 @@ store_open(const struct store_options *o, struct store **ret, struct err *e)
 	for (size_t i = 0; store_backends[i] != NULL && len > 0; i++) {
 		const struct store_ops *ops = store_backends[i];
 
-		if (strlen(ops->scheme) != len || memcmp(ops->scheme, o->url, len) != 0 ||
-		    (o->driver != NULL && strcmp(o->driver, ops->name) != 0))
-			continue;
-		if (o->as_of_ns != 0 && !ops->looks_back)
-			return err_set(e, ERR_UNSUPPORTED, "'%s' cannot be looked at as it was: by "
-			    "driver %s only what is there now is seen", o->url, ops->name);
-		return ops->open(o, ret, e);
+		if (strlen(ops->scheme) == len && memcmp(ops->scheme, o->url, len) == 0 &&
+		    (o->driver == NULL || strcmp(o->driver, ops->name) == 0))
+			return ops;
 	}
+	return NULL;
+}
+
+bool
+store_far(const struct store_options *o)
+{
+	const struct store_ops *ops = backend_of(o);
+
+	return ops != NULL && ops->far;
+}
+
+int
+store_open(const struct store_options *o, struct store **ret, struct err *e)
+{
+	const struct store_ops *ops = backend_of(o);
+
+	if (ops != NULL && o->as_of_ns != 0 && !ops->looks_back)
+		return err_set(e, ERR_UNSUPPORTED, "'%s' cannot be looked at as it was: by driver %s only "
+		    "what is there now is seen", o->url, ops->name);
+	if (ops != NULL)
+		return ops->open(o, ret, e);
 	if (o->driver != NULL)
 		return err_set(e, ERR_CONFIG, "'%s': driver %s is not for this url", o->url, o->driver);
 	err_set(e, ERR_CONFIG, "'%s': no storage backend for this url", o->url);

@@ -182,6 +182,8 @@ struct store_ops {
 	int64_t tick_ns;
 	/* Can be opened as it was (as_of_ns): what was replaced or deleted is kept, out of sight. */
 	bool looks_back;
+	/* Behind a network: a call may wait long. open() is for any thread then, as the others are. */
+	bool far;
 };
 
 /*
@@ -210,6 +212,8 @@ extern const struct store_ops *const store_backends[];
  */
 int store_open(const struct store_options *o, struct store **ret, struct err *e);
 void store_close(struct store *s);
+/* Is what these options open far (store_ops)? */
+bool store_far(const struct store_options *o);
 
 /*
  * From now on no put begins once `stop` says so, and pauses end then: ERR_CANCELLED. It is asked

@@ -3,6 +3,10 @@
  * will do, if they are good. The nearest is asked first, with one exception: a tier that did not
  * answer a moment ago is asked after all others, so that a dead store costs its patience once and not
  * once an object. Who opened the tiers knows which are near (rank, last).
+ *
+ * A store that takes connections and is silent is waited for, so what asks every tier asks those behind
+ * a network at once. One alone, and directories, are asked where we are: a thread would cost more than
+ * they do, and a server calls us for every segment.
  */
 #include "store/tier.h"
 
@@ -10,22 +14,117 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "filter/pool.h"
+
+/* One tier, and what is done with it. */
+struct visit {
+	tier_work *work;
+	void *arg;
+	struct tier *t;
+	size_t i;
+	bool far;
+};
+
+static void
+visit(void *task)
+{
+	struct visit *v = task;
+
+	v->work(v->arg, v->t, v->i);
+}
+
+static void
+visit_all(struct visit *v, size_t n)
+{
+	struct pool *pool = NULL;
+	size_t far = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct tier *t = v[i].t;
+
+		v[i].far = t->store != NULL ? t->store->ops->far : store_far(&t->options);
+		far += v[i].far;
+	}
+	if (far > 1)
+		pool = pool_new((unsigned)far, far);
+	for (size_t i = 0; i < n && pool != NULL; i++)
+		if (v[i].far)
+			pool_submit(pool, visit, &v[i]);
+	for (size_t i = 0; i < n; i++)
+		if (pool == NULL || !v[i].far)
+			visit(&v[i]);
+	pool_free(pool); /* when all have answered */
+}
+
+/* With all for which `wanted` says so before the first is begun. */
+static void
+visit_those(struct tier_set *set, bool (*wanted)(const struct tier *t), tier_work *work, void *arg)
+{
+	struct visit *v = xcalloc(set->count + 1, sizeof(*v));
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		if (wanted(&set->tier[i]))
+			v[n++] = (struct visit){ .work = work, .arg = arg, .t = &set->tier[i], .i = i };
+	visit_all(v, n);
+	free(v);
+}
+
+static bool
+is_open(const struct tier *t)
+{
+	return t->store != NULL;
+}
+
+static bool
+is_closed(const struct tier *t)
+{
+	return t->store == NULL && !t->barred;
+}
+
+static bool
+is_untried(const struct tier *t)
+{
+	return is_closed(t) && t->why.kind != ERR_REMOTE;
+}
+
+void
+tier_each(struct tier_set *set, tier_work *work, void *arg)
+{
+	visit_those(set, is_open, work, arg);
+}
+
+static void
+open_one(void *arg, struct tier *t, size_t i)
+{
+	(void)arg;
+	(void)i;
+	if (store_open(&t->options, &t->store, &t->why) == 0)
+		err_clear(&t->why);
+}
+
+static size_t
+count_open(const struct tier_set *set)
+{
+	size_t open = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		open += is_open(&set->tier[i]);
+	return open;
+}
 
 size_t
 tier_open_all(struct tier_set *set)
 {
-	size_t open = 0;
+	visit_those(set, is_closed, open_one, NULL);
+	return count_open(set);
+}
 
-	for (size_t i = 0; i < set->count; i++) {
-		struct tier *t = &set->tier[i];
-
-		if (t->store == NULL && !t->barred &&
-		    store_open(&t->options, &t->store, &t->why) == 0)
-			err_clear(&t->why);
-		if (t->store != NULL)
-			open++;
-	}
-	return open;
+size_t
+tier_open_rest(struct tier_set *set)
+{
+	visit_those(set, is_untried, open_one, NULL);
+	return count_open(set);
 }
 
 void

@@ -40,6 +40,15 @@ struct tier_set {
  * many are open.
  */
 size_t tier_open_all(struct tier_set *set);
+/* The same, but one that did not answer before is not waited for again. */
+size_t tier_open_rest(struct tier_set *set);
+/*
+ * Calls back for every open tier, the i-th of the set. Several that are far (store_ops) are asked at
+ * once, from threads: so those that are silent take the time of one. There `work` may change its own
+ * tier and what belongs to it alone; what follows for all is decided when this has returned.
+ */
+typedef void tier_work(void *arg, struct tier *t, size_t i);
+void tier_each(struct tier_set *set, tier_work *work, void *arg);
 void tier_close_all(struct tier_set *set);
 /* The directory of a file: tier, borrowed from its url; NULL for other kinds of tiers. */
 const char *tier_dir(const char *url);

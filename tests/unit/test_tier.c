@@ -1,7 +1,10 @@
 #include "tests/lib/vector.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -305,6 +308,95 @@ opening_keeps_the_reason_of_each_tier_that_is_away(void **state)
 	free(gone);
 }
 
+/* A store of which nothing is asked but where it is. */
+static const struct store_ops far_ops = { .scheme = "far", .name = "far", .far = true };
+static const struct store_ops near_ops = { .scheme = "near", .name = "near" };
+
+/* What was seen of each visit: who made it, and of how many it saw the beginning before its end. */
+static struct visits {
+	atomic_uint begun;
+	unsigned together; /* for so many it waits */
+	pthread_t by[4];
+	unsigned saw[4], times[4];
+} visits;
+
+static void
+meet(void *arg, struct tier *t, size_t i)
+{
+	struct visits *v = arg;
+
+	v->by[i] = pthread_self();
+	v->times[i] += t->store != NULL;
+	v->begun++;
+	for (int ms = 0; ms < 10000 && v->begun < v->together; ms++)
+		usleep(1000);
+	v->saw[i] = v->begun;
+}
+
+/* A letter a tier: (f)ar, (n)ear, (c)losed. */
+static void
+visit(const char *kinds, unsigned together)
+{
+	struct store store[4] = { { .ops = NULL } };
+	struct tier four[4] = { { .name = NULL } };
+	struct tier_set some = { .tier = four, .count = strlen(kinds) };
+
+	memset(&visits, 0, sizeof(visits));
+	visits.together = together;
+	for (size_t i = 0; i < some.count; i++) {
+		store[i].ops = kinds[i] == 'f' ? &far_ops : &near_ops;
+		four[i].options.url = "none://";
+		four[i].store = kinds[i] == 'c' ? NULL : &store[i];
+	}
+	tier_each(&some, meet, &visits);
+	for (size_t i = 0; i < some.count; i++)
+		assert_int_equal(visits.times[i], kinds[i] == 'c' ? 0 : 1);
+}
+
+static void
+tiers_that_are_far_are_asked_at_once_and_all_have_answered_at_the_end(void **state)
+{
+	(void)state;
+	visit("fnff", 4);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(visits.saw[i], 4);
+	assert_true(pthread_equal(visits.by[1], pthread_self()));
+	assert_false(pthread_equal(visits.by[0], visits.by[2]));
+}
+
+static void
+directories_and_a_tier_that_is_far_alone_need_no_thread(void **state)
+{
+	static const char *const kinds[] = { "nnnn", "f", "nfn", "cfcn", "n" };
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		visit(kinds[k], 0);
+		for (size_t i = 0; i < strlen(kinds[k]); i++)
+			if (visits.times[i] > 0)
+				assert_true(pthread_equal(visits.by[i], pthread_self()));
+	}
+}
+
+static void
+what_opens_the_rest_does_not_wait_again_for_who_did_not_answer(void **state)
+{
+	char *here = xasprintf("file://%s", scratch_dir());
+	struct tier two[2] = {
+		{ .name = "new", .options = { .url = here } },
+		{ .name = "dead", .options = { .url = here }, .why = { .kind = ERR_REMOTE } },
+	};
+	struct tier_set pair = { .tier = two, .count = 2 };
+
+	(void)state;
+	assert_int_equal(tier_open_rest(&pair), 1);
+	assert_non_null(two[0].store);
+	assert_int_equal(two[1].why.kind, ERR_REMOTE);
+	assert_int_equal(tier_open_all(&pair), 2);
+	tier_close_all(&pair);
+	free(here);
+}
+
 static void
 a_tier_is_found_by_its_whole_name(void **state)
 {
@@ -332,6 +424,9 @@ main(void)
 		TEST(a_dead_tier_costs_its_patience_once),
 		TEST(a_tier_that_answers_again_is_asked_in_its_turn_again),
 		TEST(opening_keeps_the_reason_of_each_tier_that_is_away),
+		TEST(tiers_that_are_far_are_asked_at_once_and_all_have_answered_at_the_end),
+		TEST(directories_and_a_tier_that_is_far_alone_need_no_thread),
+		TEST(what_opens_the_rest_does_not_wait_again_for_who_did_not_answer),
 		TEST(a_tier_is_found_by_its_whole_name),
 	};
 
