@@ -19,13 +19,12 @@
 #include "base/units.h"
 #include "conf/secret.h"
 #include "job/ground.h"
+#include "job/session_empty.h"
 #include "job/tiers.h"
 #include "repo/repo_ours.h"
-#include "repo/newest.h"
 #include "repo/repo_pin.h"
 
 #define SESSION_PIN "repository" /* file in state/: which repository this host has seen, and how new */
-#define SESSION_NEWEST "newest"	/* directory there: the newest snapshots seen on each tier */
 #define SESSION_CLOCK "clock"	/* and the clock of the last run that looked at it */
 #define PEM_BEGIN "-----BEGIN "
 
@@ -362,69 +361,6 @@ open_state(struct session *s, enum session_need need, struct err *e)
 	return -1;
 }
 
-static void
-remembered(void *arg, const char *source)
-{
-	bool *any = arg;
-
-	(void)source;
-	*any = true;
-}
-
-static int
-seen_one(void *arg, const struct store_entry *entry, struct err *e)
-{
-	bool *any = arg;
-
-	(void)entry;
-	*any = true;
-	return err_set(e, ERR_CANCELLED, "one is enough");
-}
-
-/*
- * Below the mount point of a disk that is not mounted lies an empty directory. Used as a tier it
- * would look new, and fill the wrong disk.
- */
-static bool
-emptied(const struct session *s, const struct tier *t)
-{
-	static const char *const kept[] = { "repo/", "key/", "pack/", "snap/" };
-	char *dir = xasprintf("%s/" SESSION_NEWEST, s->conf->state);
-	bool known = false, any = false;
-
-	newest_sources(dir, t->name, remembered, &known);
-	free(dir);
-	for (size_t i = 0; known && !any && i < ARRAY_LEN(kept); i++)
-		if (store_list(t->store, kept[i], NULL, seen_one, &any, NULL) == -1)
-			return false; /* away in another way, which others will tell */
-	return known && !any;
-}
-
-/* How many. */
-static size_t
-bar_emptied(struct session *s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->tiers.count; i++) {
-		struct tier *t = &s->tiers.tier[i];
-
-		if (!t->store || !emptied(s, t))
-			continue;
-		err_set(&t->why, ERR_REMOTE, "'%s' is empty, and has held the repository: is it %s?",
-		    t->options.url, tier_dir(t->options.url) ? "mounted" : "the right bucket");
-		err_line(&t->why, "fix", "%s; for a tier that was replaced see operations.md, "
-		    "'A tier is lost'", tier_dir(t->options.url) ? "mount it" :
-		    "mend its url and endpoint");
-		repo_tell_emptied(t, "or", &t->why);
-		store_close(t->store);
-		t->store = NULL;
-		t->barred = true;
-		n++;
-	}
-	return n;
-}
-
 /* All as they were, and perhaps one more, as it is. */
 static int
 look_back(struct session *s, const char *now, struct err *e)
@@ -469,7 +405,7 @@ session_open_only(const struct conf *c, int64_t as_of_ns, const char *now, const
 	tiers_near(c, NULL, NULL, &ret->tiers);
 	open = tier_open_all(&ret->tiers) - (ret->now && ret->now->store ? 1 : 0);
 	if (need != SESSION_NEW && as_of_ns == 0)
-		open -= bar_emptied(ret);
+		open -= session_empty_bar(ret);
 	if (need == SESSION_NEW || need == SESSION_TIERS)
 		return 0;
 	if (open == 0)

@@ -204,7 +204,7 @@ repo_open(struct tier_set *tiers, const struct repo_options *o, struct repo **re
 	struct repo *r = NULL;
 	int rc = -1;
 
-	tier_open_all(tiers);
+	tier_open_rest(tiers);
 	repo_scan(tiers, &s);
 	repo_ours_keep(&s, o->pin_path, o->sign);
 	if (s.holding == 0) {

@@ -179,7 +179,7 @@ repo_init(struct tier_set *tiers, const struct repo_options *o, unsigned *made, 
 	unsigned count = 0;
 	int rc = -1;
 
-	tier_open_all(tiers);
+	tier_open_rest(tiers);
 	repo_scan(tiers, &s);
 	if (check_tiers(&s, e) == -1)
 		goto out;

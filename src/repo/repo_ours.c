@@ -23,15 +23,44 @@ struct first {
 	bool ours; /* may be */
 };
 
-static struct first *
-read_firsts(const struct repo_scan *s)
-{
-	struct first *f = xcalloc(s->count + 1, sizeof(*f));
+struct firsts {
+	const struct repo_scan *scan;
+	struct first *f;
+	struct err *why;
+};
 
-	for (size_t i = 0; i < s->count; i++)
-		f[i].sound = !s->tier[i].away && s->tier[i].holds &&
-		    repo_chain_read(&s->tier[i], 0, NULL, &f[i].it, NULL) == 0;
-	return f;
+/* Of several tiers at once: each has its own. */
+static void
+read_first(void *arg, struct tier *tier, size_t i)
+{
+	const struct firsts *all = arg;
+	const struct repo_scan_tier *t = &all->scan->tier[i];
+
+	(void)tier;
+	all->f[i].sound = !t->away && t->holds &&
+	    repo_chain_read(t, 0, NULL, &all->f[i].it, &all->why[i]) == 0;
+}
+
+/* A tier that does not answer this question is away: whoever comes next does not wait for it, too. */
+static struct first *
+read_firsts(struct repo_scan *s)
+{
+	struct firsts all = {
+		.scan = s,
+		.f = xcalloc(s->count + 1, sizeof(*all.f)),
+		.why = xcalloc(s->count + 1, sizeof(*all.why)),
+	};
+
+	tier_each(s->tiers, read_first, &all);
+	for (size_t i = 0; i < s->count; i++) {
+		if (all.why[i].kind != ERR_REMOTE)
+			continue;
+		s->tier[i].tier->why = all.why[i];
+		s->tier[i].away = true;
+	}
+	repo_scan_count(s);
+	free(all.why);
+	return all.f;
 }
 
 static void
@@ -128,17 +157,6 @@ close_foreign(struct repo_scan *s, size_t i, const uint8_t theirs[LAYOUT_REPO_ID
 	err_line(&t->why, "fix", "see that the right place is mounted there and its url right, or give "
 				 "the tier an empty place");
 	s->tier[i].away = true;
-	s->away++;
-	s->holding--;
-}
-
-static void
-find_highest(struct repo_scan *s)
-{
-	s->highest = 0;
-	for (size_t i = 0; i < s->count; i++)
-		if (!s->tier[i].away && s->tier[i].highest > s->highest)
-			s->highest = s->tier[i].highest;
 }
 
 static size_t
@@ -152,7 +170,7 @@ close_all_but(struct repo_scan *s, const struct first *f, const struct identity 
 		close_foreign(s, i, f[i].it.repo_id, ours->repo_id);
 		closed++;
 	}
-	find_highest(s);
+	repo_scan_count(s);
 	return closed;
 }
 

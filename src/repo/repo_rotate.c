@@ -34,7 +34,7 @@ need_all(struct repo *r, const char *what, struct err *e)
 	size_t foreign;
 	int rc = 0;
 
-	tier_open_all(r->tiers);
+	tier_open_rest(r->tiers);
 	repo_scan(r->tiers, &s);
 	foreign = repo_ours_only(&s, &r->chain.item[0]);
 	if (s.away > 0 || s.holding < s.count) {

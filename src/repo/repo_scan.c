@@ -67,20 +67,20 @@ by_name(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+/* Of several tiers at once: each has its own. */
 static void
-scan_tier(struct repo_scan_tier *t)
+scan_tier(void *arg, struct tier *tier, size_t i)
 {
+	struct repo_scan_tier *t = &((struct repo_scan *)arg)->tier[i];
 	struct err e = { 0 };
 
-	if (t->tier->store == NULL) {
-		t->away = true;
+	if (t->away)
 		return;
-	}
 	if (store_list(t->tier->store, "repo/", NULL, add_name, t, &e) == -1 ||
 	    store_list(t->tier->store, "key/", NULL, add_name, t, &e) == -1 ||
 	    (!t->holds && look_for_stray(t, &e) == -1)) {
 		t->away = true;
-		t->tier->why = e;
+		tier->why = e;
 		return;
 	}
 	if (t->names > 0)
@@ -88,23 +88,37 @@ scan_tier(struct repo_scan_tier *t)
 }
 
 void
+repo_scan_count(struct repo_scan *s)
+{
+	s->away = s->holding = 0;
+	s->highest = 0;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct repo_scan_tier *t = &s->tier[i];
+
+		s->away += t->away;
+		s->holding += !t->away && t->holds;
+		if (!t->away && t->highest > s->highest)
+			s->highest = t->highest;
+	}
+}
+
+void
 repo_scan(struct tier_set *tiers, struct repo_scan *ret)
 {
-	struct repo_scan s = { .count = tiers->count };
+	struct repo_scan s = { .tiers = tiers, .count = tiers->count };
 
 	s.tier = xcalloc(tiers->count + 1, sizeof(*s.tier));
 	for (size_t i = 0; i < tiers->count; i++) {
-		s.tier[i].tier = &tiers->tier[i];
+		struct tier *t = &tiers->tier[i];
+
+		s.tier[i].tier = t;
+		s.tier[i].away = t->store == NULL || t->silent;
+		t->silent = false;
 		s.tier[i].first = xcalloc(1, sizeof(*s.tier[i].first));
 		buf_init(s.tier[i].first, IDENTITY_TEXT_MAX);
-		scan_tier(&s.tier[i]);
-		if (s.tier[i].away)
-			s.away++;
-		else if (s.tier[i].holds)
-			s.holding++;
-		if (!s.tier[i].away && s.tier[i].highest > s.highest)
-			s.highest = s.tier[i].highest;
 	}
+	tier_each(tiers, scan_tier, &s);
+	repo_scan_count(&s);
 	*ret = s;
 }
 

@@ -7,7 +7,7 @@
 /* What every tier holds of the repository's own objects, repo/ and key/, by listing. */
 struct repo_scan_tier {
 	struct tier *tier;
-	bool away;	     /* not open, or could not be listed: tier->why says it */
+	bool away;	     /* not open, or did not answer: tier->why says it */
 	bool stray;	     /* no repo/ object, but others of ours */
 	char (*name)[LAYOUT_NAME]; /* repo/<n> and key/<epoch>.<recipient>, in order */
 	size_t names, room;
@@ -17,14 +17,17 @@ struct repo_scan_tier {
 };
 
 struct repo_scan {
+	struct tier_set *tiers;	     /* borrowed */
 	struct repo_scan_tier *tier; /* one a tier of the set, in its order */
 	size_t count;
 	size_t away, holding;
 	unsigned highest; /* of all */
 };
 
-/* Tiers that cannot be listed are away, that is no error here. */
+/* All at once (tier_each()). Tiers that cannot be listed are away, that is no error here. */
 void repo_scan(struct tier_set *tiers, struct repo_scan *ret);
+/* away, holding and highest anew, after `away` of some was changed. */
+void repo_scan_count(struct repo_scan *s);
 void repo_scan_done(struct repo_scan *s);
 /* What was seen of that tier; NULL when it is not of the set. */
 const struct repo_scan_tier *repo_scan_find(const struct repo_scan *s, const struct tier *t);

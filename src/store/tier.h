@@ -21,6 +21,8 @@ struct tier {
 	unsigned thaw_days;	/* and for how long */
 	struct store *store; /* NULL: not opened, or away */
 	bool barred; /* with its reason in `why`: tier_open_all() leaves it away */
+	/* Did not answer a moment ago, as `why` says: who lists it next takes that for the answer, once. */
+	bool silent;
 	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
 	struct err why;
 	/* How near it is: the lower the nearer; of equal ones the one that stands before. */

@@ -88,6 +88,32 @@ init_brings_the_repository_to_a_new_tier(void **state)
 }
 
 static void
+count_call(void *arg, const char *op, const char *name)
+{
+	(void)op;
+	(void)name;
+	++*(unsigned *)arg;
+}
+
+static void
+a_tier_that_was_silent_a_moment_ago_is_not_waited_for_again_to_open(void **state)
+{
+	struct repokit k;
+	unsigned calls = 0;
+
+	(void)state;
+	repokit_init(&k, 2);
+	memstore_hook(k.tier[1].store, count_call, &calls);
+	k.tier[1].silent = true;
+	repokit_reopen(&k);
+	assert_int_equal(calls, 0);
+	assert_non_null(k.tier[1].store);
+	repokit_reopen(&k);
+	assert_true(calls > 0);
+	repokit_done(&k);
+}
+
+static void
 init_refuses_while_a_tier_is_away_and_makes_nothing(void **state)
 {
 	struct repokit k;
@@ -439,6 +465,7 @@ main(void)
 		T(init_makes_one_repository_on_all_tiers_and_it_opens_from_any),
 		T(init_again_changes_nothing),
 		T(init_brings_the_repository_to_a_new_tier),
+		T(a_tier_that_was_silent_a_moment_ago_is_not_waited_for_again_to_open),
 		T(init_refuses_while_a_tier_is_away_and_makes_nothing),
 		T(init_refuses_two_repositories_under_one_configuration),
 		T(a_tier_with_another_repository_than_the_signing_keys_is_closed_and_the_others_open),
