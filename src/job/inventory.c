@@ -77,30 +77,79 @@ inventory_strange(const struct tier *t, const struct snapshot_list *l)
 	    "alone\n  fix       " INVENTORY_STRANGE_FIX, l->first_strange, t->name);
 }
 
-/* What one tier lists; a tier that fails now is away, like one that failed before. */
-static int
-list_tier(struct tier *t, size_t number, const struct inventory_options *o, const struct watch *w,
+/* What one tier lists: of each source that was asked for, or of all in one. */
+struct listed {
+	const struct inventory_options *o;
+	struct snapshot_list *list;
+	size_t lists;
+	bool asked, failed;
+};
+
+/* Of several tiers at once: each has its own. A tier that fails now is away, as if it had before. */
+static void
+list_tier(void *arg, struct tier *t, size_t number)
+{
+	struct listed *l = &((struct listed *)arg)[number];
+	const struct inventory_options *o = l->o;
+	const size_t n = o->sources > 0 ? o->sources : 1;
+	struct err e = { 0 };
+
+	if (o->tier && o->tier != t)
+		return;
+	l->asked = true;
+	l->list = xcalloc(n, sizeof(*l->list));
+	for (size_t i = 0; i < n && !l->failed; i++) {
+		const char *source = o->sources > 0 ? o->source[i] : NULL;
+
+		l->failed = snapshot_list_known(t->store, source, &l->list[l->lists++], &e) == -1;
+	}
+	if (l->failed)
+		t->why = e;
+}
+
+/* The last of a tier that failed is not whole. Frees what was listed. */
+static void
+take_tier(const struct tier *t, size_t number, struct listed *l, const struct watch *w,
     struct inventory *inv)
 {
-	struct snapshot_list list;
-	struct err e = { 0 };
-	char *strange;
-	int rc = 0;
+	for (size_t i = 0; i < l->lists; i++) {
+		const bool whole = !l->failed || i + 1 < l->lists;
+		char *strange = whole ? inventory_strange(t, &l->list[i]) : NULL;
 
-	for (size_t i = 0; rc == 0 && i < (o->sources > 0 ? o->sources : 1); i++) {
-		memset(&list, 0, sizeof(list));
-		rc = snapshot_list_known(t->store, o->sources > 0 ? o->source[i] : NULL, &list, &e);
-		if (rc == 0)
-			add(inv, &list, number);
-		else
-			t->why = e;
-		strange = rc == 0 ? inventory_strange(t, &list) : NULL;
+		if (whole)
+			add(inv, &l->list[i], number);
 		if (strange)
 			w->event(w->arg, "warning", strange);
 		free(strange);
-		snapshot_list_done(&list);
+		snapshot_list_done(&l->list[i]);
 	}
-	return rc;
+	free(l->list);
+}
+
+/* How many tiers answered. */
+static size_t
+list_tiers(struct session *s, const struct inventory_options *o, const struct watch *w,
+    struct inventory *inv)
+{
+	struct listed *l = xcalloc(s->tiers.count + 1, sizeof(*l));
+	size_t answered = 0;
+
+	for (size_t i = 0; i < s->tiers.count; i++)
+		l[i].o = o;
+	tier_each(&s->tiers, list_tier, l);
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		struct tier *t = &s->tiers.tier[i];
+
+		if (o->tier && o->tier != t)
+			continue;
+		if (l[i].asked && !l[i].failed)
+			answered++;
+		else
+			inv->mute |= UINT64_C(1) << i;
+		take_tier(t, i, &l[i], w, inv);
+	}
+	free(l);
+	return answered;
 }
 
 /*
@@ -218,24 +267,15 @@ int
 inventory_read(struct session *s, const struct inventory_options *o, const struct watch *w,
     struct inventory *ret, struct err *e)
 {
-	size_t asked = 0;
+	size_t answered;
 
 	memset(ret, 0, sizeof(*ret));
 	if (s->tiers.count > INVENTORY_TIERS)
 		return err_set(e, ERR_UNSUPPORTED, "%zu tiers, at most %d can be listed",
 		    s->tiers.count, INVENTORY_TIERS);
-	for (size_t i = 0; i < s->tiers.count; i++) {
-		struct tier *t = &s->tiers.tier[i];
-
-		if (o->tier && o->tier != t)
-			continue;
-		if (!t->store || list_tier(t, i, o, w, ret) == -1)
-			ret->mute |= UINT64_C(1) << i;
-		else
-			asked++;
-	}
+	answered = list_tiers(s, o, w, ret);
 	ret->away = (size_t)__builtin_popcountll(ret->mute);
-	if (asked == 0) {
+	if (answered == 0) {
 		inventory_done(ret);
 		return nobody(s, o, e);
 	}
