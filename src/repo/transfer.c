@@ -30,25 +30,17 @@ struct transfers {
 	size_t seats, begun, ended;
 };
 
-typedef int sum_by(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
-    struct err *e);
-
+/* same: 1, 0, -1 as `why` says. As transfer_read_back(). */
 static int
-prove(struct tier *t, const uint8_t sha[LAYOUT_SHA], sum_by *by, struct buf *scratch, bool *proved,
+judge(int same, const struct err *why, const struct tier *t, const char *name, bool *proved,
     struct err *e)
 {
-	char name[LAYOUT_NAME];
-	struct err why = { 0 };
-	uint8_t is[DIGEST_LEN];
-
-	*proved = false;
-	if (by(t->store, layout_pack(sha, name), scratch, is, &why) == 0) {
-		*proved = digest_equal(is, sha, DIGEST_LEN);
-		return *proved;
-	}
-	if (why.kind == ERR_NOTFOUND || why.kind == ERR_CORRUPT)
-		return why.kind == ERR_NOTFOUND;
-	*e = why;
+	*proved = same == 1;
+	if (same != -1)
+		return same;
+	if (why->kind == ERR_NOTFOUND || why->kind == ERR_CORRUPT)
+		return why->kind == ERR_NOTFOUND;
+	*e = *why;
 	return err_in(e, "read %s back from '%s'", name, t->name);
 }
 
@@ -56,7 +48,14 @@ int
 transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *scratch, bool *proved,
     struct err *e)
 {
-	return prove(t, sha, sum_of, scratch, proved, e);
+	char name[LAYOUT_NAME];
+	struct err why = { 0 };
+	uint8_t is[DIGEST_LEN];
+	int same = sum_of(t->store, layout_pack(sha, name), scratch, is, &why);
+
+	if (same == 0)
+		same = digest_equal(is, sha, DIGEST_LEN);
+	return judge(same, &why, t, name, proved, e);
 }
 
 /* ---- one ---- */
@@ -114,6 +113,7 @@ run(void *seat)
 	const struct transfers *all = s->all;
 	struct transfer *is = &s->is;
 	char name[LAYOUT_NAME];
+	struct err why = { 0 };
 	int got;
 
 	layout_pack(is->sha, name);
@@ -125,7 +125,11 @@ run(void *seat)
 		err_in(&is->err, "tier '%s'", all->to->name);
 		return;
 	}
-	got = prove(all->to, is->sha, is->rc == 0 ? sum_of : sum_put, &s->scratch, &is->proved, &is->err);
+	if (is->rc == 0)
+		got = transfer_read_back(all->to, is->sha, &s->scratch, &is->proved, &is->err);
+	else
+		got = judge(sum_sent(all->to->store, name, &s->scratch, is->sha, &why), &why, all->to, name,
+		    &is->proved, &is->err);
 	if (got == 0)
 		err_set(&is->err, ERR_CORRUPT, "%s does not come back from '%s' as it was sent", name,
 		    all->to->name);

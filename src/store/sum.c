@@ -6,11 +6,14 @@
  *
  * What was sent a moment ago is another matter: read back it comes out of the store's memory, which
  * proves no more of its disks than the comparison did, and costs as much again, by the gigabyte where
- * regions are left. There the sum is enough, of a store that was seen to compare.
+ * regions are left. There the sum is enough, of a store that was seen to compare. Of a directory all is
+ * read, and compared with the bytes that are still here.
  */
 #include "store/sum.h"
 
 #include <string.h>
+
+#define PART (1u << 20)
 
 int
 sum_kept(struct store *s, const char *name, uint8_t sha[DIGEST_LEN], struct err *e)
@@ -30,15 +33,6 @@ sum_kept(struct store *s, const char *name, uint8_t sha[DIGEST_LEN], struct err 
 }
 
 int
-sum_put(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
-    struct err *e)
-{
-	if (s->options.compares && sum_kept(s, name, sha, NULL) == 0)
-		return 0;
-	return sum_of(s, name, scratch, sha, e);
-}
-
-int
 sum_of(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
     struct err *e)
 {
@@ -54,4 +48,40 @@ sum_of(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGES
 	if (e != NULL)
 		*e = why;
 	return -1;
+}
+
+/* By parts, so that no second buffer is needed, and without a second hash. */
+static int
+same_bytes(struct store *s, const char *name, const struct buf *sent, struct err *e)
+{
+	struct buf part;
+	int rc = 1;
+
+	buf_init(&part, STORE_OBJECT_MAX);
+	for (size_t at = 0; rc == 1 && at < sent->len; at += PART) {
+		const bool last = sent->len - at <= PART;
+		const size_t len = last ? sent->len - at : PART;
+
+		buf_reset(&part);
+		if (store_get_range(s, name, at, last ? 0 : len, &part, e) == -1)
+			rc = -1;
+		else
+			rc = part.len == len && memcmp(part.data, sent->data + at, len) == 0;
+	}
+	buf_done(&part);
+	return rc;
+}
+
+int
+sum_sent(struct store *s, const char *name, struct buf *sent, const uint8_t sha[DIGEST_LEN],
+    struct err *e)
+{
+	uint8_t is[DIGEST_LEN];
+
+	if (!s->ops->far && sent->len > 0)
+		return same_bytes(s, name, sent, e);
+	if ((!s->options.compares || sum_kept(s, name, is, NULL) == -1) &&
+	    sum_of(s, name, sent, is, e) == -1)
+		return -1;
+	return digest_equal(is, sha, DIGEST_LEN);
 }

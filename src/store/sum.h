@@ -13,10 +13,11 @@
 int sum_of(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
     struct err *e);
 /*
- * Of what this process has just put there. Where the store was found to compare, by the sum that it keeps,
- * and not a byte is read; elsewhere as sum_of.
+ * Is it what this process has just sent there? 1 yes, 0 other bytes, -1. Where the store was found to
+ * compare, by the sum that it keeps, and not a byte is read; elsewhere by reading it. sha: of the bytes
+ * in `sent`, which mean nothing afterwards.
  */
-int sum_put(struct store *s, const char *name, struct buf *scratch, uint8_t sha[DIGEST_LEN],
+int sum_sent(struct store *s, const char *name, struct buf *sent, const uint8_t sha[DIGEST_LEN],
     struct err *e);
 /* The second of them alone, for what was found to be frozen. */
 int sum_kept(struct store *s, const char *name, uint8_t sha[DIGEST_LEN], struct err *e);
