@@ -143,17 +143,29 @@ try_exclusive(struct probe *p, struct err *e)
 	return rc;
 }
 
+/*
+ * Copies rely on that, so one refusal, which may have had any reason, proves nothing: the right sum has to
+ * be taken between two wrong ones.
+ */
 static int
 try_checks(struct probe *p, struct err *e)
 {
-	uint8_t wrong[DIGEST_LEN] = { 0 };
+	const uint8_t wrong[DIGEST_LEN] = { 0 };
+	const uint8_t *const sum[] = { wrong, NULL, wrong };
 	struct s3_answer a;
 
-	if (put(p, CHECKS, "bytes", wrong, NULL, &a, e) == -1)
-		return -1;
-	if (trouble(&a))
-		return troubled(p, &a, e);
-	judge(&p->can->checks, a.status / 100 == 4, &a);
+	for (size_t i = 0; i < ARRAY_LEN(sum); i++) {
+		if (put(p, CHECKS, "bytes", sum[i], NULL, &a, e) == -1)
+			return -1;
+		if (trouble(&a))
+			return troubled(p, &a, e);
+		judge(&p->can->checks, sum[i] && a.status == 400, &a);
+		if (a.status != (sum[i] ? 400 : 200)) {
+			if (a.status / 100 != 2)
+				p->can->checks.can = STORE_UNKNOWN;
+			return 0;
+		}
+	}
 	return 0;
 }
 

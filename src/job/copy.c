@@ -122,8 +122,6 @@ static int
 settle(void *arg, const struct manifest *m, bool last, struct err *e)
 {
 	struct round *r = arg;
-	struct wal_place place = { 0 };
-	struct wal_prove_range range;
 	struct pg_facts f;
 	int got = pg_facts_read(m, &f, e);
 
@@ -131,13 +129,7 @@ settle(void *arg, const struct manifest *m, bool last, struct err *e)
 		return got;
 	if (wal_copy_base(r->s, m->source, &f, r->to, r->w, &r->wal, e) == -1)
 		return err_in(e, "the WAL of %s", r->id);
-	if (!last)
-		return 0;
-	place.sysid = f.sysid;
-	place.epoch = f.epoch;
-	snprintf(place.source, sizeof(place.source), "%s", m->source);
-	range = (struct wal_prove_range){ f.start_tli, f.stop_tli, f.start, f.stop };
-	if (wal_prove(r->s->repo, r->to, &place, f.segment_size, &range, e) == -1)
+	if (last && wal_prove_base(r->s->repo, r->to, m->source, &f, e) == -1)
 		return err_in(e, "the WAL of %s", r->id);
 	return 0;
 }

@@ -15,7 +15,7 @@
  * What lies in an archive alone is ordered back in one sum before anything is brought, where somebody has
  * agreed to that. Else it is left there, and so are the snapshots that could not be without it.
  */
-#include "job/rebuild.h"
+#include "job/rebuild_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,43 +24,16 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "job/mend.h"
-#include "job/pg/pg_facts.h"
-#include "job/tiers.h"
-#include "job/wal/wal_copy.h"
 #include "repo/layout_wal.h"
-#include "repo/packset.h"
 #include "repo/record.h"
 
+#define PACKS "pack/"
 #define BUNDLES "walb/"
 #define SNAPSHOTS "snap/"
-static const char *const order[] = { "repo/", "key/", "pack/", "wal/", BUNDLES, "rec/", SNAPSHOTS };
+static const char *const order[] = { "repo/", "key/", PACKS, "wal/", BUNDLES, "rec/",
+	SNAPSHOTS };
 /* Below these, what lay on a tier is that tier's alone. */
 static const char *const own[] = { "rec/" RECORD_VERIFIED "/", "rec/" RECORD_BROKEN "/" };
-
-struct name {
-	char name[LAYOUT_NAME];
-	uint64_t size;
-	int64_t time_ns;
-	bool own; /* it lay on the very tier */
-};
-struct names {
-	struct name *item;
-	size_t count, room;
-};
-
-struct rebuilding {
-	struct session *s;
-	const struct watch *w;
-	struct rebuild_report *report;
-	bool dry_run;
-	struct thaw *thaw;
-	struct err refused;  /* what an order would cost, where nobody agreed to it */
-	struct packset left; /* packs that lie in an archive alone, and were not ordered */
-	size_t bundles;	     /* likewise */
-	struct names bare;   /* base backups whose WAL is among these */
-	size_t held;	     /* snapshots that need what was left: not brought */
-	size_t absent; /* below this prefix: not there, because nobody had a good one, or it was left */
-};
 
 /* Is it for no other tier than the one it lay on? */
 static bool
@@ -77,8 +50,8 @@ is_own(const struct rebuilding *r, const char *name)
 static int
 see(void *arg, const struct store_entry *entry, struct err *e)
 {
-	struct names *l = arg;
-	struct name *n;
+	struct rebuild_names *l = arg;
+	struct rebuild_name *n;
 
 	(void)e;
 	if (strlen(entry->name) >= LAYOUT_NAME)
@@ -94,7 +67,7 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 
 struct seeing {
 	const struct rebuilding *r;
-	struct names *names;
+	struct rebuild_names *names;
 };
 
 static int
@@ -113,19 +86,19 @@ see_other(void *arg, const struct store_entry *entry, struct err *e)
 static int
 by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct name *)a)->name, ((const struct name *)b)->name);
+	return strcmp(((const struct rebuild_name *)a)->name, ((const struct rebuild_name *)b)->name);
 }
 
 /* In a list that is in order. */
-static const struct name *
-find_name(const struct names *l, const struct name *n)
+static const struct rebuild_name *
+find_name(const struct rebuild_names *l, const struct rebuild_name *n)
 {
 	return l->count == 0 ? NULL : bsearch(n, l->item, l->count, sizeof(*n), by_name);
 }
 
 /* What any of them had then and the tier is to have, each name once. */
 static int
-list_then(struct rebuilding *r, const char *prefix, struct names *ret, struct err *e)
+list_then(struct rebuilding *r, const char *prefix, struct rebuild_names *ret, struct err *e)
 {
 	const struct tier *now = r->s->now;
 	struct seeing other = { r, ret };
@@ -150,39 +123,10 @@ list_then(struct rebuilding *r, const char *prefix, struct names *ret, struct er
 	return 0;
 }
 
-struct reading {
-	const struct keyring *keys;
-	struct manifest *m;
-};
-
-/* A judge for tier_get: keeps the first good one. */
-static int
-open_manifest(void *arg, const char *name, const struct buf *bytes, struct err *e)
-{
-	struct reading *x = arg;
-
-	manifest_done(x->m);
-	manifest_init(x->m);
-	return manifest_open(bytes, name, x->keys, x->m, e);
-}
-
-static int
-read_manifest(struct rebuilding *r, const char *snap, struct manifest *m)
-{
-	struct reading x = { r->s->repo->keys, m };
-	struct err why = { 0 };
-	struct buf bytes;
-	int rc;
-
-	buf_init(&bytes, STORE_OBJECT_MAX);
-	rc = tier_get(&r->s->tiers, NULL, snap, &bytes, open_manifest, &x, NULL, &why);
-	buf_done(&bytes);
-	return rc;
-}
-
 /* 1 it is there and sound, 0 not, -1. */
 static int
-is_there(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
+is_there(struct rebuilding *r, const struct rebuild_name *then, const struct rebuild_name *now,
+    struct err *e)
 {
 	if (!now)
 		return 0;
@@ -193,18 +137,18 @@ is_there(struct rebuilding *r, const struct name *then, const struct name *now, 
 
 /* ---- one object ---- */
 
-static void
-tell_lost(struct rebuilding *r, const char *name, const struct err *why)
+void
+rebuild_lost(struct rebuilding *r, const char *name, const struct err *why)
 {
-	char *text = xasprintf("'%s': no tier had a good one: %s", name, why->text);
+	char *text = xasprintf("'%s' was not brought, for no tier had all of it: %s", name, why->text);
 
 	r->report->lost++;
 	r->w->event(r->w->arg, "warning", text);
 	free(text);
 }
 
-static bool
-nobody_has(const struct err *why)
+bool
+rebuild_nobody_has(const struct err *why)
 {
 	return why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND || why->kind == ERR_KEY;
 }
@@ -224,8 +168,9 @@ leave(struct rebuilding *r, const char *name)
 	return true;
 }
 
-static int
-bring(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
+int
+rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const struct rebuild_name *now,
+    struct err *e)
 {
 	struct err why = { 0 };
 
@@ -235,44 +180,18 @@ bring(struct rebuilding *r, const struct name *then, const struct name *now, str
 		r->report->bytes += then->size;
 		return 0;
 	}
-	if (why.kind == ERR_FROZEN ? !leave(r, then->name) : !nobody_has(&why)) {
+	if (why.kind == ERR_FROZEN ? !leave(r, then->name) : !rebuild_nobody_has(&why)) {
 		*e = why;
 		return err_in(e, "'%s'", then->name);
 	}
 	if (why.kind != ERR_FROZEN)
-		tell_lost(r, then->name, &why);
+		rebuild_lost(r, then->name, &why);
 	r->absent += !now;
 	return 0;
 }
 
-static bool
-is_bare(const struct rebuilding *r, const char *snap)
-{
-	for (size_t i = 0; i < r->bare.count; i++)
-		if (strcmp(r->bare.item[i].name, snap) == 0)
-			return true;
-	return false;
-}
-
-/* Does that snapshot need what was left? One that nobody has readable is told when it is brought. */
-static bool
-needs_left(struct rebuilding *r, const char *snap)
-{
-	struct manifest m;
-	bool needs = is_bare(r, snap);
-
-	if (needs || r->left.count == 0)
-		return needs;
-	manifest_init(&m);
-	if (read_manifest(r, snap, &m) == 0)
-		for (size_t i = 0; i < m.packs && !needs; i++)
-			needs = packset_has(&r->left, m.pack[i].sha);
-	manifest_done(&m);
-	return needs;
-}
-
 static int
-one(struct rebuilding *r, const struct name *then, const struct name *now, struct err *e)
+one(struct rebuilding *r, const struct rebuild_name *then, const struct rebuild_name *now, struct err *e)
 {
 	int rc;
 
@@ -280,26 +199,34 @@ one(struct rebuilding *r, const struct name *then, const struct name *now, struc
 		return err_set(e, ERR_CANCELLED, "the rebuilding of '%s' was interrupted: the same "
 		    "command goes on", r->s->now->name);
 	rc = is_there(r, then, now, e);
-	if (rc != 0)
-		return rc == -1 ? -1 : 0;
-	if (strncmp(then->name, SNAPSHOTS, strlen(SNAPSHOTS)) == 0 && needs_left(r, then->name)) {
-		r->held++;
-		r->absent += !now;
-		return 0;
-	}
-	return bring(r, then, now, e);
+	if (rc == -1)
+		return -1;
+	if (strncmp(then->name, SNAPSHOTS, strlen(SNAPSHOTS)) == 0)
+		return rebuild_snapshot(r, then, now, rc == 1, e);
+	return rc == 1 ? 0 : rebuild_bring(r, then, now, e);
+}
+
+static void
+know_packs(struct rebuilding *r, const struct rebuild_names *l)
+{
+	uint8_t sha[LAYOUT_SHA];
+
+	for (size_t i = 0; i < l->count; i++)
+		if (layout_pack_parse(l->item[i].name, sha) == 0)
+			packset_add(&r->have, sha);
 }
 
 /* Whoever may write to a bucket may also have given it a rule that removes what comes. */
 static int
-prove(struct rebuilding *r, const char *prefix, const struct names *then, struct err *e)
+prove(struct rebuilding *r, const char *prefix, const struct rebuild_names *then, struct err *e)
 {
-	struct names now = { 0 };
+	struct rebuild_names now = { 0 };
 	size_t gone = 0;
 	int rc = store_list(r->s->now->store, prefix, NULL, see, &now, e);
 
 	for (size_t i = 0; i < then->count && rc == 0; i++)
 		gone += find_name(&now, &then->item[i]) == NULL;
+	know_packs(r, &now);
 	free(now.item);
 	if (rc == -1 || gone <= r->absent)
 		return rc;
@@ -314,10 +241,10 @@ prove(struct rebuilding *r, const char *prefix, const struct names *then, struct
  * was replaced, and then our key objects go. Only a person knows whether it was one of us.
  */
 static void
-tell_since(struct rebuilding *r, const struct names *then, const struct names *now)
+tell_since(struct rebuilding *r, const struct rebuild_names *then, const struct rebuild_names *now)
 {
 	for (size_t i = 0; i < now->count; i++) {
-		const struct name *n = &now->item[i];
+		const struct rebuild_name *n = &now->item[i];
 		char *text;
 
 		if (find_name(then, n))
@@ -330,106 +257,15 @@ tell_since(struct rebuilding *r, const struct names *then, const struct names *n
 	}
 }
 
-/* ---- what is put together anew ---- */
-
-/* What a copy has brought, or why not; no log that cannot be had keeps the rest away. */
-static int
-count_wal(struct rebuilding *r, const struct wal_copy_report *sent, const char *whose, int rc,
-    struct err *why, struct err *e)
-{
-	r->report->missing += sent->sent;
-	r->report->names += sent->sent;
-	r->report->bytes += sent->bytes;
-	if (rc == 0)
-		return 0;
-	err_in(why, "the WAL of %s", whose);
-	if (!nobody_has(why) && why->kind != ERR_FROZEN) {
-		*e = *why;
-		return -1;
-	}
-	if (why->kind != ERR_FROZEN)
-		tell_lost(r, whose, why);
-	return 0;
-}
-
-/* The log that a base backup needs, in the form that the tier gets it. */
-static int
-bring_wal(struct rebuilding *r, const struct layout_snap *snap, const struct name *name,
-    const struct pg_facts *f, struct err *e)
-{
-	struct wal_copy_report sent = { 0 };
-	struct err why = { 0 };
-	int rc;
-
-	tiers_near(r->s->conf, snap->source, NULL, &r->s->tiers);
-	rc = wal_copy_base(r->s, snap->source, f, r->s->now, r->w, &sent, &why);
-	if (rc == -1 && why.kind == ERR_FROZEN) {
-		r->bare.item = mem_grow(r->bare.item, &r->bare.room, r->bare.count + 1,
-		    sizeof(*r->bare.item));
-		r->bare.item[r->bare.count++] = *name;
-	}
-	return count_wal(r, &sent, snap->id, rc, &why, e);
-}
-
-/* And what lies between and behind them, where the tier is one that has it. */
-static int
-bring_between(struct rebuilding *r, struct err *e)
-{
-	const struct conf *c = r->s->conf;
-	const struct conf_tier *to = conf_find_tier(c, r->s->now->name);
-	int rc = 0;
-
-	for (size_t i = 0; i < c->sources && rc == 0; i++) {
-		const struct conf_source *source = &c->source[i];
-		struct wal_copy_report sent = { 0 };
-		struct err why = { 0 };
-
-		if (!source->postgres || !conf_wal_goes_to(c, source->postgres, to))
-			continue;
-		tiers_near(c, source->name, NULL, &r->s->tiers);
-		rc = wal_copy_between(r->s, source, r->s->now, true, r->w, &sent, &why);
-		rc = count_wal(r, &sent, source->name, rc, &why, e);
-	}
-	return rc;
-}
-
-/* Pieces came by their names; to an archive none did, and what is left in one is missing here. */
-static int
-bring_wal_of(struct rebuilding *r, const struct names *snaps, struct err *e)
-{
-	int rc = 0;
-
-	if (r->dry_run || (!r->s->now->archive && r->bundles == 0))
-		return 0;
-	for (size_t i = 0; i < snaps->count && rc == 0; i++) {
-		const struct name *name = &snaps->item[i];
-		struct manifest m;
-		struct layout_snap part;
-		struct pg_facts f;
-
-		if (layout_snap_parse(name->name, &part) == -1 ||
-		    strncmp(part.source, "pg.", strlen("pg.")) != 0)
-			continue;
-		manifest_init(&m);
-		/* One that nobody has readable is told when its turn comes. */
-		if (read_manifest(r, name->name, &m) == 0 && pg_facts_read(&m, &f, NULL) == 1)
-			rc = bring_wal(r, &part, name, &f, e);
-		manifest_done(&m);
-	}
-	return rc;
-}
-
 static int
 all_of(struct rebuilding *r, const char *prefix, struct err *e)
 {
-	struct names then = { 0 }, now = { 0 };
+	struct rebuild_names then = { 0 }, now = { 0 };
 	int rc = list_then(r, prefix, &then, e);
 
 	r->absent = 0;
 	if (rc == 0 && store_list(r->s->now->store, prefix, NULL, see, &now, e) == -1)
 		rc = err_in(e, "tier '%s'", r->s->now->name);
-	if (rc == 0 && strcmp(prefix, SNAPSHOTS) == 0)
-		rc = bring_wal_of(r, &then, e);
 	for (size_t i = 0; i < then.count && rc == 0; i++) {
 		rc = one(r, &then.item[i], find_name(&now, &then.item[i]), e);
 		r->w->count(r->w->arg, "bringing back", i + 1, then.count);
@@ -437,8 +273,12 @@ all_of(struct rebuilding *r, const char *prefix, struct err *e)
 	r->report->names += then.count;
 	if (strcmp(prefix, "repo/") == 0 || strcmp(prefix, "key/") == 0)
 		tell_since(r, &then, &now);
-	if (rc == 0 && !r->dry_run)
+	if (rc == 0 && !r->dry_run) {
 		rc = prove(r, prefix, &then, e);
+	} else if (rc == 0) {
+		know_packs(r, &then);
+		know_packs(r, &now);
+	}
 	free(then.item);
 	free(now.item);
 	return rc;
@@ -473,7 +313,7 @@ struct objects {
 static int
 add_missing(struct rebuilding *r, const char *prefix, struct objects *ret, struct err *e)
 {
-	struct names then = { 0 }, now = { 0 };
+	struct rebuild_names then = { 0 }, now = { 0 };
 	int rc = list_then(r, prefix, &then, e);
 
 	if (rc == 0)
@@ -505,7 +345,7 @@ order_back(struct rebuilding *r, struct err *e)
 	for (size_t i = 0; i < r->s->tiers.count; i++)
 		any = any || (&r->s->tiers.tier[i] != r->s->now && r->s->tiers.tier[i].archive);
 	if (any)
-		rc = add_missing(r, "pack/", &o, e);
+		rc = add_missing(r, PACKS, &o, e);
 	if (any && rc == 0)
 		rc = add_missing(r, BUNDLES, &o, e);
 	if (any && rc == 0)
@@ -551,7 +391,7 @@ bring_all(struct rebuilding *r, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 0; i++)
 		rc = all_of(r, order[i], e);
 	if (rc == 0 && r->s->now->archive && !r->dry_run)
-		rc = bring_between(r, e);
+		rc = rebuild_between(r, e);
 	r->report->left = r->left.count + r->bundles;
 	r->report->held = r->held;
 	tell_left(r);
@@ -579,6 +419,6 @@ rebuild_run(struct session *s, const struct rebuild_options *o, const struct wat
 	rc = bring_all(&r, e);
 	thaw_free(r.thaw);
 	packset_done(&r.left);
-	free(r.bare.item);
+	packset_done(&r.have);
 	return rc;
 }

@@ -8,7 +8,7 @@
 /*
  * A tier gets back what the tiers had at the time of a session_open_past(): into session.now, which may
  * be one of them, or another. What came there since stays (of repo/ and key/ that is a warning), and
- * what is there and sound is left alone. Proofs of another tier do not come along; and to a tier of an
+ * what has lain there since is left alone. Proofs of another tier do not come along; and to a tier of an
  * archive class no pieces but those that lay there: instead what a copy would bring, in bundles. What
  * lies in an archive alone is ordered back as the wish says; without a yes it stays there, and the rest is
  * brought.

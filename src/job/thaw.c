@@ -97,7 +97,7 @@ is_frozen(const struct thaw_pack *p)
 	return p->on && p->is.state == STORE_FROZEN;
 }
 
-/* Goes again soon: an order for it is none, it only stays. */
+/* Goes again soon: an order for it is none, it only stays; as every request it wants a yes. */
 static bool
 goes_soon(const struct thaw_pack *p)
 {
@@ -315,7 +315,7 @@ thaw_bring(struct thaw *t, size_t from, struct err *e)
 	if (plan.orders + plan.waits > 0 && agree(t, &plan, e) == -1)
 		return -1;
 	if (thaw_ask_all(t, "ordering packs", 0, thaw_ask_order, is_frozen, e) == -1 ||
-	    thaw_ask_all(t, NULL, 0, thaw_ask_order, goes_soon, e) == -1 ||
+	    (t->agreed && thaw_ask_all(t, NULL, 0, thaw_ask_order, goes_soon, e) == -1) ||
 	    (plan.orders > 0 && thaw_ask_all(t, NULL, 0, thaw_ask_confirm, is_thawing, e) == -1))
 		return -1;
 	if (plan.orders + plan.waits > 0 && t->wish->no_wait)
@@ -325,13 +325,17 @@ thaw_bring(struct thaw *t, size_t from, struct err *e)
 
 /* ---- what has gone again ---- */
 
+/* With one that is asked later. Who was asked before it had none, or a bad one. */
 static bool
 at_hand_elsewhere(const struct thaw *t, const struct store *s, const char *name)
 {
 	struct store_cold is;
+	size_t own = 0;
 
-	for (size_t i = 0; i < t->tiers; i++)
-		if (t->order[i]->store != s && store_cold(t->order[i]->store, name, &is, NULL) == 1 &&
+	while (own < t->tiers && t->order[own]->store != s)
+		own++;
+	for (size_t i = own + 1; i < t->tiers; i++)
+		if (store_cold(t->order[i]->store, name, &is, NULL) == 1 &&
 		    (is.state == STORE_READABLE || is.state == STORE_THAWED))
 			return true;
 	return false;
@@ -370,6 +374,7 @@ order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack 
 {
 	struct thaw_pack *p = thaw_find(t, name);
 	struct store_cold is;
+	size_t next;
 
 	*ret = p;
 	if (at_hand_elsewhere(t, s, name) || store_cold(s, name, &is, e) != 1)
@@ -383,9 +388,14 @@ order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack 
 	found_on(t, p, s);
 	if (is.state != STORE_FROZEN)
 		return 0;
-	/* Packs are read in the order of the table: what lies before is done with. */
-	if (thaw_ask_all(t, NULL, (size_t)(p - t->pack), thaw_ask_look, NULL, e) == -1 ||
-	    thaw_ask_all(t, NULL, (size_t)(p - t->pack), thaw_ask_order, is_frozen, e) == -1)
+	/*
+	 * This one there, whoever else has it: what they have is not good. Packs are read in the order of
+	 * the table, so what lies before is done with.
+	 */
+	next = (size_t)(p - t->pack) + 1;
+	if (thaw_ask_one(t, p, thaw_ask_order, e) == -1 ||
+	    thaw_ask_all(t, NULL, next, thaw_ask_look, NULL, e) == -1 ||
+	    thaw_ask_all(t, NULL, next, thaw_ask_order, is_frozen, e) == -1)
 		return -1;
 	if (!t->wish->no_wait)
 		return 0;

@@ -70,10 +70,13 @@ set_aside(struct verify_proof *p, const struct manifest_pack *mp)
 	layout_pack(mp->sha, name);
 	f->aside = aside_object(p->t->store, name, aside, &why) == 0;
 	p->report->aside += f->aside;
-	text = f->aside ? xasprintf("'%s' on '%s': no tier that answers has a good copy; set aside as "
-	    "'%s', so that the next backup stores what the source still has", name, p->t->name,
-	    aside[0] != '\0' ? aside : ASIDE_PREFIX) : xasprintf("'%s' on '%s' could not be set aside: "
-	    "%s", name, p->t->name, why.text);
+	if (f->aside)
+		text = xasprintf("'%s' on '%s': %s; set aside as '%s', so that the next backup stores what "
+		    "the source still has", name, p->t->name, f->repair.kind == ERR_FROZEN ?
+		    "a good copy lies frozen in an archive, from where restore --yes-thaw reads it" :
+		    "no tier that answers has a good copy", aside[0] != '\0' ? aside : ASIDE_PREFIX);
+	else
+		text = xasprintf("'%s' on '%s' could not be set aside: %s", name, p->t->name, why.text);
 	p->w->event(p->w->arg, "warning", text);
 	free(text);
 }

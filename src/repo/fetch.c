@@ -198,7 +198,7 @@ second_choice(struct fetch *f, const struct frames_task *t, struct batch *frame)
 {
 	const struct object_frame *fr = &frame->object->index.frame[frame->want[0].frame];
 	struct packs *packs = reader_packs(f->reader);
-	struct err first = frame->err;
+	struct err first = frame->err, frozen = { 0 };
 	char name[LAYOUT_NAME];
 	struct buf bytes;
 	unsigned choice;
@@ -211,6 +211,8 @@ second_choice(struct fetch *f, const struct frames_task *t, struct batch *frame)
 		    &why);
 		if (got == 0)
 			break;
+		if (got == -1 && why.kind == ERR_FROZEN)
+			frozen = why;
 		if (got == -1)
 			continue;
 		frame->sealed = bytes.data;
@@ -219,6 +221,8 @@ second_choice(struct fetch *f, const struct frames_task *t, struct batch *frame)
 	}
 	if (frame->done > 0)
 		packs_count_fallback(packs, t->stretch->pack->sha, choice - 1, &first);
+	else if (frozen.kind != ERR_NONE)
+		frame->err = frozen;
 	else if (!frame->refused)
 		err_in(&frame->err, "%s", layout_pack(t->stretch->pack->sha, name));
 	buf_done(&bytes);
@@ -312,8 +316,7 @@ reread(struct fetch *f, struct stretch *s)
 		}
 		if (got == 0)
 			break;
-		if (s->err.kind == ERR_NOTFOUND && why.kind != ERR_NOTFOUND)
-			s->err = why;
+		packs_weigh(&s->err, &why);
 	}
 	if (s->err.kind == ERR_NOTFOUND)
 		packs_nowhere(packs, s->pack->sha, &s->err);
@@ -428,9 +431,7 @@ find_index(struct fetch *f, struct source_pack *p, const struct plan_row *w, siz
 			packs_in_place(packs, p->sha, choice, &why);
 			object_free(p->object);
 		}
-		if (first.kind == ERR_NONE ||
-		    (first.kind == ERR_NOTFOUND && why.kind != ERR_NOTFOUND))
-			first = why;
+		packs_weigh(&first, &why);
 	}
 	if (first.kind == ERR_NONE)
 		return err_set(e, ERR_REMOTE, "%s: no tier is reachable", name);

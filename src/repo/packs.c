@@ -211,10 +211,15 @@ packs_lost(const struct packs *p, uint8_t sha[LAYOUT_SHA])
 	return p->lost;
 }
 
-/*
- * Runs `read` on one tier after the other until one gives good bytes. The error is that of the
- * worst kind of answer: damage is told before absence.
- */
+void
+packs_weigh(struct err *worst, const struct err *why)
+{
+	if (worst->kind == ERR_NONE || worst->kind == ERR_NOTFOUND ||
+	    (why->kind == ERR_FROZEN && worst->kind != ERR_FROZEN))
+		*worst = *why;
+}
+
+/* Runs `read` on one tier after the other until one gives good bytes. */
 typedef int read_fn(struct packs *p, const uint8_t *sha, unsigned choice, void *arg, struct err *e);
 
 static int
@@ -236,9 +241,7 @@ from_any(struct packs *p, const uint8_t *sha, read_fn *read, void *arg, unsigned
 		}
 		if (got == 0)
 			break;
-		if (worst.kind == ERR_NONE ||
-		    (worst.kind == ERR_NOTFOUND && why.kind != ERR_NOTFOUND))
-			worst = why;
+		packs_weigh(&worst, &why);
 	}
 	if (worst.kind == ERR_NONE)
 		return err_set(e, ERR_REMOTE, "%s: no tier is reachable", layout_pack(sha, name));

@@ -44,6 +44,11 @@ int packs_frame(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint16_t frame,
  */
 int packs_bytes(struct packs *p, const uint8_t sha[LAYOUT_SHA], uint64_t off, size_t len,
     unsigned choice, struct buf *out, struct err *e);
+/*
+ * Of the reasons why no copy can be had one counts: damage before absence, and before both that one lies
+ * in an archive, for that can be had.
+ */
+void packs_weigh(struct err *worst, const struct err *why);
 /* For the error of a copy: which tier's it is, and under which name it lies there. -1. */
 int packs_in_place(const struct packs *p, const uint8_t *sha, unsigned choice, struct err *e);
 /*

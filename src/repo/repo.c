@@ -133,19 +133,41 @@ repo_tell_stray(const struct tier *t, struct err *e)
 	    "another copy of it, or give the tier an empty place");
 }
 
-/* Tiers that answered but hold no repository. */
+/* Its beginning was read and is that of the others; or what lies there is signed by us. */
+static bool
+is_known(const struct repo *r, const struct repo_scan_tier *t)
+{
+	return (t->holds && t->first->len > 0) || ((t->holds || t->stray) && is_ours(r, t));
+}
+
+static void
+close_tier(struct tier *t)
+{
+	store_close(t->store);
+	t->store = NULL;
+}
+
+/* Tiers that hold no repository, and those of which it is not known whose: one refusal may hide that. */
 static void
 close_others(const struct repo *r, const struct repo_scan *s, bool past)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		struct tier *t = s->tier[i].tier;
 
-		if (s->tier[i].away || s->tier[i].holds ||
-		    (s->tier[i].stray && is_ours(r, &s->tier[i])))
+		if (s->tier[i].away) {
+			close_tier(t);
+			continue;
+		}
+		if (is_known(r, &s->tier[i]))
 			continue;
 		if (past && t->options.as_of_ns == 0 && (!s->tier[i].stray || was_ours(s, t)))
 			continue;
-		if (s->tier[i].stray) {
+		if (s->tier[i].holds) {
+			err_set(&t->why, ERR_REFUSED, "holds a repository, and nothing that can be read "
+			    "there says that it is this one");
+			err_line(&t->why, "fix", "the same command, once all of it answers; or see that "
+			    "the right place is mounted there and its url right");
+		} else if (s->tier[i].stray) {
 			err_set(&t->why, ERR_REFUSED, "holds objects but no repo/ object that says "
 			    "whose they are");
 			repo_tell_stray(t, &t->why);
@@ -154,8 +176,7 @@ close_others(const struct repo *r, const struct repo_scan *s, bool past)
 		} else {
 			err_set(&t->why, ERR_NOTFOUND, "holds no repository yet: run 'ffdr init'");
 		}
-		store_close(t->store);
-		t->store = NULL;
+		close_tier(t);
 	}
 }
 

@@ -26,6 +26,7 @@ repokit_begin(struct repokit *k, size_t tiers)
 		k->tier[i].name = name[i];
 		k->tier[i].options.url = "memory:";
 		k->tier[i].store = memstore_new();
+		k->own[i] = memstore_share(k->tier[i].store);
 	}
 	k->tiers = (struct tier_set){ .tier = k->tier, .count = tiers };
 	k->kek.kind = KEK_KEY;
@@ -75,6 +76,9 @@ repokit_reopen(struct repokit *k)
 
 	repo_free(k->repo);
 	k->repo = NULL;
+	for (size_t i = 0; i < k->tiers.count; i++)
+		if (k->tier[i].store == NULL && k->tier[i].why.kind == ERR_REMOTE)
+			k->tier[i].store = memstore_share(k->own[i]);
 	must(repo_open(&k->tiers, repokit_options(k), &k->repo, &e), &e);
 }
 
@@ -98,6 +102,8 @@ void
 repokit_done(struct repokit *k)
 {
 	repo_free(k->repo);
+	for (size_t i = 0; i < REPOKIT_TIERS; i++)
+		store_close(k->own[i]);
 	for (size_t i = 0; i < k->tiers.count; i++)
 		store_close(k->tier[i].store);
 	kek_done(&k->kek);

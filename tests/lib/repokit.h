@@ -11,6 +11,7 @@
 
 struct repokit {
 	struct tier tier[REPOKIT_TIERS]; /* "one", "two", "three" */
+	struct store *own[REPOKIT_TIERS]; /* the same objects, also while the tier is closed */
 	struct tier_set tiers;
 	struct kek kek;
 	struct buf sign_pem; /* the host's signing key */
@@ -37,7 +38,7 @@ extern struct repokit repokit;
 int repokit_one_tier(void **state);
 int repokit_two_tiers(void **state);
 int repokit_teardown(void **state);
-/* Closes the repository, opens it again as another run would. */
+/* Closes the repository, opens it again as another run would, with tiers that were away as well. */
 void repokit_reopen(struct repokit *k);
 void repokit_done(struct repokit *k);
 /* A kek of its own, and the repository opened as a host whose configuration names it (borrowed). */

@@ -9,7 +9,7 @@ import pytest
 
 import trees
 from conftest import DEGRADED, UNREACHABLE, VERIFY
-from s3 import Site, before_fixture, fresh_server_fixture, minio_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
+from s3 import Site, before_fixture, fresh_server_fixture, minio_fixture, moto_fixture, radosgw_fixture, versitygw_fixture  # noqa: F401
 
 # What a healthy tier answers in no time may be tried for so long.
 PATIENCE = 60
@@ -193,3 +193,72 @@ def test_what_is_sent_to_a_bucket_keeps_to_its_rate(line):
     sent = sum(r.body or 0 for r in line.proxy.seen("PUT"))
     # A second's worth may be saved up.
     assert sent > 6 << 20 and time.monotonic() - begun > sent / (2 << 20) - 1.5
+
+
+# ---- whose it is ----
+
+@pytest.mark.parametrize("what", ("list", "read"))
+def test_one_refusal_does_not_make_a_stranger_ours(versitygw, before, tmp_path, what):
+    """The bucket of the tier is another's by a slip in the url, and does not show it: nothing is written there."""
+    proxy = before(versitygw)
+    ours, theirs = versitygw.bucket(), versitygw.bucket()
+    for name, bucket in (("theirs", theirs), ("ours", ours)):
+        os.makedirs(tmp_path / name)
+        site = Site(tmp_path / name, {"regional": (bucket, proxy.url)}, tiers=("local", "regional"))
+        trees.make_plain(site.source)
+        site.init()
+        site.run("copy", "--to", "regional", site.backup())
+    was = {name: theirs.get(name) for name in theirs.names()}
+    site.backup()
+    site.buckets["regional"] = (theirs, proxy.url)
+    site.write_config()
+    for words in (("copy",), ("backup", "vol.data", "--tier", "regional"), ("verify", "--repair", "--tier", "regional"), ("gc",)):
+        for nth in range(1, 4):
+            if what == "list":
+                proxy.fault(("status", 403, "AccessDenied"), method="GET", query="prefix=prod%2F(repo|key)", nth=nth)
+            else:
+                proxy.fault(("status", 403, "AccessDenied"), method="GET", path="/prod/repo/0", nth=nth)
+            result = site.run(*words, status=None)
+            proxy.clear()
+            assert "regional" in result.err and {name: theirs.get(name) for name in theirs.names()} == was, (words, nth, result)
+
+
+# ---- what a copy believes ----
+
+def ability(site, what):
+    with open(site.path("state", "abilities", "regional"), encoding="utf-8") as f:
+        return next(x for x in f.read().splitlines() if x.startswith(what + " "))
+
+
+@pytest.mark.parametrize("kind,found", (("versitygw", "yes"), ("minio", "yes"), ("radosgw", "no"), ("moto", "no")))
+def test_what_compares_is_found_by_trying_and_no_passing_refusal_is_taken_for_it(request, kind, found, before, tmp_path):
+    server = request.getfixturevalue(kind)
+    proxy = before(server)
+    site = Site(tmp_path, {"regional": (server.bucket(), proxy.url)}, tiers=("local", "regional"))
+    site.init()
+    assert ability(site, "checks").startswith("checks " + found)
+    # Two wrong sums, and the right one between them; a store that takes the first is asked no more.
+    for nth in range(1, 4 if found == "yes" else 2):
+        fault = proxy.fault(("status", 403, "QuotaExceeded"), method="PUT", path="-checks", nth=nth)
+        site.run("check", status=None)
+        proxy.clear()
+        assert fault.hits == 1 and ability(site, "checks").startswith("checks unknown"), nth
+    site.run("check", status=None)
+    assert ability(site, "checks").startswith("checks " + found)
+
+
+@pytest.mark.parametrize("compares", (True, False))
+def test_a_copy_reads_back_what_the_store_has_not_compared(line, compares):
+    site = Site(line.path("other"), dict(line.buckets), tiers=("local", "regional"), prefix="copied")
+    trees.write(os.fsencode(os.path.join(site.source, "file")), trees.noise(3 << 20, 1))
+    trees.finish(os.fsencode(site.source))
+    site.init()
+    snapshot = site.backup()
+    if not compares:
+        os.remove(site.path("state", "abilities", "regional"))
+    line.proxy.forget()
+    site.run("copy", "--to", "regional", snapshot)
+    packs = {r.path for r in line.proxy.seen("PUT", "/copied/pack/")}
+    assert packs and {r.path for r in line.proxy.seen("GET", "/copied/pack/")} == (set() if compares else packs)
+    assert {r.path for r in line.proxy.seen("HEAD", "/copied/pack/")} >= (packs if compares else set())
+    site.run("verify", "--level", "1", "--tier", "regional")

@@ -365,6 +365,26 @@ def test_a_store_that_orders_another_version_is_found_out_and_no_circle_is_walke
     assert not os.path.exists(target(past)) or os.listdir(target(past)) == []
 
 
+def test_what_is_damaged_at_hand_is_ordered_where_it_is_sound(moto, before, tmp_path):
+    """A pack that another tier has at hand, but not whole, is one that only the archive has."""
+    site = Cold(tmp_path, moto, before(moto), tiers=("local", "cold", "warm"), lines={"warm": "keep = 7d"})
+    site.buckets["warm"] = (moto.bucket(), before(moto).url)
+    site.write_config()
+    site.fill()
+    was = site.scan()
+    warm = site.bucket("warm")
+    bad = max(site.objects("warm", "pack/"), key=lambda n: warm.head("prod/" + n)["ContentLength"])
+    warm.flip("prod/" + bad)
+    site.freeze()
+    result = site.run("restore", "vol.data", "--to", target(site), status=None)
+    assert result.status == LATER and "--yes-thaw" in result.err and "no tier" not in result.err, result
+    assert site.ordered() == []
+    shutil.rmtree(target(site))
+    site.well("restore", "vol.data", "--to", target(site), "--yes-thaw")
+    trees.assert_same(was, trees.scan(target(site)))
+    assert site.ordered() == ["prod/" + bad]
+
+
 def test_a_tier_is_rebuilt_from_an_archive_and_nothing_is_ordered_without_a_yes(past):
     """What costs nothing comes at once, and no snapshot without its packs; the rest when somebody agrees to the sum."""
     had = {name: [version] for name, version, _ in past.bucket("cold").versions("prod/pack/")}
@@ -387,6 +407,24 @@ def test_a_tier_is_rebuilt_from_an_archive_and_nothing_is_ordered_without_a_yes(
     assert set(past.objects("local")) >= {n for n in names if not n.startswith(("gc/", "beat/"))}
     past.run("verify", "--level", "2", "--tier", "local")
     past.assert_restores(past.was, "vol.data", "--tier", "local")
+
+
+def test_a_snapshot_is_not_brought_unread_nor_without_its_packs(past):
+    """One whose manifest does not come once; and one of whose packs nothing was kept."""
+    past.freeze()
+    os.makedirs(past.tier("local"))
+    words = ("copy", "--as-of", past.then, "--to", "local")
+    for fault in (("status", 403, "AccessDenied"), "wrong"):
+        past.proxy.fault(fault, method="GET", path="/prod/snap/")
+        result = past.run(*words, status=None)
+        assert result.status not in (DONE, LATER) and not past.objects("local", "snap/"), result
+        past.proxy.clear()
+    bucket = past.bucket("cold")
+    gone, version, _ = next(iter(bucket.versions("prod/pack/")))
+    bucket.s3.delete_object(Bucket=bucket.name, Key=gone, VersionId=version)
+    report = past.run(*words, "--yes-thaw", "--json", status=VERIFY)
+    assert report.json()["lost"] == 1 and "1 pack that it names is not there" in report.err, report
+    assert not past.objects("local", "snap/") and past.objects("local", "pack/")
 
 
 # ---- other readers ----

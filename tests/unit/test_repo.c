@@ -41,7 +41,7 @@ init_makes_one_repository_on_all_tiers_and_it_opens_from_any(void **state)
 	assert_int_equal(k.repo->pack_size, 1 << 20);
 	for (size_t up = 0; up < 3; up++) {
 		for (size_t i = 0; i < 3; i++)
-			memstore_away(k.tier[i].store, i != up);
+			memstore_away(k.own[i], i != up);
 		repokit_reopen(&k);
 		assert_memory_equal(k.repo->id, id, sizeof(id));
 		assert_memory_equal(keyring_current(k.repo->keys)->epoch, epoch, sizeof(epoch));
@@ -107,9 +107,11 @@ a_tier_that_was_silent_a_moment_ago_is_not_waited_for_again_to_open(void **state
 	k.tier[1].silent = true;
 	repokit_reopen(&k);
 	assert_int_equal(calls, 0);
-	assert_non_null(k.tier[1].store);
+	/* Nor is it used: nobody knows whose it is. */
+	assert_null(k.tier[1].store);
+	k.tier[1].why.kind = ERR_REMOTE;
 	repokit_reopen(&k);
-	assert_true(calls > 0);
+	assert_non_null(k.tier[1].store);
 	repokit_done(&k);
 }
 
@@ -247,9 +249,9 @@ a_tier_that_lost_only_its_repository_object_is_known_by_its_keys_and_healed(void
 	assert_non_null(k.tier[1].store);
 	assert_int_equal(repo_spread(k.repo, &k.tier[1], &e), 1);
 	assert_non_null(memstore_bytes(k.tier[1].store, "repo/0", &len));
-	memstore_away(k.tier[0].store, true);
+	memstore_away(k.own[0], true);
 	repokit_reopen(&k);
-	memstore_away(k.tier[0].store, false);
+	memstore_away(k.own[0], false);
 	/* One that anybody could have put there says nothing. */
 	memstore_drop(k.tier[1].store, "repo/0");
 	only(&k, 1, "key/", name);
@@ -392,8 +394,12 @@ init_with_fault(size_t tier, unsigned at)
 	faultstore_arm(k.tier[tier].store, &f);
 	if (repo_init(&k.tiers, repokit_options(&k), &made, &k.repo, &e) == -1)
 		repokit_failed(&k);
-	struck = faultstore_struck(k.tier[tier].store) > 0;
-	faultstore_arm(k.tier[tier].store, &(struct fault){ 0 });
+	/* A tier that could not be looked at is closed, and the next run opens it. */
+	struck = k.tier[tier].store == NULL || faultstore_struck(k.tier[tier].store) > 0;
+	if (k.tier[tier].store != NULL)
+		faultstore_arm(k.tier[tier].store, &(struct fault){ 0 });
+	else
+		k.tier[tier].store = memstore_share(k.own[tier]);
 	if (k.repo == NULL && repo_init(&k.tiers, repokit_options(&k), &made, &k.repo, &e) == -1)
 		fail_msg("fault at call %u of tier %zu: %s", at, tier, e.text);
 	assert_int_equal(k.repo->keys->epochs, 1);

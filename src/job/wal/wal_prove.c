@@ -8,6 +8,8 @@
  * the hash it checked it with.
  */
 #include "job/wal/wal_prove.h"
+
+#include <stdio.h>
 #include "job/wal/wal_segment.h"
 
 #include <inttypes.h>
@@ -164,4 +166,15 @@ wal_prove(struct repo *repo, struct tier *t, const struct wal_place *p, uint64_t
 	pg_history_done(&h);
 	walread_free(r);
 	return rc;
+}
+
+int
+wal_prove_base(struct repo *repo, struct tier *t, const char *source, const struct pg_facts *f,
+	       struct err *e)
+{
+	const struct wal_prove_range range = { f->start_tli, f->stop_tli, f->start, f->stop };
+	struct wal_place place = { .sysid = f->sysid, .epoch = f->epoch };
+
+	snprintf(place.source, sizeof(place.source), "%s", source);
+	return wal_prove(repo, t, &place, f->segment_size, &range, e);
 }

@@ -1,6 +1,7 @@
 #ifndef JOB_WAL_PROVE_H
 #define JOB_WAL_PROVE_H
 
+#include "job/pg/pg_facts.h"
 #include "repo/layout_wal.h"
 #include "repo/repo.h"
 #include "store/tier.h"
@@ -18,5 +19,8 @@ struct wal_prove_range {
  */
 int wal_prove(struct repo *repo, struct tier *t, const struct wal_place *p, uint64_t segment_size,
 	      const struct wal_prove_range *r, struct err *e);
+/* The same of a base backup, by what its manifest says. */
+int wal_prove_base(struct repo *repo, struct tier *t, const char *source, const struct pg_facts *f,
+		   struct err *e);
 
 #endif
