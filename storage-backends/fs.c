@@ -69,15 +69,27 @@ away(const char *path, struct err *e)
 	return err_line(e, "fix", "mount what belongs there; for a new tier `ffdr init` makes it");
 }
 
-/* 0 while the path leads to the root that was opened. */
+/* Where the path leads: 1 to the root that was opened, 0 to another one, -1 nowhere. */
 static int
-root_check(const struct fs *fs, struct err *e)
+root_is(const struct fs *fs)
 {
 	struct stat st;
 
-	if (stat(fs->path, &st) == 0 && st.st_dev == fs->dev && st.st_ino == fs->ino)
-		return 0;
-	return away(fs->path, e);
+	if (stat(fs->path, &st) == -1)
+		return -1;
+	return st.st_dev == fs->dev && st.st_ino == fs->ino;
+}
+
+static int
+root_check(const struct fs *fs, struct err *e)
+{
+	return root_is(fs) == 1 ? 0 : away(fs->path, e);
+}
+
+static bool
+fs_replaced(struct store *s)
+{
+	return root_is(fs_of(s)) == 0;
 }
 
 /* Says of an error what a person can do about it; keeps the kind. */
@@ -432,21 +444,6 @@ out:
 	return rc;
 }
 
-static bool
-is_empty(const struct fs *fs, const char *path)
-{
-	DIR *dir = fs_walk_open(fs->root, path);
-	struct dirent *d;
-
-	if (dir == NULL)
-		return false;
-	do
-		d = readdir(dir);
-	while (d != NULL && (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0));
-	closedir(dir);
-	return d == NULL;
-}
-
 /*
  * 1/0/-1; "not there" needs the root to be there. A directory is what other names begin with, and
  * no object; but one in which nothing is stands where an object should.
@@ -464,7 +461,7 @@ fs_stat(struct store *s, const char *name, struct store_stat *ret, struct err *e
 			return err_sys(e, "look at '%s' in '%s'", name, fs->path);
 		return root_check(fs, e);
 	}
-	if (S_ISDIR(st.st_mode) && !is_empty(fs, name))
+	if (S_ISDIR(st.st_mode) && !fs_walk_empty(fs->root, name))
 		return 0;
 	if (!S_ISREG(st.st_mode))
 		return not_plain(fs, name, &st, e);
@@ -594,6 +591,7 @@ const struct store_ops store_fs = {
 	.del = fs_del,
 	.clock = fs_clock,
 	.probe = fs_probe,
+	.replaced = fs_replaced,
 	.close = fs_close,
 	.times_by_writer = true,
 };

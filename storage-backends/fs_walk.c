@@ -20,6 +20,21 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+bool
+fs_walk_empty(int root, const char *path)
+{
+	DIR *dir = fs_walk_open(root, path);
+	struct dirent *d;
+
+	if (dir == NULL)
+		return false;
+	do
+		d = readdir(dir);
+	while (d != NULL && (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0));
+	closedir(dir);
+	return d == NULL;
+}
+
 DIR *
 fs_walk_open(int root, const char *path)
 {

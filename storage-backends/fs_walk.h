@@ -22,6 +22,7 @@ int fs_walk(const struct fs_walk *w, struct err *e);
 
 /* A directory below the root, open for reading; NULL with errno. */
 DIR *fs_walk_open(int root, const char *path);
+bool fs_walk_empty(int root, const char *path); /* is it one that has nothing? */
 int64_t fs_walk_time(const struct stat *st);
 
 #endif

@@ -172,6 +172,11 @@ struct store_ops {
 	 */
 	int (*thaw)(struct store *s, const char *name, enum store_speed speed, unsigned days,
 	    struct err *e);
+	/*
+	 * Another place stands where the one was that was opened; no call reaches either then. NULL: an
+	 * address is all there is, and leads to what stands there now.
+	 */
+	bool (*replaced)(struct store *s);
 	void (*close)(struct store *s);
 	/*
 	 * time_ns may come from the clock of whoever stored it: so of what another host stored, or
@@ -259,6 +264,12 @@ int store_clock_within(struct store *s, int64_t *ret_ns, int64_t *blur_ns, struc
  * host that was stopped in the meantime does not know it.
  */
 int store_clock_lately(struct store *s, int64_t *ret_ns, struct err *e);
+/* Without patience: for who was told ERR_REMOTE. */
+static inline bool
+store_replaced(struct store *s)
+{
+	return s->ops->replaced != NULL && s->ops->replaced(s);
+}
 int store_relock(struct store *s, const char *name, int64_t slack_ms, struct err *e);
 int store_cold(struct store *s, const char *name, struct store_cold *ret, struct err *e);
 int store_thaw(struct store *s, const char *name, enum store_speed speed, unsigned days,

@@ -200,6 +200,12 @@ fault_probe(struct store *s, const char *place, struct store_abilities *ret, str
 	return in->ops->probe(in, place, ret, e);
 }
 
+static bool
+fault_replaced(struct store *s)
+{
+	return store_replaced(fault_of(s)->inner);
+}
+
 static void
 fault_close(struct store *s)
 {
@@ -218,6 +224,7 @@ static const struct store_ops fault_ops = {
 	.del = fault_del,
 	.clock = fault_clock,
 	.probe = fault_probe,
+	.replaced = fault_replaced,
 	.close = fault_close,
 };
 

@@ -830,13 +830,20 @@ def test_a_tier_that_goes_away_and_comes_back_is_a_line_each(database):
     assert len(lines) == 2, database.stream_log()
 
 
-def test_a_tier_that_was_lost_and_made_anew_gets_what_it_lacks(database):
+@pytest.mark.parametrize("late", [False, True])
+def test_a_tier_that_was_lost_and_made_anew_gets_what_it_lacks(database, late):
+    """late: it was away when the receiver began."""
+    if late:
+        os.rename(database.tier("local"), database.path("away"))
     child = database.stream()
+    if late:
+        eventually(lambda: "does not get to 'local'" in database.stream_log(), what="word of the tier")
+        os.rename(database.path("away"), database.tier("local"))
     fill(database.server)
     database.wait_shipped(database.server.lsn(), "local")
     os.rename(database.tier("local"), database.path("lost"))
     fill(database.server, 1)
-    eventually(lambda: "does not get to 'local'" in database.stream_log(), what="word of the tier")
+    eventually(lambda: database.stream_log().count("does not get to 'local'") == 1 + late, what="word of the tier")
     database.run("init")
     own(database.top)
     eventually(lambda: "is where 'local' was" in database.stream_log(), what=database.stream_log)

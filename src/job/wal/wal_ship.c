@@ -54,6 +54,8 @@ struct task {
 	bool beat;		 /* and beat/<source> */
 	bool reach;		 /* nothing but this: the tier was away when we began */
 	struct store *reached;
+	bool doubt; /* it did not answer the last time: is it still the one? */
+	bool replaced; /* out: it is not */
 	struct err why;
 	int rc;
 };
@@ -70,6 +72,7 @@ struct lane {
 	int64_t beat_boot_ns, retry_boot_ns, pause_ns;
 	uint64_t pieces;
 	struct err why;
+	bool replaced;
 };
 
 struct wal_ship {
@@ -273,23 +276,48 @@ put_beat(struct task *t, struct err *e)
 	return wal_beat_put(t->o->repo, t->tier->store, &b, e);
 }
 
+static int
+store_all(struct task *t, struct err *e)
+{
+	if (put_lineage(t, e) == -1 || date_sample(t, e) == -1)
+		return -1;
+	if (t->piece.at.end > t->piece.at.start && put_piece(t, e) == -1)
+		return -1;
+	return t->beat && t->piece.sampled ? put_beat(t, e) : 0;
+}
+
+/* What is below a mount that went is none, and neither is a new disk before `init`. */
+static bool
+is_replaced(const struct task *t)
+{
+	struct store *other = NULL;
+	struct err why = { 0 };
+
+	if (!store_replaced(t->tier->store) ||
+	    repo_reach(t->o->repo, t->tier, &other, &why) == -1)
+		return false;
+	store_close(other);
+	return true;
+}
+
+/*
+ * Looked at before and behind: a try may last as long as the store's patience, and the pause to the
+ * next one, too.
+ */
 static void
 work(void *arg)
 {
 	struct task *t = arg;
 
-	t->rc = -1;
 	if (t->reach) {
 		t->rc = repo_reach(t->o->repo, t->tier, &t->reached, &t->why);
 		return;
 	}
-	if (put_lineage(t, &t->why) == -1 || date_sample(t, &t->why) == -1)
-		return;
-	if (t->piece.at.end > t->piece.at.start && put_piece(t, &t->why) == -1)
-		return;
-	if (t->beat && t->piece.sampled && put_beat(t, &t->why) == -1)
-		return;
-	t->rc = 0;
+	t->replaced = t->doubt && is_replaced(t);
+	t->rc = t->replaced ? err_set(&t->why, ERR_REMOTE, "another one stands where '%s' was",
+		t->tier->name) : store_all(t, &t->why);
+	if (t->rc == -1 && t->why.kind == ERR_REMOTE && !t->replaced)
+		t->replaced = is_replaced(t);
 }
 
 /* ---- in the owner ---- */
@@ -333,6 +361,7 @@ finish(struct wal_ship *s, struct lane *l, int64_t now)
 		const bool first = l->why.kind == ERR_NONE;
 
 		l->why = t->why;
+		l->replaced = t->replaced;
 		l->pause_ns = l->pause_ns ? l->pause_ns * 2 : PAUSE_FIRST_NS;
 		if (l->pause_ns > PAUSE_MOST_NS)
 			l->pause_ns = PAUSE_MOST_NS;
@@ -355,6 +384,7 @@ finish(struct wal_ship *s, struct lane *l, int64_t now)
 	if (l->why.kind != ERR_NONE)
 		tell_recovered(s, l);
 	err_clear(&l->why);
+	l->replaced = false;
 	l->pause_ns = 0;
 }
 
@@ -451,6 +481,7 @@ hand_out(struct wal_ship *s, struct lane *l, uint64_t end, bool beat)
 		.tier = l->tier,
 		.put_from = !l->from_there,
 		.beat = beat,
+		.doubt = l->why.kind == ERR_REMOTE,
 		.sample_boot_ns = s->seen.seen_boot_ns,
 		.piece = {
 			.at = { .place = s->o.place, .kind = LAYOUT_WAL_PIECE, .tli = leg->tli,
@@ -552,5 +583,6 @@ wal_ship_tier(const struct wal_ship *s, size_t tier, struct wal_ship_tier *ret)
 	*ret = (struct wal_ship_tier){ .tli = s->legs ? s->leg[l->leg].tli : 0,
 		.until = l->until,
 		.pieces = l->pieces,
-		.why = l->why };
+		.why = l->why,
+		.replaced = l->replaced };
 }

@@ -72,6 +72,11 @@ struct wal_ship_tier {
 	uint64_t until;
 	uint64_t pieces;
 	struct err why; /* kind != ERR_NONE: its last try failed */
+	/*
+	 * And where its store was, another one holds this repository: a disk that was lost and replaced.
+	 * What is there is known to nobody here, so nothing is stored before all was opened anew.
+	 */
+	bool replaced;
 };
 void wal_ship_tier(const struct wal_ship *s, size_t tier, struct wal_ship_tier *ret);
 

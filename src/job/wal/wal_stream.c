@@ -492,7 +492,6 @@ close_all(struct stream *s)
 	atomic_store(&s->enough, true);
 	wal_ship_free(s->ship);
 	wal_stream_elders_free(s);
-	free(s->spot);
 	limit_patience(s, false);
 	spool_close(s->spool);
 	buf_done(&s->known);
@@ -513,7 +512,6 @@ wal_stream_run(struct repo *repo, const struct wal_stream_options *o, const stru
 	*ret = (struct wal_stream_report){ 0 };
 	s.conninfo = xstrdup(o->conninfo);
 	limit_patience(&s, true);
-	wal_stream_places(&s);
 	rc = wal_stream_epoch_alone(&s, e);
 	while (rc == 0 && !stopped(&s)) {
 		err_clear(&why);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -160,38 +159,6 @@ look_at_slot(struct stream *s)
 
 /* ---- tiers ---- */
 
-static bool
-find_spot(const struct tier *t, struct stream_spot *ret)
-{
-	const char *dir = tier_dir(t->options.url);
-	struct stat st;
-
-	if (!dir || stat(dir, &st) == -1)
-		return false;
-	*ret = (struct stream_spot){ .dev = st.st_dev, .ino = st.st_ino, .known = true };
-	return true;
-}
-
-void
-wal_stream_places(struct stream *s)
-{
-	s->spot = xcalloc(s->o->tiers + 1, sizeof(*s->spot));
-	for (size_t i = 0; i < s->o->tiers; i++)
-		if (s->o->tier[i]->store)
-			find_spot(s->o->tier[i], &s->spot[i]);
-}
-
-/* It is not what is below a mount that went, but holds a repository. */
-static bool
-is_repository(const struct tier *t)
-{
-	char *path = xasprintf("%s/repo", tier_dir(t->options.url));
-	const bool yes = access(path, F_OK) == 0;
-
-	free(path);
-	return yes;
-}
-
 /*
  * A lost disk was replaced. What was opened stays the old one, and what the new one has of the WAL is
  * known to nobody here: so everything begins anew, as if it was started again.
@@ -200,13 +167,10 @@ static void
 look_at_tiers(struct stream *s)
 {
 	struct wal_ship_tier at;
-	struct stream_spot is;
 
 	for (size_t i = 0; i < s->o->tiers && !s->report->anew; i++) {
 		wal_ship_tier(s->ship, i, &at);
-		if (at.why.kind != ERR_REMOTE || !s->spot[i].known || !find_spot(s->o->tier[i], &is) ||
-		    (is.dev == s->spot[i].dev && is.ino == s->spot[i].ino) ||
-		    !is_repository(s->o->tier[i]))
+		if (!at.replaced)
 			continue;
 		s->report->anew = true;
 		wal_stream_event(s, "tiers", "another directory is where '%s' was: all tiers are opened "

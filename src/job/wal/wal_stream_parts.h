@@ -16,13 +16,6 @@
 
 struct stream_elder;
 
-/* Where a tier was when it was opened. */
-struct stream_spot {
-	dev_t dev;
-	ino_t ino;
-	bool known; /* it has a directory */
-};
-
 /* Where archive and server were seen to part. */
 struct stream_other {
 	uint32_t tli;  /* 0: they were not */
@@ -65,7 +58,6 @@ struct stream {
 	struct stream_elder *elder; /* epochs before this one that the spool still has something of */
 	size_t elders;
 
-	struct stream_spot *spot; /* of each tier */
 	char *conninfo; /* the one in use */
 	char *former;	/* used before it, until something came by the new one */
 	char *refused;	/* what the configuration has now, and cannot be used */
@@ -115,7 +107,6 @@ bool wal_stream_enough(void *arg);
 /* wal_stream_keep.c: lease, spool, slots. Now and then by itself; call it often. */
 bool wal_stream_keep_lease(struct stream *s); /* may we ship? */
 void wal_stream_keep_up(struct stream *s);
-void wal_stream_places(struct stream *s); /* remembers where the tiers are */
 
 /* wal_stream_pace.c: so many bytes came and are flushed; how soon for the next? Waits as long. */
 void wal_stream_pace(struct stream *s, uint64_t bytes);
