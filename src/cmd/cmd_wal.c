@@ -107,6 +107,23 @@ stream_session(const struct conf *conf, const char *name, struct wal_stream_repo
 	return rc;
 }
 
+/* As the file says now; one with a slip changes nothing, and is told. */
+static int
+read_again(const char *file, struct conf **fresh)
+{
+	struct err why = { 0 };
+	struct conf *now = NULL;
+
+	if (conf_load(file, &now, &why) == -1) {
+		output_warn("the configuration as it is now cannot be used: %.*s",
+		    err_first_line(&why), why.text);
+		return -1;
+	}
+	conf_free(*fresh);
+	*fresh = now;
+	return 0;
+}
+
 /*
  * A receiver lives for months, and keys are rotated every quarter: what another host writes then is
  * sealed under a key that was not there when this one started. So a key that is missing is looked
@@ -125,10 +142,8 @@ stream_again(const struct conf *conf, const char *name, struct wal_stream_report
 		const bool anew = sum->anew;
 
 		before = anew ? 0 : known;
-		conf_free(fresh);
-		fresh = NULL;
-		/* A slip in it does not end a receiver that can go on. */
-		if (conf_load(conf->file, &fresh, &why) == -1 && !anew)
+		/* A slip does not end a receiver that can go on, by what it went by up to now. */
+		if (read_again(conf->file, &fresh) == -1 && !anew)
 			break;
 		if (!anew)
 			output_note("a key is not known yet: keys are read anew");

@@ -63,20 +63,48 @@ def test_a_receiver_that_runs_goes_on_in_the_new_epoch(servers, moving):
     assert 55555 in ids(boot(servers, moving, "third"))
 
 
+def replace_kek(site):
+    """What the configuration says then."""
+    other = site.path("etc", "kek-2")
+    site.run("key", "rotate", "--kek", "file:" + other)
+    with open(site.config, encoding="utf-8") as f:
+        text = f.read().replace(site.path("etc", "kek") + "\n", other + "\n")
+    with open(site.config, "w", encoding="utf-8") as f:
+        f.write(text)
+    return text
+
+
 @pytest.mark.parametrize("kek", [False, True])
 def test_a_receiver_that_runs_reads_what_is_sealed_under_a_later_key(servers, moving, kek):
     moving.run("key", "rotate")
     if kek:
-        other_kek = moving.path("etc", "kek-2")
-        moving.run("key", "rotate", "--kek", "file:" + other_kek)
-        with open(moving.config, encoding="utf-8") as f:
-            text = f.read()
-        with open(moving.config, "w", encoding="utf-8") as f:
-            f.write(text.replace(moving.path("etc", "kek") + "\n", other_kek + "\n"))
+        replace_kek(moving)
     other, epoch = adopted(servers, moving)
     end = written(other, 55555)
     eventually(lambda: moving.frontier("regional", 2, epoch) >= end, what="WAL of the new epoch\n" + moving.stream_log()[-2000:])
     assert "keys are read anew" in moving.stream_log()
+
+
+def test_a_slip_in_the_configuration_does_not_bring_back_the_kek_of_its_start(servers, moving):
+    """It has followed a kek that was replaced, and opens everything anew while somebody edits the file."""
+    moving.run("key", "rotate")
+    text = replace_kek(moving)
+    other, epoch = adopted(servers, moving)
+    end = written(other, 55555)
+    eventually(lambda: moving.frontier("regional", 2, epoch) >= end, what=moving.stream_log)
+    assert "keys are read anew" in moving.stream_log()
+    with open(moving.config, "w", encoding="utf-8") as f:
+        f.write("[ffdr\n")
+    with open(moving.path("etc", "good.ini"), "w", encoding="utf-8") as f:
+        f.write(text)
+    os.rename(moving.tier("local"), moving.path("lost"))
+    os.mkdir(moving.tier("local"))
+    moving.run("init", "--config", moving.path("etc", "good.ini"))
+    end = written(other, 66666)
+    eventually(lambda: "is where 'local' was" in moving.stream_log(), what=moving.stream_log)
+    eventually(lambda: moving.frontier("local", 2, epoch) >= end, what=moving.stream_log)
+    assert "configuration as it is now cannot be used" in moving.stream_log()
+    assert moving.services[-1].poll() is None
 
 
 def test_a_receiver_on_the_old_server_notices_and_leaves_it(servers, moving):
