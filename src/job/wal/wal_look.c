@@ -326,6 +326,15 @@ wal_look_set_back(const struct wal_look *l, const struct wal_look_tier *t)
 	    wal_look_common(l, t) == UINT64_MAX;
 }
 
+/* Positions go on over timelines: one that has nothing of the server's lacks all of it, too. */
+uint64_t
+wal_look_behind(const struct wal_look *l, const struct wal_look_tier *t)
+{
+	if (!l->server.reached || l->server.tli < t->tli || l->server.flush <= t->frontier)
+		return 0;
+	return l->server.flush - t->frontier;
+}
+
 bool
 wal_look_newest(const struct wal_look *l, struct wal_beat *ret)
 {

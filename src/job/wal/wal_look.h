@@ -76,6 +76,8 @@ void wal_look_done(struct wal_look *l);
 uint64_t wal_look_common(const struct wal_look *l, const struct wal_look_tier *t);
 /* A server that has less than a tier of the same history was set back. */
 bool wal_look_set_back(const struct wal_look *l, const struct wal_look_tier *t);
+/* So many bytes that the server has written are not there; 0 also where that is not known. */
+uint64_t wal_look_behind(const struct wal_look *l, const struct wal_look_tier *t);
 /* The newest sample that any tier has; false: there is none. */
 bool wal_look_newest(const struct wal_look *l, struct wal_beat *ret);
 

@@ -7,6 +7,7 @@
  * Each tier has a clock of its own, some tell only seconds, and receivers go on while we look. So a clock
  * is asked before anything is read, and goes on until all was: no age is told too short.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,17 +78,14 @@ see_piece(void *arg, const struct store_entry *entry, struct err *e)
 }
 
 static bool
-read_sample(struct wal_looking *k, uint32_t tli, const struct pieces *l, size_t i,
-	    struct wal_sample *ret)
+read_sample(struct wal_looking *k, struct tier *on, const char *name, struct wal_sample *ret)
 {
-	char name[LAYOUT_NAME];
 	struct piece p;
 	struct buf bytes;
 	bool yes;
 
 	buf_init(&bytes, STORE_OBJECT_MAX);
-	layout_wal_piece(&k->l->place, tli, l->at[i].from, l->at[i].to, name);
-	yes = store_get(l->on->store, name, &bytes, NULL) == 0 &&
+	yes = store_get(on->store, name, &bytes, NULL) == 0 &&
 	    piece_open(k->s->repo->keys, name, &bytes, &p, NULL, NULL) == 0 && p.sampled &&
 	    p.sample.flush_lsn > 0;
 	if (yes)
@@ -101,7 +99,10 @@ static bool
 sample_of(struct wal_looking *k, struct wal_look_tier *t, const struct pieces *l, size_t i,
 	  struct wal_sample *ret)
 {
-	return read_sample(k, t->tli, l, i, ret) && ret->flush_lsn <= t->reach &&
+	char name[LAYOUT_NAME];
+
+	layout_wal_piece(&k->l->place, t->tli, l->at[i].from, l->at[i].to, name);
+	return read_sample(k, l->on, name, ret) && ret->flush_lsn <= t->reach &&
 	    by_its_clock(t, l->on, ret);
 }
 
@@ -229,29 +230,60 @@ offer_others(struct wal_looking *k, struct wal_look_tier *t)
 	return any;
 }
 
-/* The first piece behind its frontier that another tier has says since when that one has had it. */
+/* ---- what others have, and it lacks ---- */
+
+struct late {
+	uint64_t after; /* what ends behind it */
+	uint64_t start; /* of the first one */
+	char name[LAYOUT_NAME]; /* "": there is none */
+};
+
+/* Epoch by epoch, and the one that was left comes last. */
+static int
+see_late(void *arg, const struct store_entry *entry, const struct layout_wal *at, struct err *e)
+{
+	struct late *l = arg;
+
+	(void)e;
+	if (at->end <= l->after || (*l->name && at->start >= l->start))
+		return 0;
+	l->start = at->start;
+	snprintf(l->name, sizeof(l->name), "%s", entry->name);
+	return 0;
+}
+
+/* Since when has that tier had it? False: of that timeline nothing is missing here, or it does not say. */
+static bool
+late_since(struct wal_looking *k, const struct wal_look_tier *t, struct tier *on, uint32_t tli,
+	   struct wal_sample *ret)
+{
+	struct late l = { .after = tli == t->tli ? t->frontier : 0 };
+
+	return walread_log(k->read, on, tli, l.after, WALREAD_PIECES, see_late, &l, NULL) == 0 &&
+	    *l.name && read_sample(k, on, l.name, ret);
+}
+
+/*
+ * The first piece that another tier has behind its frontier says since when that one has had it. Where
+ * nothing came since a failover it is one of a timeline of which there is nothing here at all.
+ */
 static void
 find_late(struct wal_looking *k, struct wal_look_tier *t)
 {
 	for (size_t i = 0; i < k->opens; i++) {
-		struct pieces p = { .on = k->open[i] };
+		struct walread_timelines all = { 0 };
 		struct wal_sample s;
+		bool found = false;
 		int64_t now;
 
-		if (k->open[i] == t->tier ||
-		    walread_each(k->open[i], &k->l->place, t->tli, t->frontier, see_piece, &p,
-			NULL) == -1)
-			p.count = 0;
-		for (size_t n = 0; n < p.count; n++) {
-			if (p.at[n].to <= t->frontier)
-				continue;
-			if (read_sample(k, t->tli, &p, n, &s) &&
-			    store_clock_lately(k->open[i]->store, &now, NULL) == 0 &&
-			    now - s.time_ns > t->late_ns)
-				t->late_ns = now - s.time_ns;
-			break;
-		}
-		free(p.at);
+		if (k->open[i] == t->tier || walread_timelines(k->read, k->open[i], &all, NULL) == -1)
+			all.count = 0;
+		for (size_t n = 0; n < all.count && !found; n++)
+			found = all.tli[n] >= t->tli && late_since(k, t, k->open[i], all.tli[n], &s);
+		if (found && store_clock_lately(k->open[i]->store, &now, NULL) == 0 &&
+		    now - s.time_ns > t->late_ns)
+			t->late_ns = now - s.time_ns;
+		free(all.tli);
 	}
 }
 

@@ -334,8 +334,7 @@ static void
 judge_late(struct wal_status *s, const struct wal_look_tier *t, int64_t most)
 {
 	const struct wal_look *l = &s->look;
-	const uint64_t behind = l->server.reached && l->server.tli == t->tli &&
-		l->server.flush > t->frontier ? l->server.flush - t->frontier : 0;
+	const uint64_t behind = wal_look_behind(l, t);
 	const int64_t since_ns = t->sampled ? t->now_ns - t->durable.time_ns : 0;
 	char age[UNITS_TEXT], size[UNITS_TEXT];
 
