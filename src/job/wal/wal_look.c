@@ -1,6 +1,6 @@
 /*
- * Told by listings, a few manifests and the heads of a few pieces: nothing of a size that grows
- * with the database.
+ * Told by listings, a few manifests and a few pieces: nothing of a size that grows with the database.
+ * Of a piece the head alone is wanted, but it comes whole, for its sum proves both.
  */
 #include "job/wal/wal_look.h"
 
