@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "repo/spool.h"
 #include "tests/lib/chance.h"
+#include "tests/lib/faultstore.h"
 #include "tests/lib/scratch.h"
 #include "tests/lib/testrepo.h"
 #include "tests/lib/vector.h"
@@ -283,6 +284,36 @@ one_that_was_away_when_the_receiver_began_is_replaced_like_any_other(void **stat
 	assert_true(within(MINUTE_NS, replaced));
 }
 
+/* How often it is asked for its clock, in a minute in which the server rests. */
+static unsigned
+asked(void)
+{
+	const struct fault count = { .kind = FAULT_DELAY, .op = "clock" }; /* of nothing */
+
+	assert_true(within(MINUTE_NS, is_there));
+	seen.server_flush = seen.durable;
+	seen.seen_boot_ns = clock_boot_ns();
+	faultstore_arm(t.fault[0], &count);
+	assert_false(within(MINUTE_NS, failed));
+	return faultstore_calls(t.fault[0]);
+}
+
+static void
+a_tier_that_keeps_no_beat_is_left_alone_while_the_server_rests(void **state)
+{
+	struct store_stat st;
+
+	(void)state;
+	begin();
+	assert_in_range(asked(), 30, 61);
+	wal_ship_free(ship);
+	assert_int_equal(store_del(tiers[0]->store, "beat/pg.a", NULL), 1);
+	tiers[0]->options.lock = STORE_LOCK_COMPLIANCE;
+	begin();
+	assert_int_equal(asked(), 0);
+	assert_int_equal(store_stat(tiers[0]->store, "beat/pg.a", &st, NULL), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -292,6 +323,7 @@ main(void)
 		TEST(a_tier_whose_disk_was_lost_is_replaced_once_another_holds_the_repository),
 		TEST(one_that_only_went_away_is_not),
 		TEST(nor_is_one_that_went_away_and_came_back_in_place_of_another),
+		TEST(a_tier_that_keeps_no_beat_is_left_alone_while_the_server_rests),
 		TEST(one_that_was_away_when_the_receiver_began_is_replaced_like_any_other),
 	};
 

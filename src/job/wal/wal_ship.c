@@ -270,8 +270,6 @@ put_beat(struct task *t, struct err *e)
 		.place = t->o->place, .tli = t->piece.at.tli, .sample = t->piece.sample
 	};
 
-	if (!wal_beat_kept(t->tier))
-		return 0;
 	snprintf(b.host, sizeof(b.host), "%s", t->o->host);
 	return wal_beat_put(t->o->repo, t->tier->store, &b, e);
 }
@@ -525,8 +523,8 @@ drive(struct wal_ship *s, struct lane *l, int64_t now, bool allowed)
 	next_leg(s, l);
 	end = piece_end(s, l, now, &due);
 	beat_due = l->beat_boot_ns + s->o.every_ns;
-	if (s->seen.server_flush == 0 || s->hurry)
-		beat_due = INT64_MAX; /* there is nothing to be told */
+	if (s->seen.server_flush == 0 || s->hurry || !wal_beat_kept(l->tier))
+		beat_due = INT64_MAX; /* there is nothing to be told, or nowhere */
 	if (end == 0 && now < beat_due)
 		return due < beat_due ? due : beat_due;
 	hand_out(s, l, end ? end : l->until, now >= beat_due);
