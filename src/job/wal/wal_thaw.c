@@ -153,24 +153,22 @@ wal_thaw_done(struct wal_thaw *w)
 	*w = (struct wal_thaw){ 0 };
 }
 
-static unsigned
-trouble(enum store_state s)
-{
-	return s == STORE_FROZEN ? 2 : s == STORE_THAWING ? 1 : 0;
-}
-
 void
 wal_thaw_choose(struct wal_thaw *w, const enum store_state *const *is, bool *needed)
 {
-	for (unsigned worth = 0; worth <= 2; worth++)
+	static const enum store_state turn[] = { STORE_READABLE, STORE_THAWED, STORE_THAWING,
+		STORE_FROZEN };
+
+	for (size_t k = 0; k < ARRAY_LEN(turn); k++)
 		for (size_t i = 0; i < w->bundles; i++) {
+			const bool at_hand = turn[k] == STORE_READABLE || turn[k] == STORE_THAWED;
 			const struct wal_thaw_bundle *b = &w->bundle[i];
 			struct lsn_set *have = &w->have[b->line];
 
-			if (!is[i] || trouble(*is[i]) != worth)
+			if (!is[i] || *is[i] != turn[k])
 				continue;
-			needed[i] = worth > 0 && !lsn_set_has(have, b->from, b->to);
-			if (worth == 0 || needed[i])
+			needed[i] = !at_hand && !lsn_set_has(have, b->from, b->to);
+			if (at_hand || needed[i])
 				lsn_set_add(have, b->from, b->to);
 		}
 }
