@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "coord/lease.h"
-#include "job/cold.h"
 #include "job/wal/wal_copy_bundle.h"
 #include "job/wal/wal_source.h"
 #include "repo/object.h"
@@ -124,7 +123,7 @@ begin(struct copying *c, const struct wal_place *place, struct err *e)
 	struct walread_options o;
 
 	c->place = *place;
-	c->cold = cold_wait_ms(c->to->options.class, STORE_STANDARD) > 0;
+	c->cold = c->to->archive;
 	c->open[c->opens++] = c->to;
 	for (size_t i = 0; i < set->count && c->opens < WAL_SOURCE_TIERS; i++)
 		if (tier_near(set, i) != c->to && tier_near(set, i)->store)

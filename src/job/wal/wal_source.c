@@ -14,7 +14,6 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "job/cold.h"
 #include "repo/repo_pin.h"
 
 void
@@ -113,7 +112,7 @@ wal_source_warm(struct wal_source *w, struct err *e)
 
 	w->tiers = 0;
 	for (size_t i = 0; i < all; i++) {
-		if (cold_wait_ms(w->tier[i]->options.class, STORE_STANDARD) > 0)
+		if (w->tier[i]->archive)
 			continue;
 		w->off_host[w->tiers] = w->off_host[i];
 		w->tier[w->tiers++] = w->tier[i];
