@@ -13,7 +13,7 @@ import pytest
 
 from conftest import DEGRADED
 from databases import Database, database_fixture, make_database  # noqa: F401 (a fixture)
-from postgres import Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
+from postgres import SECONDS, Ledger, eventually, lsn, own, servers_fixture  # noqa: F401
 from restored import boot, restore
 
 
@@ -587,6 +587,35 @@ def test_behind_a_hole_that_was_agreed_to_a_base_backup_is_made_at_once(servers)
         own(site.top)
         restore(site)
         assert boot(servers, site).value("SELECT n FROM t") == 1
+    finally:
+        site.end_all()
+
+
+def child_of(pid):
+    """The one that a process has started; None: there is none."""
+    with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
+        return next(map(int, f.read().split()), None)
+
+
+def test_one_that_is_being_made_is_not_broken_off_because_a_disk_was_replaced(servers):
+    site = dropping(servers)
+    try:
+        site.backup()
+        removed(site)
+        os.unlink(site.tier("regional", "wal"))
+        backup = eventually(lambda: child_of(site.services[-1].pid), what=lambda: "the backup\n" + site.stream_log())
+        os.killpg(backup, signal.SIGSTOP)
+        os.rename(site.tier("regional"), site.path("lost"))
+        os.mkdir(site.tier("regional"))
+        site.run("init")
+        site.server.sql("CREATE TABLE t AS SELECT 1 n")
+        eventually(lambda: site.stream_log().count("does not get to 'regional'") == 2, what=site.stream_log)
+        time.sleep(15)
+        assert "is where 'regional' was" not in site.stream_log()
+        # However it ends, the disk is taken then.
+        os.killpg(backup, signal.SIGKILL)
+        eventually(lambda: "is where 'regional' was" in site.stream_log(), 2 * SECONDS, what=site.stream_log)
+        site.wait_shipped(site.server.lsn())
     finally:
         site.end_all()
 

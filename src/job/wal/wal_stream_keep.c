@@ -161,14 +161,15 @@ look_at_slot(struct stream *s)
 
 /*
  * A lost disk was replaced. What was opened stays the old one, and what the new one has of the WAL is
- * known to nobody here: so everything begins anew, as if it was started again.
+ * known to nobody here: so everything begins anew, as if it was started again. A base backup that we are
+ * making would end with us, and is needed more: no restore crosses the gap that it begins behind.
  */
 static void
 look_at_tiers(struct stream *s)
 {
 	struct wal_ship_tier at;
 
-	for (size_t i = 0; i < s->o->tiers && !s->report->anew; i++) {
+	for (size_t i = 0; i < s->o->tiers && !s->report->anew && s->backup <= 0; i++) {
 		wal_ship_tier(s->ship, i, &at);
 		if (!at.replaced)
 			continue;
