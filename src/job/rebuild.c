@@ -27,6 +27,7 @@
 #include "repo/layout_wal.h"
 #include "repo/record.h"
 
+#define TEXT_MOST 2000
 #define PACKS "pack/"
 #define BUNDLES "walb/"
 #define SNAPSHOTS "snap/"
@@ -96,6 +97,39 @@ find_name(const struct rebuild_names *l, const struct rebuild_name *n)
 	return l->count == 0 ? NULL : bsearch(n, l->item, l->count, sizeof(*n), by_name);
 }
 
+/* What it alone had then is in no list, so nobody would miss it. */
+static void
+tell_away(const struct rebuilding *r, const struct tier *t)
+{
+	char *text = xasprintf("tier '%s' cannot be looked at as it was: what it alone had then is not "
+	    "brought: %.*s\n  fix       the same command, once it answers", t->name,
+	    (int)strcspn(t->why.text, "\n"), t->why.text);
+
+	r->w->event(r->w->arg, "warning", text);
+	free(text);
+}
+
+/* One that cannot be listed is as one that is away, from then on. */
+static int
+leave_out(struct rebuilding *r, struct tier *t, const struct err *why, struct err *e)
+{
+	size_t others = 0;
+
+	for (size_t i = 0; i < r->s->tiers.count; i++)
+		others += &r->s->tiers.tier[i] != t && &r->s->tiers.tier[i] != r->s->now &&
+			  r->s->tiers.tier[i].store;
+	t->why = *why;
+	if (others == 0) {
+		*e = *why;
+		return err_in(e, "tier '%s', as it was", t->name);
+	}
+	tell_away(r, t);
+	thaw_leave(r->thaw, t);
+	store_close(t->store);
+	t->store = NULL;
+	return 0;
+}
+
 /* What any of them had then and the tier is to have, each name once. */
 static int
 list_then(struct rebuilding *r, const char *prefix, struct rebuild_names *ret, struct err *e)
@@ -105,12 +139,17 @@ list_then(struct rebuilding *r, const char *prefix, struct rebuild_names *ret, s
 	size_t kept = 0;
 
 	for (size_t i = 0; i < r->s->tiers.count; i++) {
-		const struct tier *t = &r->s->tiers.tier[i];
+		struct tier *t = &r->s->tiers.tier[i];
 		const bool same = strcmp(t->name, now->name) == 0;
+		const size_t before = ret->count;
+		struct err why = { 0 };
 
-		if (t != now && t->store && store_list(t->store, prefix, NULL, same ? see : see_other,
-			same ? (void *)ret : (void *)&other, e) == -1)
-			return err_in(e, "tier '%s', as it was", t->name);
+		if (t == now || !t->store || store_list(t->store, prefix, NULL, same ? see : see_other,
+			same ? (void *)ret : (void *)&other, &why) == 0)
+			continue;
+		ret->count = before;
+		if (leave_out(r, t, &why, e) == -1)
+			return -1;
 	}
 	if (ret->count > 1)
 		qsort(ret->item, ret->count, sizeof(*ret->item), by_name);
@@ -153,16 +192,23 @@ rebuild_nobody_has(const struct err *why)
 	return why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND || why->kind == ERR_KEY;
 }
 
+struct rebuild_left *
+rebuild_left(struct rebuilding *r, const struct rebuild_name *then)
+{
+	return then->own || !r->had ? &r->mine : &r->others;
+}
+
 /* Is it left where it is? Nothing else is frozen but by a rule of the bucket, which ends all. */
 static bool
-leave(struct rebuilding *r, const char *name)
+leave(struct rebuilding *r, const struct rebuild_name *then)
 {
+	struct rebuild_left *whose = rebuild_left(r, then);
 	uint8_t sha[LAYOUT_SHA];
 
-	if (layout_pack_parse(name, sha) == 0)
-		packset_add(&r->left, sha);
-	else if (strncmp(name, BUNDLES, strlen(BUNDLES)) == 0)
-		r->bundles++;
+	if (layout_pack_parse(then->name, sha) == 0)
+		whose->packs += packset_add(&r->left, sha);
+	else if (strncmp(then->name, BUNDLES, strlen(BUNDLES)) == 0)
+		whose->bundles++;
 	else
 		return false;
 	return true;
@@ -180,7 +226,7 @@ rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const struc
 		r->report->bytes += then->size;
 		return 0;
 	}
-	if (why.kind == ERR_FROZEN ? !leave(r, then->name) : !rebuild_nobody_has(&why)) {
+	if (why.kind == ERR_FROZEN ? !leave(r, then) : !rebuild_nobody_has(&why)) {
 		*e = why;
 		return err_in(e, "'%s'", then->name);
 	}
@@ -284,24 +330,6 @@ all_of(struct rebuilding *r, const char *prefix, struct err *e)
 	return rc;
 }
 
-/* What it alone had then is in no list, so nobody would miss it. */
-static void
-tell_away(const struct session *s, const struct watch *w)
-{
-	for (size_t i = 0; i < s->tiers.count; i++) {
-		const struct tier *t = &s->tiers.tier[i];
-		char *text;
-
-		if (t == s->now || t->store || session_left_out(s, t))
-			continue;
-		text = xasprintf("tier '%s' cannot be looked at: what it alone had then is not brought: "
-				 "%.*s\n  fix       the same command, once it answers", t->name,
-		    (int)strcspn(t->why.text, "\n"), t->why.text);
-		w->event(w->arg, "warning", text);
-		free(text);
-	}
-}
-
 /* ---- what lies in an archive ---- */
 
 struct objects {
@@ -309,7 +337,10 @@ struct objects {
 	size_t count, room;
 };
 
-/* Of what begins so, all that is to be brought. */
+/*
+ * Of what begins so, all that is to be brought at any price: what the tier had itself. What others alone
+ * had comes where it is at hand, and from an archive only to a tier that is new.
+ */
 static int
 add_missing(struct rebuilding *r, const char *prefix, struct objects *ret, struct err *e)
 {
@@ -318,9 +349,13 @@ add_missing(struct rebuilding *r, const char *prefix, struct objects *ret, struc
 
 	if (rc == 0)
 		rc = store_list(r->s->now->store, prefix, NULL, see, &now, e);
+	for (size_t i = 0; i < then.count; i++)
+		r->had = r->had || then.item[i].own;
 	for (size_t i = 0; i < then.count && rc != -1; i++) {
 		struct thaw_object *o;
 
+		if (r->had && !then.item[i].own)
+			continue;
 		rc = is_there(r, &then.item[i], find_name(&now, &then.item[i]), e);
 		if (rc != 0)
 			continue;
@@ -364,21 +399,35 @@ line_of_watch(void *arg, const char *text)
 	w->event(w->arg, "thaw", text);
 }
 
+static bool
+say_left(const struct rebuild_left *l, struct buf *out)
+{
+	char packs[UNITS_TEXT], bundles[UNITS_TEXT], snaps[UNITS_TEXT];
+
+	buf_addf(out, "%s, %s of WAL, and %s that could not be without them",
+	    units_count(l->packs, "pack", packs), units_count(l->bundles, "bundle", bundles),
+	    units_count(l->snaps, "snapshot", snaps));
+	return l->packs + l->bundles + l->snaps > 0;
+}
+
 static void
 tell_left(const struct rebuilding *r)
 {
-	char packs[UNITS_TEXT], bundles[UNITS_TEXT], snaps[UNITS_TEXT], *text;
 	const char *why = strchr(r->refused.text, '\n');
+	struct buf text;
 
-	if (r->left.count + r->bundles + r->held == 0)
-		return;
-	text = xasprintf("not brought to '%s', because it lies in an archive: %s, %s of WAL, and %s that "
-			 "could not be without them%s", r->s->now->name,
-	    units_count(r->left.count, "pack", packs), units_count(r->bundles, "bundle", bundles),
-	    units_count(r->held, "snapshot", snaps), why ? why :
-	    "\n  fix       order it back by the store's own tools (restore-object), then the same command");
-	r->w->event(r->w->arg, "warning", text);
-	free(text);
+	buf_init(&text, TEXT_MOST);
+	buf_addf(&text, "not brought to '%s', because it lies in an archive: ", r->s->now->name);
+	if (say_left(&r->mine, &text)) {
+		buf_adds(&text, why ? why : "\n  fix       order it back by the store's own tools "
+		    "(restore-object), then the same command");
+		r->w->event(r->w->arg, "warning", buf_str(&text));
+	}
+	buf_reset(&text);
+	buf_adds(&text, "what other tiers alone had and lies in an archive stays there: ");
+	if (say_left(&r->others, &text))
+		r->w->event(r->w->arg, "frozen", buf_str(&text));
+	buf_done(&text);
 }
 
 /* ---- all of it ---- */
@@ -392,8 +441,8 @@ bring_all(struct rebuilding *r, struct err *e)
 		rc = all_of(r, order[i], e);
 	if (rc == 0 && r->s->now->archive && !r->dry_run)
 		rc = rebuild_between(r, e);
-	r->report->left = r->left.count + r->bundles;
-	r->report->held = r->held;
+	r->report->left = r->mine.packs + r->mine.bundles;
+	r->report->held = r->mine.snaps;
 	tell_left(r);
 	return rc;
 }
@@ -414,7 +463,10 @@ rebuild_run(struct session *s, const struct rebuild_options *o, const struct wat
 		*e = s->now->why;
 		return err_in(e, "tier '%s'", s->now->name);
 	}
-	tell_away(s, w);
+	for (size_t i = 0; i < s->tiers.count; i++)
+		if (&s->tiers.tier[i] != s->now && !s->tiers.tier[i].store &&
+		    !session_left_out(s, &s->tiers.tier[i]))
+			tell_away(&r, &s->tiers.tier[i]);
 	r.thaw = thaw_new(s, &to_thaw);
 	rc = bring_all(&r, e);
 	thaw_free(r.thaw);

@@ -11,7 +11,7 @@
  * what has lain there since is left alone. Proofs of another tier do not come along; and to a tier of an
  * archive class no pieces but those that lay there: instead what a copy would bring, in bundles. What
  * lies in an archive alone is ordered back as the wish says; without a yes it stays there, and the rest is
- * brought.
+ * brought. What only others had stays in their archives, unless the tier is new.
  */
 struct rebuild_options {
 	const struct thaw_wish *thaw;

@@ -25,11 +25,16 @@ struct rebuilding {
 	struct err refused;  /* what an order would cost, where nobody agreed to it */
 	struct packset have; /* packs that are there, once they were brought */
 	struct packset left; /* packs that lie in an archive alone, and were not ordered */
-	size_t bundles;	     /* likewise */
-	size_t held;	     /* snapshots that need what was left: not brought */
+	bool had;	     /* the tier had packs of its own then: it is no new one */
+	/* What was left there, with the snapshots that need it: what the tier had, and what others alone. */
+	struct rebuild_left {
+		size_t packs, bundles, snaps;
+	} mine, others;
 	size_t absent; /* below this prefix: not there, because nobody had a good one, or it was left */
 };
 
+/* Where such a one is counted, once it is left. */
+struct rebuild_left *rebuild_left(struct rebuilding *r, const struct rebuild_name *then);
 /* Nobody has a good one, or not all that it needs: a warning. */
 void rebuild_lost(struct rebuilding *r, const char *name, const struct err *why);
 /* Is that the reason, and no trouble that passes? */

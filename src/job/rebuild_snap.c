@@ -113,7 +113,7 @@ rebuild_snapshot(struct rebuilding *r, const struct rebuild_name *then,
 		return err_in(e, "'%s'", then->name);
 	}
 	if (why.kind == ERR_FROZEN)
-		r->held += !there;
+		rebuild_left(r, then)->snaps += !there;
 	else
 		rebuild_lost(r, then->name, &why);
 	r->absent += !now;

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "job/mend.h"
 
 /* Between two looks at what is awaited. */
 #define PAUSE_FIRST_NS CLOCK_S
@@ -61,7 +62,6 @@ thaw_new(struct session *s, const struct thaw_options *o)
 	t->order = xcalloc(s->tiers.count + 1, sizeof(struct tier *));
 	t->mute = xcalloc(s->tiers.count + 1, sizeof(*t->mute));
 	pthread_mutex_init(&t->lock, NULL);
-	t->scattered = o->first && o->first->last;
 	add_tier(t, o->only ? o->only : tier_turn(&s->tiers, o->first, 0));
 	for (size_t i = 1; i < s->tiers.count && !o->only; i++)
 		add_tier(t, tier_turn(&s->tiers, o->first, i));
@@ -83,6 +83,22 @@ thaw_free(struct thaw *t)
 	free(t->pack);
 	free(t->own);
 	free(t);
+}
+
+void
+thaw_leave(struct thaw *t, const struct tier *tier)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->tiers; i++)
+		if (t->order[i] != tier)
+			t->order[kept++] = t->order[i];
+	t->tiers = kept;
+	for (size_t i = 0; i < t->tiers; i++)
+		t->mute[i] = false; /* they have other places now */
+	for (size_t i = 0; i < t->packs; i++)
+		if (t->pack[i].on == tier)
+			t->pack[i].on = NULL;
 }
 
 static bool
@@ -325,18 +341,23 @@ thaw_bring(struct thaw *t, size_t from, struct err *e)
 
 /* ---- what has gone again ---- */
 
-/* With one that is asked later. Who was asked before it had none, or a bad one. */
+/*
+ * With one that is asked later, and good there: who was asked before had none, or a bad one. Not under
+ * the lock, because what was at hand a moment ago may be frozen now and ask again.
+ */
 static bool
-at_hand_elsewhere(const struct thaw *t, const struct store *s, const char *name)
+good_elsewhere(const struct thaw *t, const struct store *s, const char *name)
 {
 	struct store_cold is;
+	struct err why = { 0 };
 	size_t own = 0;
 
 	while (own < t->tiers && t->order[own]->store != s)
 		own++;
 	for (size_t i = own + 1; i < t->tiers; i++)
 		if (store_cold(t->order[i]->store, name, &is, NULL) == 1 &&
-		    (is.state == STORE_READABLE || is.state == STORE_THAWED))
+		    (is.state == STORE_READABLE || is.state == STORE_THAWED) &&
+		    mend_judge(t->s, t->order[i], name, &why) == 1)
 			return true;
 	return false;
 }
@@ -377,7 +398,7 @@ order_again(struct thaw *t, struct store *s, const char *name, struct thaw_pack 
 	size_t next;
 
 	*ret = p;
-	if (at_hand_elsewhere(t, s, name) || store_cold(s, name, &is, e) != 1)
+	if (store_cold(s, name, &is, e) != 1)
 		return -1;
 	if (!p)
 		return err_line(e, "fix", "it lies in an archive, and is none of what ffdr orders: order "
@@ -411,6 +432,8 @@ on_frozen(void *arg, struct store *s, const char *name, struct err *e)
 	struct thaw_pack *p, mine;
 	int rc;
 
+	if (good_elsewhere(t, s, name))
+		return -1;
 	pthread_mutex_lock(&t->lock);
 	rc = order_again(t, s, name, &p, e);
 	if (rc == 0)

@@ -40,6 +40,8 @@ struct thaw_options {
 };
 struct thaw *thaw_new(struct session *s, const struct thaw_options *o);
 void thaw_free(struct thaw *t);
+/* Nothing is asked of that tier any more, whose store is about to be closed. */
+void thaw_leave(struct thaw *t, const struct tier *tier);
 
 /*
  * All packs of the snapshot, or (paths > 0) those of its list, and then those of what was named. 0 they

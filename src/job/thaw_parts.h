@@ -18,7 +18,6 @@ struct thaw {
 	struct tier **order; /* who is asked, in turn */
 	_Atomic bool *mute;  /* does not answer: it is not waited for at every pack */
 	size_t tiers;
-	bool scattered; /* the one that has the snapshot is an archive: others may have some of its packs */
 	struct thaw_pack *pack; /* those that were asked for last */
 	size_t packs;
 	struct wal_thaw *log; /* bundles that come with them, in the end of the table; NULL: none */

@@ -12,16 +12,26 @@
 
 #define BUNDLES "walb/"
 
+/* Where there is an archive, a pack that is missing elsewhere may lie there, whichever it is. */
+static bool
+has_archive(const struct thaw *t)
+{
+	for (size_t i = 0; i < t->tiers; i++)
+		if (t->order[i]->archive)
+			return true;
+	return false;
+}
+
 /*
- * Two requests tell whether any pack of the first tier may lie in an archive: what was stored first,
- * and last. A pack between them that does is met by on_frozen.
+ * A rule of a bucket may have moved what is old. Two requests tell: what was stored first, and last. A
+ * pack between them that was moved is met by on_frozen.
  */
 static bool
 may_be_cold(struct thaw *t, size_t oldest, size_t newest)
 {
 	const size_t sample[] = { oldest, newest };
 
-	if (t->scattered)
+	if (has_archive(t))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(sample); i++) {
 		struct thaw_pack *p = &t->pack[sample[i]];
@@ -201,15 +211,11 @@ take(struct thaw *t, const struct thaw_object *o, size_t n)
 int
 thaw_objects(struct thaw *t, const struct thaw_object *o, size_t n, struct err *e)
 {
-	bool cold = false;
-
-	for (size_t i = 0; i < t->tiers; i++)
-		cold = cold || t->order[i]->archive;
 	pthread_mutex_lock(&t->lock);
 	forget(t);
 	t->pack = xcalloc(n + 1, sizeof(*t->pack));
 	t->own = xcalloc(n + 1, sizeof(*t->own));
 	t->packs = take(t, o, n);
 	pthread_mutex_unlock(&t->lock);
-	return cold ? thaw_bring(t, 0, e) : 0;
+	return has_archive(t) ? thaw_bring(t, 0, e) : 0;
 }

@@ -409,6 +409,31 @@ def test_a_tier_is_rebuilt_from_an_archive_and_nothing_is_ordered_without_a_yes(
     past.assert_restores(past.was, "vol.data", "--tier", "local")
 
 
+def test_a_tier_takes_from_the_archive_of_another_only_what_it_had_itself(moto, before, tmp_path):
+    site = Cold(tmp_path, moto, before(moto), tiers=("local", "cold", "warm"), lines={"warm": "keep = 7d"}, versions=True)
+    site.buckets["warm"] = (moto.bucket(versions=True), before(moto).url)
+    site.write_config()
+    site.fill()
+    was, warm = site.scan(), set(site.objects("warm", "pack/"))
+    trees.write(os.fsencode(os.path.join(site.source, "d0", "more")), trees.noise(1 << 20, 9))
+    trees.finish(os.fsencode(site.source))
+    site.run("copy", "--to", "cold", site.backup())
+    then = moment()
+    for name in site.bucket("warm").names("prod/pack/"):
+        site.bucket("warm").delete(name)
+    site.freeze()
+    words = ("copy", "--as-of", then, "--to", "warm", "--yes-thaw")
+    # A tier whose names do not come is left out, as one that is away.
+    site.proxy.fault(("status", 403, "AccessDenied"), method="GET", query="prefix=prod%2Fpack", times=100)
+    result = site.run(*words, status=DEGRADED)
+    assert "tier 'cold' cannot be looked at as it was" in result.err, result
+    site.proxy.clear()
+    result = site.well(*words)
+    assert re.search("what other tiers alone had and lies in an archive stays there: [1-9][0-9]* packs?, .* and 1 snapshot", result.err), result
+    assert site.ordered() == [] and set(site.objects("warm", "pack/")) == warm and len(site.objects("warm", "snap/")) == 1
+    site.assert_restores(was, site.snapshot, "--tier", "warm", status=DEGRADED)
+
+
 def test_a_snapshot_is_not_brought_unread_nor_without_its_packs(past):
     """One whose manifest does not come once; and one of whose packs nothing was kept."""
     past.freeze()
