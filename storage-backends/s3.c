@@ -30,6 +30,9 @@
 #define DATE_GOOD_NS (60 * CLOCK_S)
 #define BUCKET_LEAST 3
 #define BUCKET_MOST 63
+#define ASKED_MOST 3
+#define ASKED_QUICK_NS (2 * CLOCK_S)
+#define ASKED_PAUSE_NS (CLOCK_S / 5)
 #define VERSIONING_MOST 4096 /* what a bucket says of it */
 
 /* ---- opening ---- */
@@ -104,6 +107,30 @@ s3_clock_lately(struct store *store, int64_t *ret_ns)
 	return true;
 }
 
+/*
+ * Of the bucket itself. Opening is not tried again by anybody, because one that is silent would cost its
+ * twenty seconds as often. But where somebody took the question and broke off, or wants to be left alone
+ * for a moment, that was no answer.
+ */
+static int
+ask_bucket(struct s3 *s, struct s3_request *r, struct s3_answer *a, struct err *e)
+{
+	for (int64_t tries = 1;; tries++) {
+		const int64_t began = clock_boot_ns();
+		int rc;
+
+		a->sent = 0;
+		rc = s3_talk(s, r, NULL, a, e);
+		if (rc == -1 ? a->sent == 0 : a->status != 429 && (a->status / 100 != 5 || a->status == 501))
+			return rc;
+		if (tries == ASKED_MOST || clock_boot_ns() - began > ASKED_QUICK_NS)
+			return rc;
+		clock_sleep_ns(tries * ASKED_PAUSE_NS);
+		if (r->out != NULL)
+			buf_reset(r->out);
+	}
+}
+
 static int
 s3_clock(struct store *store, int64_t *ret_ns, struct err *e)
 {
@@ -111,14 +138,14 @@ s3_clock(struct store *store, int64_t *ret_ns, struct err *e)
 	struct s3_request r = { .method = "HEAD", .small = true };
 	struct s3_answer a;
 
-	if (s3_talk(s, &r, NULL, &a, e) == -1)
+	if (ask_bucket(s, &r, &a, e) == -1)
 		return -1;
 	if (a.status == 200)
 		return s3_talk_date(s, a.header[S3_DATE], ret_ns, e);
 	/* Again, for the words. */
 	r.method = "GET";
 	r.query = "list-type=2&max-keys=1";
-	if (s3_talk(s, &r, NULL, &a, e) == -1)
+	if (ask_bucket(s, &r, &a, e) == -1)
 		return -1;
 	return a.status == 200 ? s3_talk_date(s, a.header[S3_DATE], ret_ns, e) :
 				 s3_refusal(&s->place, &a, "open the bucket", e);
@@ -138,7 +165,7 @@ keeps_versions(struct s3 *s, struct err *e)
 
 	buf_init(&text, VERSIONING_MOST);
 	r.out = &text;
-	rc = s3_talk(s, &r, NULL, &a, e);
+	rc = ask_bucket(s, &r, &a, e);
 	if (rc == 0 && a.status == 200 && strstr(buf_str(&text), "<Status>") == NULL)
 		rc = err_set(e, ERR_UNSUPPORTED, "'%s' cannot be looked at as it was: the bucket keeps "
 		    "no versions", s->store.options.url);

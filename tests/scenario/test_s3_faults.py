@@ -195,6 +195,13 @@ def test_what_is_sent_to_a_bucket_keeps_to_its_rate(line):
     assert sent > 6 << 20 and time.monotonic() - begun > sent / (2 << 20) - 1.5
 
 
+@pytest.mark.parametrize("what", ("reset", "short", ("status", 503, "SlowDown")), ids=str)
+def test_a_first_question_that_is_broken_off_is_asked_again(line, what):
+    snapshot = line.backup()
+    fault = line.proxy.fault(what, method="HEAD", path="/%s$" % line.bucket("regional").name)
+    assert snapshot in line.run("list", "vol.data").out and fault.hits == 1
+
+
 # ---- whose it is ----
 
 @pytest.mark.parametrize("what", ("list", "read"))
