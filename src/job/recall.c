@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "repo/manifest.h"
 #include "repo/record.h"
 
 struct recalling {
@@ -26,31 +27,55 @@ memory_dir(const struct session *s)
 	return xasprintf("%s/newest", s->conf->state);
 }
 
-/*
- * Another host may have let go of it, and then it said so on the tier, signed. Who came without
- * keys looks for them now: it is rare, and the alarm would be a false one.
- */
+/* Who came without keys looks for them now: it is rare, and without them the alarm may be a false one. */
+static int
+have_keys(struct session *s, struct err *e)
+{
+	return s->repo ? 0 : session_open_repo(s, SESSION_READ, e);
+}
+
+/* Another host may have let go of it, and then it said so on the tier, signed. */
 static bool
 let_go(const struct recalling *r, const char *id)
 {
-	struct err why = { 0 };
+	return have_keys(r->s, NULL) == 0 && r->t->store && record_let_go(r->s->repo, r->t, id);
+}
 
-	if (!r->s->repo && session_open_repo(r->s, SESSION_READ, &why) == -1)
-		return false;
-	return r->t->store && record_let_go(r->s->repo, r->t, id);
+/* What does not open, whatever the reason, is no proof that anything was outlived. */
+static int
+sound(void *arg, const struct tier *t, const char *name, struct err *e)
+{
+	struct session *s = arg;
+	struct manifest m;
+	int rc;
+
+	if (have_keys(s, e) == -1)
+		return -1;
+	if (!t->store) {
+		*e = t->why; /* it was looked at with the keys, and is none of ours */
+		return -1;
+	}
+	manifest_init(&m);
+	rc = manifest_get(t->store, name, s->repo->keys, &m, e);
+	manifest_done(&m);
+	if (rc == 0)
+		return 1;
+	return e->kind == ERR_CORRUPT || e->kind == ERR_NOTFOUND || e->kind == ERR_KEY ||
+	    e->kind == ERR_UNSUPPORTED || e->kind == ERR_FROZEN ? 0 : -1;
 }
 
 static void
 one(void *arg, const char *source)
 {
 	const struct recalling *r = arg;
+	const struct newest_judge judge = { sound, r->s };
 	struct newest_missing missing;
 	struct err why = { 0 };
 	int rc;
 
 	if (!r->t->store)
 		return;
-	rc = newest_check(r->dir, &r->s->tiers, r->t, source, &missing, &why);
+	rc = newest_check(r->dir, &r->s->tiers, r->t, source, &judge, &missing, &why);
 	if (rc == 0 && let_go(r, missing.id))
 		recall_forget(r->s, r->t, source, missing.id, r->w);
 	else if (rc == 0)
@@ -112,12 +137,13 @@ void
 recall_put(struct session *s, const struct tier *t, const char *id, uint64_t sequence,
     const struct watch *w)
 {
+	const struct newest_judge judge = { sound, s };
 	char *dir = memory_dir(s);
 	struct err e = { 0 };
 
 	/* Said once is enough. */
 	if (t->options.as_of_ns == 0 && s->state.kind == ERR_NONE &&
-	    newest_remember(dir, t, id, sequence, &e) == -1) {
+	    newest_remember(dir, t, id, sequence, &judge, &e) == -1) {
 		session_state_lost(s, &e);
 		w->event(w->arg, "warning", e.text);
 	}

@@ -12,8 +12,8 @@ typedef void recall_missing(void *arg, struct tier *t, const struct newest_missi
  * Calls back for each snapshot that was the newest on a tier and is missing there. t NULL: every
  * tier that answers; source NULL: every source that is remembered. A tier that is away says
  * nothing; what else cannot be judged is a warning. Needs no key unless something is missing: what
- * was let go of by a signed record (record_let_go()) is forgotten and not missed, and the
- * repository is opened to see.
+ * was let go of by a signed record (record_let_go()) is forgotten and not missed, a newer snapshot
+ * outlives it only when it opens and is signed, and the repository is opened to see.
  */
 void recall_each(struct session *s, struct tier *t, const char *source, const struct watch *w,
     recall_missing *seen, void *arg);

@@ -8,7 +8,8 @@
  * name. An ordinary expiry never takes the newest, so what was the newest is only ever outlived.
  *
  * The next backup would be the newest, and so would hide what is missing. So that is kept on a line
- * of its own until a person has looked.
+ * of its own until a person has looked. A name alone outlives nothing: whoever can delete can also
+ * put something under a newer name. So a newer one is opened before it counts, and only then.
  */
 #include "repo/newest.h"
 
@@ -26,6 +27,7 @@
 
 #define FIRST_LINE "ffdr-newest"
 #define MEMORY_MAX 1024
+#define NEWER_READ 16 /* newer ones that are opened: who put so many that are none did not mean well */
 
 struct seen {
 	char id[96]; /* "": none */
@@ -120,32 +122,68 @@ listed(const struct snapshot_list *l, const char *id)
 	return false;
 }
 
-/* The newest that is there, `but` left out (NULL: none is); "" when there is none. */
+/* The newest that is there, and not newer than `than` (NULL: any is); "" when there is none. */
 static const char *
-newest_listed(const struct snapshot_list *l, const char *but)
+newest_listed(const struct snapshot_list *l, const char *than)
 {
 	for (size_t i = l->count; i > 0; i--)
-		if (but == NULL || strcmp(l->item[i - 1].part.id, but) != 0)
+		if (than == NULL || strcmp(l->item[i - 1].part.id, than) <= 0)
 			return l->item[i - 1].part.id;
 	return "";
 }
 
-/* Was the remembered newest taken away? `new` is what has just come and does not count. */
-static bool
-taken(const struct memory *m, const struct snapshot_list *l, const char *new)
+/* What has a newer name and is no snapshot: the newest of them. */
+struct junk {
+	const struct snapshot *item; /* of the list; NULL: there is none */
+	struct err why;
+};
+
+/*
+ * Was the remembered newest taken away? `new` (NULL: none) is what has just come and does not count.
+ * 1; 0 it is there, or a sound one outlived it; -1 nobody can tell.
+ */
+static int
+taken(const struct memory *m, const struct tier *t, const struct snapshot_list *l, const char *new,
+    const struct newest_judge *judge, struct junk *junk, struct err *e)
 {
-	return m->newest.id[0] != '\0' && !listed(l, m->newest.id) &&
-	    strcmp(newest_listed(l, new), m->newest.id) < 0;
+	unsigned opened = 0;
+
+	*junk = (struct junk){ 0 };
+	if (m->newest.id[0] == '\0' || listed(l, m->newest.id))
+		return 0;
+	for (size_t i = l->count; i > 0 && opened < NEWER_READ; i--) {
+		const struct snapshot *s = &l->item[i - 1];
+		struct err why = { 0 };
+		int rc;
+
+		if (strcmp(s->part.id, m->newest.id) < 0)
+			break;
+		if (new != NULL && strcmp(s->part.id, new) == 0)
+			continue;
+		opened++;
+		rc = judge->sound(judge->arg, t, s->name, &why);
+		if (rc == 1)
+			return 0;
+		if (rc == -1) {
+			err_set(e, ERR_NOTFOUND, "%s was the newest on '%s' and is gone; whether '%s' "
+			    "outlived it cannot be told", m->newest.id, t->name, s->name);
+			return err_line(e, "why", "%.*s", err_first_line(&why), why.text);
+		}
+		if (junk->item == NULL)
+			*junk = (struct junk){ s, why };
+	}
+	return 1;
 }
 
 int
 newest_remember(const char *dir, const struct tier *t, const char *id, uint64_t sequence,
-    struct err *e)
+    const struct newest_judge *judge, struct err *e)
 {
 	struct snapshot_list list = { 0 };
 	char source[64], *path = NULL;
 	struct memory m;
-	int rc = -1;
+	struct junk junk;
+	int rc = -1, gone;
 
 	if (source_of(id, source, e) == -1)
 		goto out;
@@ -157,9 +195,10 @@ newest_remember(const char *dir, const struct tier *t, const char *id, uint64_t 
 		rc = 0;
 		goto out;
 	}
-	if (snapshot_list_known(t->store, source, &list, e) == -1)
+	if (snapshot_list_known(t->store, source, &list, e) == -1 ||
+	    (gone = taken(&m, t, &list, id, judge, &junk, e)) == -1)
 		goto out;
-	if (taken(&m, &list, id))
+	if (gone)
 		m.missed = m.newest;
 	else if (listed(&list, m.missed.id))
 		m.missed.id[0] = '\0';
@@ -195,8 +234,8 @@ stripped(const struct tier *t)
 
 /* What a person is told, and how to get out. */
 static void
-explain(const struct seen *gone, const char *path, const char *now, const struct tier_set *all,
-    const struct tier *t, struct newest_missing *ret)
+explain(const struct seen *gone, const char *path, const char *now, const struct junk *junk,
+    const struct tier_set *all, const struct tier *t, struct newest_missing *ret)
 {
 	const bool bare = stripped(t);
 	const struct tier *from = NULL;
@@ -209,6 +248,10 @@ explain(const struct seen *gone, const char *path, const char *now, const struct
 	err_set(&ret->why, ERR_NOTFOUND, "was the newest there (number %" PRIu64 ") and is gone: it "
 	    "was deleted, or the tier was set back", gone->sequence);
 	err_line(&ret->why, "newest", "%s", now[0] == '\0' ? "none of this source" : now);
+	if (junk->item != NULL)
+		err_line(&ret->why, "newer", "'%s' does not count: %.*s; `ffdr expire --discard %s --tier "
+		    "%s --why TEXT` removes it", junk->item->name, err_first_line(&junk->why),
+		    junk->why.text, junk->item->part.id, t->name);
 	snprintf(name, sizeof(name), "snap/%s", gone->id);
 	for (size_t i = 0; i < all->count && from == NULL; i++)
 		if (&all->tier[i] != t && all->tier[i].store != NULL &&
@@ -227,29 +270,31 @@ explain(const struct seen *gone, const char *path, const char *now, const struct
 
 int
 newest_check(const char *dir, const struct tier_set *all, const struct tier *t,
-    const char *source, struct newest_missing *ret, struct err *e)
+    const char *source, const struct newest_judge *judge, struct newest_missing *ret, struct err *e)
 {
 	char *path = path_of(dir, t->name, source);
 	struct snapshot_list list = { 0 };
 	const struct seen *gone = NULL;
 	struct memory m;
-	int rc = read_memory(path, &m, e);
+	struct junk junk;
+	int rc = read_memory(path, &m, e), away;
 
 	if (rc != 1) {
 		rc = rc == 0 ? 1 : -1;
 		goto out;
 	}
-	if (snapshot_list_known(t->store, source, &list, e) == -1) {
+	if (snapshot_list_known(t->store, source, &list, e) == -1 ||
+	    (away = taken(&m, t, &list, NULL, judge, &junk, e)) == -1) {
 		rc = -1;
 		goto out;
 	}
-	if (taken(&m, &list, NULL))
+	if (away)
 		gone = &m.newest;
 	else if (m.missed.id[0] != '\0' && !listed(&list, m.missed.id))
 		gone = &m.missed;
 	rc = gone == NULL;
 	if (gone != NULL) {
-		explain(gone, path, newest_listed(&list, NULL), all, t, ret);
+		explain(gone, path, newest_listed(&list, away ? m.newest.id : NULL), &junk, all, t, ret);
 	} else if (m.missed.id[0] != '\0') {
 		/* It is back; when it expires one day, that is no loss. */
 		m.missed.id[0] = '\0';

@@ -16,18 +16,29 @@ struct newest_missing {
 };
 
 /*
+ * Is what lies on the tier under that name ("snap/...") a snapshot, its manifest whole and signed? 1;
+ * 0 with the reason: anybody who can write there may have put it; -1 nobody can tell now. Asked only
+ * where the remembered one is gone and newer names are there.
+ */
+struct newest_judge {
+	int (*sound)(void *arg, const struct tier *t, const char *name, struct err *e);
+	void *arg;
+};
+
+/*
  * That snapshot is on the tier. One that is not newer than what is remembered changes nothing. One
  * that takes the place of a newest that is gone does not make that good: the missing one is
  * remembered further on, until it is there again or newest_forget().
  */
 int newest_remember(const char *dir, const struct tier *t, const char *id, uint64_t sequence,
-    struct err *e);
+    const struct newest_judge *judge, struct err *e);
 /*
- * 1 the remembered one is there or was outlived, or none is remembered; 0 it is missing: *ret; -1
- * the tier could not be listed, or the file not be read. `all` is looked through for another copy.
+ * 1 the remembered one is there or was outlived by a sound one, or none is remembered; 0 it is
+ * missing: *ret; -1 the tier could not be listed, or the file not be read, or what is newer not be
+ * judged. `all` is looked through for another copy.
  */
 int newest_check(const char *dir, const struct tier_set *all, const struct tier *t,
-    const char *source, struct newest_missing *ret, struct err *e);
+    const char *source, const struct newest_judge *judge, struct newest_missing *ret, struct err *e);
 /* 1 and which is remembered as the newest on the tier of that name; 0 none; -1 not to be read. */
 int newest_remembered(const char *dir, const char *tier, const char *source, char id[96],
     struct err *e);
