@@ -234,12 +234,15 @@ note_lost(struct writer *w, const struct manifest *m, const bool *there)
 /*
  * The newest manifest of the source on this store, complete or partial, is what rule 1 allows to
  * reuse. When it cannot be read, a backup must still be possible: then an older one gives the
- * sequence number and nothing is reused.
+ * sequence number and nothing is reused. One that cannot be read and has a name of the future is none:
+ * anybody can make it, and every backup from then on would be named for that time. It stops expiry, and
+ * when it is gone the one below is the newest: so that one may be reused.
  */
 static int
 open_parent(struct writer *w, const struct writer_options *o, struct err *e)
 {
 	struct snapshot_list list = {0};
+	const struct snapshot *newest;
 	const struct manifest *m;
 	struct err why = {0};
 	size_t skipped = 0;
@@ -247,17 +250,21 @@ open_parent(struct writer *w, const struct writer_options *o, struct err *e)
 
 	if (snapshot_list_known(w->tier->store, o->source, &list, e) == -1)
 		goto out;
-	if (list.count > 0)
-		w->newest_ns = list.item[list.count - 1].part.time_ns;
 	while (skipped < list.count &&
-	    reader_open(w->repo, w->tier, list.item[list.count - 1 - skipped].name, &w->reader,
+	    reader_open(w->repo, w->tier, (newest = &list.item[list.count - 1 - skipped])->name, &w->reader,
 		&why) == -1) {
 		if (why.kind != ERR_CORRUPT && why.kind != ERR_NOTFOUND) {
 			*e = why;
 			goto out;
 		}
-		skipped++;
+		err_in(&why, "'%s'", newest->name);
+		if (newest->part.time_ns > w->out.started_ns + LAYOUT_SKEW_NS)
+			list.count--;
+		else
+			skipped++;
 	}
+	if (list.count > 0)
+		w->newest_ns = list.item[list.count - 1].part.time_ns;
 	if (skipped > 0)
 		w->trouble = why;
 	else if (w->reader)
