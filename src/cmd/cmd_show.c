@@ -418,8 +418,11 @@ show_one(struct session *s, const struct command_call *call, const char *name, s
 	char *tiers = inventory_tiers(s, on);
 	int rc = -1;
 
-	if (reader_open(s->repo, first, name, &r, e) == -1 ||
-	    layout_snap_parse(name, &part) == -1)
+	if (reader_open(s->repo, first, name, &r, e) == -1) {
+		err_in(e, "'%s' on '%s' cannot be read", name, first->name);
+		goto out;
+	}
+	if (layout_snap_parse(name, &part) == -1)
 		goto out;
 	object = show_json(reader_manifest(r), part.id);
 	json_object_set_new(object, "tiers", words_tiers_json(s, on));

@@ -256,6 +256,8 @@ complete(struct session *s, const struct inventory_item *it, struct err *e)
 		manifest_init(&m);
 		if (manifest_get(t->store, it->name, s->repo->keys, &m, e) == 0)
 			rc = !m.partial;
+		else
+			err_in(e, "'%s' on '%s' cannot be read", it->name, t->name);
 		manifest_done(&m);
 	}
 	return rc;

@@ -162,17 +162,24 @@ learn(struct session *s, const char *catalog, struct inventory_item *item, const
 	struct err e = { 0 };
 
 	manifest_init(&m);
+	if (item->bad)
+		return;
 	for (size_t i = 0; i < s->tiers.count && !item->known; i++) {
 		const struct tier *t = tier_near(&s->tiers, i);
 
 		if (!(item->on >> (t - s->tiers.tier) & 1))
 			continue;
 		err_clear(&e);
-		if (manifest_get(t->store, item->name, s->repo->keys, &m, &e) == 0)
+		if (manifest_get(t->store, item->name, s->repo->keys, &m, &e) == 0) {
 			item->known = true;
-		else
+		} else {
+			err_in(&e, "'%s' on '%s' cannot be read", item->name, t->name);
+			if (e.kind == ERR_CORRUPT || e.kind == ERR_KEY || e.kind == ERR_UNSUPPORTED)
+				snapshot_unreadable(item->part.id, &e);
 			w->event(w->arg, "warning", e.text);
+		}
 	}
+	item->bad = !item->known;
 	if (item->known) {
 		catalog_facts(&m, &item->facts);
 		if (s->state.kind == ERR_NONE &&

@@ -20,6 +20,7 @@ struct inventory_item {
 	uint64_t on; /* bit i: session.tiers.tier[i] has it */
 	int64_t stored_ns; /* the earliest on any of them */
 	bool known;
+	bool bad; /* its manifest was opened on every tier that has it, in vain, and that was told */
 	struct catalog_facts facts;
 };
 struct inventory {

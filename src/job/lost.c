@@ -6,11 +6,11 @@
  */
 #include "job/lost.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "job/inventory.h"
 #include "repo/manifest.h"
-#include "repo/snapshot.h"
 
 #define LOST_REQUESTS 4096 /* a second or two on a disk, a minute on a store far away */
 
@@ -37,8 +37,10 @@ whole(struct session *s, const struct inventory_item *item, size_t *requests)
 
 	manifest_init(&m);
 	for (size_t i = 0; i < s->tiers.count && rc == 0; i++)
-		rc = (item->on >> i & 1) && manifest_get(s->tiers.tier[i].store, item->name,
-		    s->repo->keys, &m, NULL) == 0;
+		rc = (item->on >> i & 1) && ++*requests <= LOST_REQUESTS &&
+		    manifest_get(s->tiers.tier[i].store, item->name, s->repo->keys, &m, NULL) == 0;
+	if (*requests > LOST_REQUESTS)
+		rc = -1;
 	if (rc == 1 && m.partial)
 		rc = 0;
 	for (size_t i = 0; i < m.packs && rc == 1; i++)
@@ -98,11 +100,35 @@ lost_explain(struct session *s, const struct opened *o, const struct watch *w, s
 	return true;
 }
 
+/* "regional, dr": who may have it whole and cannot be asked; NULL: nobody. The caller frees. */
+static char *
+away(const struct session *s)
+{
+	uint64_t mute = 0;
+
+	for (size_t i = 0; i < s->tiers.count && i < INVENTORY_TIERS; i++)
+		if (!s->tiers.tier[i].store && !session_unasked(s, &s->tiers.tier[i]))
+			mute |= UINT64_C(1) << i;
+	return mute == 0 ? NULL : inventory_tiers(s, mute);
+}
+
 int
 lost_manifest(struct session *s, const struct opened *o, const struct watch *w, struct err *e)
 {
-	if (o->part.id[0] == '\0' || (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND))
+	const char *id = o->part.id;
+	char *mute;
+
+	if (id[0] == '\0' || (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND &&
+	    e->kind != ERR_KEY && e->kind != ERR_UNSUPPORTED))
 		return -1;
 	possible(s, &o->part, w, e);
-	return snapshot_unreadable(o->part.id, e);
+	mute = away(s);
+	if (mute)
+		err_line(e, "fix", "bring back %s, which may have it whole", mute);
+	else
+		err_line(e, "fix", "name an older one: whether this one was damaged, or somebody put it there, "
+		    "cannot be told");
+	free(mute);
+	return s->as_of_ns != 0 ? -1 : err_line(e, "or", "`ffdr expire --discard %s --why TEXT` gives it "
+	    "up for good: then %s means the newest of the others", id, o->part.source);
 }

@@ -303,6 +303,8 @@ complete(struct session *s, const struct inventory_item *item, struct tier **ret
 		manifest_init(&m);
 		if (manifest_get((*ret)->store, item->name, s->repo->keys, &m, e) == 0)
 			rc = !m.partial;
+		else
+			err_in(e, "'%s' on '%s' cannot be read", item->name, (*ret)->name);
 		manifest_done(&m);
 	}
 	return rc;

@@ -301,6 +301,8 @@ snapshot_unreadable(const char *id, struct err *e)
 	if (e->kind == ERR_UNSUPPORTED)
 		err_line(e, "fix", "use the version of ffdr that made it");
 	else if (e->kind != ERR_KEY) /* which says how it would be opened */
-		err_line(e, "fix", "`ffdr verify --repair %s` fetches it from another tier", id);
-	return err_line(e, "or", "`ffdr expire --discard %s` gives it up", id);
+		err_line(e, "fix", "`ffdr verify --repair %s` fetches it, where another tier has it "
+		    "whole", id);
+	return err_line(e, "or", "`ffdr expire --discard %s --why TEXT` gives it up: it is damaged "
+	    "for good, or never was a snapshot", id);
 }
