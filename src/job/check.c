@@ -50,7 +50,7 @@ check_add(struct check *c, enum check_verdict v, const char *what, const char *f
 void
 check_error(struct check *c, enum check_verdict v, const char *what, const struct err *e)
 {
-	static const char label[] = "\n  fix ";
+	static const char label[] = "\n  fix ", other[] = "\n  or ";
 	const char *at = strstr(e->text, label), *end;
 	char *text, *fix;
 
@@ -59,10 +59,12 @@ check_error(struct check *c, enum check_verdict v, const char *what, const struc
 		    e->text);
 		return;
 	}
-	fix = xstrdup(at + strlen(label) + strspn(at + strlen(label), " "));
-	end = strchrnul(at + 1, '\n');
-	fix[strcspn(fix, "\n")] = '\0';
-	text = xasprintf("%.*s%s", (int)(at - e->text), e->text, end);
+	/* What else would do belongs to it: shown in front of it, it would be another way out of nothing. */
+	for (end = strchrnul(at + 1, '\n'); strncmp(end, other, strlen(other)) == 0;)
+		end = strchrnul(end + 1, '\n');
+	at += strlen(label) + strspn(at + strlen(label), " ");
+	fix = xstrndup(at, (size_t)(end - at));
+	text = xasprintf("%.*s%s", (int)(strstr(e->text, label) - e->text), e->text, end);
 	check_add(c, v, what, fix, "%s", text);
 	free(text);
 	free(fix);

@@ -15,7 +15,7 @@ struct check_line {
 	enum check_verdict verdict;
 	char *what; /* "tier local" */
 	char *text; /* what was found; may have further labelled lines */
-	char *fix;  /* NULL: nothing to do */
+	char *fix;  /* NULL: nothing to do; may have further lines "or" */
 };
 struct check {
 	struct check_line *line;
@@ -27,7 +27,7 @@ struct check {
 const char *check_word(enum check_verdict v);
 void check_add(struct check *c, enum check_verdict v, const char *what, const char *fix,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* A line out of an error; its "fix" line becomes the fix. */
+/* A line out of an error; its "fix" line, and the "or" lines behind it, become the fix. */
 void check_error(struct check *c, enum check_verdict v, const char *what, const struct err *e);
 void check_done(struct check *c);
 
