@@ -1,7 +1,8 @@
 /*
  * Time is what `keep` counts, so a wrong clock is a wrong promise. Whether it is wrong now is asked
  * as expire asks it. What it did while it was wrong stays on the tiers: a snapshot from the future,
- * and those after it, whose names cannot be earlier.
+ * and those after it, whose names cannot be earlier. But a name is no snapshot: what does not open was
+ * damaged, or put there by somebody, and the clock has nothing to do with it.
  */
 #include "job/check_clock.h"
 
@@ -13,8 +14,11 @@
 #include "base/units.h"
 #include "job/inventory.h"
 #include "repo/hostclock.h"
+#include "repo/manifest.h"
 #include "repo/snapshot.h"
 #include "repo/wall.h"
+
+#define FUTURE_OPENED 16 /* of a source on a tier: after a long time with a wrong clock they are many */
 
 void
 check_clock_host(struct check *c, const struct session *s)
@@ -34,22 +38,53 @@ check_clock_host(struct check *c, const struct session *s)
 	free(path);
 }
 
-/* Those of one source that lie in the future; the list is in order of sources, then times. */
+/* Those of one source that lie in the future and are sound, or were not opened. */
+struct future {
+	const struct snapshot *last;
+	size_t count;
+};
+
 static void
-tell_future(struct check *c, const struct tier *t, const struct snapshot *last, size_t count,
+tell_future(struct check *c, const struct session *s, const struct tier *t, const struct future *f,
     int64_t now_ns)
 {
 	char what[100], ahead[UNITS_TEXT];
 
-	if (count == 0)
+	if (f->count == 0)
 		return;
 	snprintf(what, sizeof(what), "tier %s", t->name);
-	units_duration((last->part.time_ns - now_ns) / CLOCK_MS, ahead);
+	units_duration((f->last->part.time_ns - now_ns) / CLOCK_MS, ahead);
 	check_add(c, CHECK_WARN, what,
 	    "see that the clocks of all hosts that back it up are right (NTP)",
-	    "%s has %zu snapshot%s in the future, up to %s: a clock was wrong, and names go on from "
-	    "the newest; expire goes by when they were stored", last->part.source, count,
-	    count == 1 ? "" : "s", ahead);
+	    "%s has %zu snapshot%s in the future, up to %s: a clock was wrong%s, and names go on from "
+	    "the newest; expire goes by when they were stored", f->last->part.source, f->count,
+	    f->count == 1 ? "" : "s", ahead, s->repo ? "" :
+	    ", or they are none (without the keys they were not opened)");
+}
+
+/*
+ * Does it open? Anybody who can write there makes a name, and then no clock was wrong. What could not be
+ * asked was told of where that was tried.
+ */
+static bool
+opens(struct check *c, const struct session *s, const struct tier *t, const struct snapshot *snap)
+{
+	struct err e = { 0 };
+	struct manifest m;
+	char what[100];
+	int rc;
+
+	if (!s->repo)
+		return true;
+	rc = manifest_get(t->store, snap->name, s->repo->keys, &m, &e);
+	manifest_done(&m);
+	if (rc == 0 || e.kind == ERR_REMOTE || e.kind == ERR_NOTFOUND)
+		return true;
+	snprintf(what, sizeof(what), "tier %s", t->name);
+	err_in(&e, "'%s' cannot be read", snap->name);
+	snapshot_unreadable(snap->part.id, &e);
+	check_error(c, CHECK_FAIL, what, &e);
+	return false;
 }
 
 static void
@@ -64,28 +99,56 @@ tell_strange(struct check *c, const struct tier *t, const struct snapshot_list *
 	    list->first_strange);
 }
 
+static bool
+is_ours(const struct session *s, const char *source)
+{
+	const struct conf_source *found;
+
+	return conf_find_source(s->conf, source, &found, NULL) == 0;
+}
+
+/* list->item[from] to [to - 1] are of one source, in order of times. */
 static void
-check_tier(struct check *c, const struct tier *t)
+check_one(struct check *c, const struct session *s, const struct tier *t,
+    const struct snapshot_list *list, size_t from, size_t to, int64_t now_ns)
+{
+	struct future f = { 0 };
+	size_t opened = 0;
+
+	for (size_t i = to; i > from; i--) {
+		const struct snapshot *snap = &list->item[i - 1];
+		const bool ahead = snap->part.time_ns > now_ns + LAYOUT_SKEW_NS;
+		const bool look = ahead ? opened < FUTURE_OPENED : i == to && is_ours(s, snap->part.source);
+
+		if (!ahead && i < to)
+			break;
+		opened += look;
+		if ((look && !opens(c, s, t, snap)) || !ahead)
+			continue;
+		f.count++;
+		if (f.last == NULL)
+			f.last = snap;
+	}
+	tell_future(c, s, t, &f, now_ns);
+}
+
+static void
+check_tier(struct check *c, const struct session *s, const struct tier *t)
 {
 	struct snapshot_list list = { 0 };
 	struct err e = { 0 };
-	size_t count = 0;
 	int64_t now;
 
 	/* A tier that fails here was told of when it was tried. */
 	if (store_clock(t->store, &now, &e) == -1 || snapshot_list_known(t->store, NULL, &list, &e) == -1)
 		return;
-	for (size_t i = 0; i < list.count; i++) {
-		const struct snapshot *s = &list.item[i];
-
-		if (i > 0 && strcmp(s->part.source, s[-1].part.source) != 0) {
-			tell_future(c, t, s - 1, count, now);
-			count = 0;
-		}
-		count += s->part.time_ns > now + LAYOUT_SKEW_NS;
+	for (size_t i = 0, from = 0; i < list.count; i++) {
+		if (i + 1 < list.count &&
+		    strcmp(list.item[i].part.source, list.item[i + 1].part.source) == 0)
+			continue;
+		check_one(c, s, t, &list, from, i + 1, now);
+		from = i + 1;
 	}
-	if (list.count > 0)
-		tell_future(c, t, &list.item[list.count - 1], count, now);
 	tell_strange(c, t, &list);
 	snapshot_list_done(&list);
 }
@@ -95,5 +158,5 @@ check_clock_snapshots(struct check *c, const struct session *s)
 {
 	for (size_t i = 0; i < s->tiers.count; i++)
 		if (s->tiers.tier[i].store != NULL)
-			check_tier(c, &s->tiers.tier[i]);
+			check_tier(c, s, &s->tiers.tier[i]);
 }
