@@ -64,7 +64,8 @@ export_command(const struct command_call *call, struct err *e)
 	rc = export_run(&s, &eo, progress_start("export"), &report, e);
 	progress_end();
 	if (rc == 0) {
-		output_note("exported %s: %s", report.id, words_amount(report.bytes, report.took_ns, a));
+		output_note("exported %s: %s", report.id, words_amount_waited(report.bytes, report.took_ns,
+		    report.waited_ns, a));
 		if (report.lost > 0)
 			output_note("%s %s bytes that no tier has a good copy of, "
 				    "zeros are in their place: `ffdr list` names older snapshots",

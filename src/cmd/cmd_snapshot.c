@@ -322,7 +322,8 @@ restore_text(const struct restore_report *r, const struct restore_opts *o)
 	words_others(r->fallbacks, others);
 	if (!o->dry_run) {
 		output_done("restored %s to %s from %s%s: %s, %s", r->id, r->to, r->tier, others,
-		    units_count(r->files, "file", n), words_amount(r->bytes, r->took_ns, a));
+		    units_count(r->files, "file", n),
+		    words_amount_waited(r->bytes, r->took_ns, r->waited_ns, a));
 		if (o->delta)
 			output_detail("delta", "%s written, %s removed with all below",
 			    units_size(r->written, size), units_count(r->removed, "name", n));
@@ -359,14 +360,15 @@ static json_t *
 restore_json(const struct restore_report *r, const struct restore_opts *o)
 {
 	json_t *all = json_pack("{s:s, s:s, s:s, s:o, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-				"s:I, s:I, s:f, s:o, s:o, s:o, s:o}",
+				"s:I, s:I, s:f, s:f, s:o, s:o, s:o, s:o}",
 	    "snapshot", r->id, "source", r->source, "tier", r->tier, "to",
 	    words_json(r->to, strlen(r->to)), "dry_run", o->dry_run, "entries",
 	    (json_int_t)r->entries, "files", (json_int_t)r->files, "bytes", (json_int_t)r->bytes,
 	    "written", (json_int_t)r->written, "unchanged", (json_int_t)r->unchanged, "removed",
 	    (json_int_t)r->removed, "excluded", (json_int_t)r->excluded, "missing",
 	    (json_int_t)r->missing, "incomplete", (json_int_t)r->lost, "fallbacks",
-	    (json_int_t)r->fallbacks, "seconds", (double)r->took_ns / 1e9, "removes",
+	    (json_int_t)r->fallbacks, "seconds", (double)r->took_ns / 1e9, "waited",
+	    (double)r->waited_ns / 1e9, "removes",
 	    names_json(&r->removes), "makes", names_json(&r->makes), "changes",
 	    names_json(&r->changes), "adjusts", names_json(&r->adjusts));
 

@@ -171,14 +171,24 @@ words_others(unsigned fallbacks, char out[WORDS_OTHERS])
 }
 
 const char *
+words_amount_waited(uint64_t bytes, int64_t took_ns, int64_t waited_ns, char out[WORDS_AMOUNT])
+{
+	char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT], d[UNITS_TEXT], wait[UNITS_TEXT + 40] = "";
+	const int64_t moved_ns = took_ns - waited_ns;
+	double rate = moved_ns > 0 ? (double)bytes * 1e9 / (double)moved_ns : 0;
+
+	if (waited_ns > 0)
+		snprintf(wait, sizeof(wait), ", %s of it waiting for an archive",
+		    units_duration(waited_ns / CLOCK_MS, d));
+	snprintf(out, WORDS_AMOUNT, "%s in %s%s (%s/s)", units_size(bytes, a),
+	    units_duration(took_ns / CLOCK_MS, b), wait, units_size((uint64_t)rate, c));
+	return out;
+}
+
+const char *
 words_amount(uint64_t bytes, int64_t took_ns, char out[WORDS_AMOUNT])
 {
-	char a[UNITS_TEXT], b[UNITS_TEXT], c[UNITS_TEXT];
-	double rate = took_ns > 0 ? (double)bytes * 1e9 / (double)took_ns : 0;
-
-	snprintf(out, WORDS_AMOUNT, "%s in %s (%s/s)", units_size(bytes, a),
-	    units_duration(took_ns / CLOCK_MS, b), units_size((uint64_t)rate, c));
-	return out;
+	return words_amount_waited(bytes, took_ns, 0, out);
 }
 
 json_t *

@@ -58,8 +58,11 @@ int words_open_only(const struct conf *c, const char *as_of, const char *only,
 #define WORDS_OTHERS 96
 const char *words_others(unsigned fallbacks, char out[WORDS_OTHERS]);
 /* "4.84 GB in 6.9 s (701 MB/s)" into out, which it returns. */
-#define WORDS_AMOUNT (4 * UNITS_TEXT)
+#define WORDS_AMOUNT (5 * UNITS_TEXT + 40)
 const char *words_amount(uint64_t bytes, int64_t took_ns, char out[WORDS_AMOUNT]);
+/* "4.84 GB in 4h, 3h 59m of it waiting for an archive (701 MB/s)": the wait moves nothing. */
+const char *words_amount_waited(uint64_t bytes, int64_t took_ns, int64_t waited_ns,
+    char out[WORDS_AMOUNT]);
 /* The tiers of the bits (job/inventory.h). */
 json_t *words_tiers_json(const struct session *s, uint64_t on);
 /* A warning for each tier that does not answer. Returns how many. */

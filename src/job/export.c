@@ -11,6 +11,7 @@
 #include "job/lost.h"
 #include "job/opened.h"
 #include "job/recall.h"
+#include "job/restore_kind.h"
 #include "source/tar.h"
 
 struct export {
@@ -59,7 +60,7 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	struct thaw *thaw = NULL;
 	struct opened opened;
 	struct err lost = { .kind = ERR_CORRUPT };
-	int64_t begun = clock_boot_ns();
+	int64_t begun = clock_boot_ns(), ordered;
 	int rc = -1;
 
 	memset(ret, 0, sizeof(*ret));
@@ -74,7 +75,10 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	to.paths = opened.paths;
 	thaws.first = opened.first;
 	thaw = thaw_new(s, &thaws);
-	if (thaw_snapshot(thaw, opened.reader, to.path, to.paths, e) == -1)
+	ordered = clock_boot_ns();
+	rc = thaw_snapshot(thaw, opened.reader, to.path, to.paths, e);
+	ret->waited_ns = restore_kind_waited(ordered);
+	if (rc == -1)
 		goto out;
 	rc = tar_export(opened.reader, &to, &seen, e);
 	if (rc == -1)

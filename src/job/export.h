@@ -20,6 +20,7 @@ struct export_report {
 	uint64_t lost; /* files that lack bytes, because no tier has them: zeros; each was told */
 	unsigned fallbacks;	 /* objects that another tier had to give; told as one warning */
 	int64_t took_ns;
+	int64_t waited_ns; /* as of a restore */
 };
 /* After -1 what was written is no whole archive. */
 int export_run(struct session *s, const struct export_options *o, const struct watch *w,

@@ -105,6 +105,14 @@ tell_thaw(void *arg, const char *text)
 	restore_kind_fact(arg, false, "thaw", "%s", text);
 }
 
+int64_t
+restore_kind_waited(int64_t begun_ns)
+{
+	const int64_t took = clock_boot_ns() - begun_ns;
+
+	return took < CLOCK_S ? 0 : took;
+}
+
 int
 restore_kind_thaw(const struct restore_options *o, struct run *run, struct tier *first,
     struct reader *r, const struct restore_kind_what *what, struct restore_report *report,
@@ -116,8 +124,13 @@ restore_kind_thaw(const struct restore_options *o, struct run *run, struct tier 
 		.preview = o->dry_run ? tell_thaw : NULL, .preview_arg = report,
 	};
 
+	const int64_t begun = clock_boot_ns();
+	int rc;
+
 	*ret = thaw_new(run->session, &to);
-	return thaw_snapshot(*ret, r, what->path, what->paths, e);
+	rc = thaw_snapshot(*ret, r, what->path, what->paths, e);
+	report->waited_ns = restore_kind_waited(begun);
+	return rc;
 }
 
 struct tree_options

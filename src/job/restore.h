@@ -80,6 +80,7 @@ struct restore_report {
 	/* objects that the first tier did not have whole; told as one warning */
 	unsigned fallbacks;
 	int64_t took_ns;
+	int64_t waited_ns; /* of it before anything was read, until an archive gave it back; 0: no wait */
 
 	struct restore_database database;
 	struct restore_line *line;

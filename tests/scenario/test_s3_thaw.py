@@ -150,7 +150,8 @@ def test_a_terminal_is_asked(cold, answer, status):
 
 def test_a_restore_orders_its_packs_waits_and_brings_everything(cold):
     before = cold.freeze().scan()
-    cold.well("restore", "vol.data", "--to", target(cold), "--yes-thaw", "--thaw-keep", "3d")
+    done = cold.well("restore", "vol.data", "--to", target(cold), "--yes-thaw", "--thaw-keep", "3d", "--json").json()
+    assert SECONDS - 1 < done["waited"] < done["seconds"], done
     trees.assert_same(before, trees.scan(target(cold)))
     assert cold.ordered() == sorted(cold.packs())
     until = re.search(r'expiry-date="([^"]+)"', cold.bucket("cold").head(cold.ordered()[0])["Restore"]).group(1)
@@ -465,8 +466,13 @@ def test_an_export_thaws(cold):
     cold.freeze()
     with open(cold.path("x.tar"), "wb") as f:
         child = subprocess.run([program(), "export", "vol.data", "--path", "d2", "--yes-thaw"], stdout=f, check=False,
-                               env=cold.environment(), stdin=subprocess.DEVNULL, timeout=120)
+                               env=cold.environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120)
     assert child.returncode in (DONE, DEGRADED)
+    # The wait is no part of the rate.
+    told = re.search(rb"12.6 MB in ([0-9.]+) s, ([0-9.]+) s of it waiting for an archive \(([0-9.]+) MB/s\)", child.stderr)
+    assert told, child.stderr
+    took, waited, rate = (float(n) for n in told.groups())
+    assert SECONDS - 1 < waited < took and rate > 12.6 / took * 1.5, told
     assert 0 < len(cold.ordered()) < len(cold.packs())
     assert os.path.getsize(cold.path("x.tar")) > 12 << 20
 
