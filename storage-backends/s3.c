@@ -137,6 +137,7 @@ s3_clock(struct store *store, int64_t *ret_ns, struct err *e)
 	struct s3 *s = s3_talk_of(store);
 	struct s3_request r = { .method = "HEAD", .small = true };
 	struct s3_answer a;
+	char right[STORE_NAME_MAX];
 
 	if (ask_bucket(s, &r, &a, e) == -1)
 		return -1;
@@ -147,8 +148,10 @@ s3_clock(struct store *store, int64_t *ret_ns, struct err *e)
 	r.query = "list-type=2&max-keys=1";
 	if (ask_bucket(s, &r, &a, e) == -1)
 		return -1;
-	return a.status == 200 ? s3_talk_date(s, a.header[S3_DATE], ret_ns, e) :
-				 s3_refusal(&s->place, &a, "open the bucket", e);
+	if (a.status == 200)
+		return s3_talk_date(s, a.header[S3_DATE], ret_ns, e);
+	snprintf(right, sizeof(right), "most likely s3:ListBucket on '%s'", s->bucket);
+	return s3_refusal_right(&s->place, &a, "open the bucket", right, e);
 }
 
 /*

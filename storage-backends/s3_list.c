@@ -100,8 +100,13 @@ one_page(struct listing *l, const char *prefix, const char *after, s3_xml_seen *
 	r.query = buf_str(&query);
 	r.out = &text;
 	rc = s3_talk(l->s, &r, NULL, &a, e);
-	if (rc == 0 && a.status != 200)
-		rc = s3_refusal(&l->s->place, &a, "list", e);
+	if (rc == 0 && a.status != 200) {
+		char right[STORE_NAME_MAX];
+
+		snprintf(right, sizeof(right), "most likely s3:ListBucket%s on '%s', for what begins with "
+		    "'%s%s'", l->versions ? "Versions" : "", l->s->bucket, l->s->prefix, prefix);
+		rc = s3_refusal_right(&l->s->place, &a, "list", right, e);
+	}
 	if (rc == 0)
 		rc = s3_xml_list(&text, seen, arg, page, e);
 	if (rc == 0)

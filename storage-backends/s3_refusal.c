@@ -79,6 +79,13 @@ int
 s3_refusal(const struct s3_http_place *place, const struct s3_answer *a, const char *what,
     struct err *e)
 {
+	return s3_refusal_right(place, a, what, NULL, e);
+}
+
+int
+s3_refusal_right(const struct s3_http_place *place, const struct s3_answer *a, const char *what,
+    const char *right, struct err *e)
+{
 	struct s3_xml_error x;
 	const struct meaning *m;
 	enum err_kind kind;
@@ -92,6 +99,8 @@ s3_refusal(const struct s3_http_place *place, const struct s3_answer *a, const c
 	    strcmp(a->header[S3_BUCKET_REGION], place->region) != 0)
 		err_line(e, "region", "the bucket lies in '%s', region = says '%s'",
 		    a->header[S3_BUCKET_REGION], place->region);
+	if (m != NULL && m->status == 403 && m->code == NULL && right != NULL)
+		err_line(e, "lacks", "%s", right);
 	if (m != NULL && m->fix != NULL)
 		err_line(e, "fix", "%s", m->fix);
 	return -1;

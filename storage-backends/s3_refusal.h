@@ -10,6 +10,9 @@
  */
 int s3_refusal(const struct s3_http_place *place, const struct s3_answer *a, const char *what,
     struct err *e);
+/* `right`: what of it may be lacking, where the store says no more than no; NULL: nobody knows. */
+int s3_refusal_right(const struct s3_http_place *place, const struct s3_answer *a, const char *what,
+    const char *right, struct err *e);
 /* The store's word for it is this one. */
 bool s3_refusal_is(const struct s3_answer *a, const char *code);
 

@@ -69,14 +69,41 @@ s3_talk_now(const struct s3 *s)
 	return clock_boot_ns() + s->over_boot_ns;
 }
 
+/* What each call needs, as a policy writes it. */
+static const char *
+right_of(const char *verb)
+{
+	static const struct {
+		const char *verb, *right;
+	} rights[] = {
+		{ "probe", "s3:PutObject" }, /* it begins with one */
+		{ "put", "s3:PutObject" },
+		{ "get", "s3:GetObject" },
+		{ "look at", "s3:GetObject (or s3:ListBucket, where it is not there)" },
+		{ "delete", "s3:DeleteObject" },
+		{ "ask for the lock of", "s3:GetObjectRetention" },
+		{ "lock", "s3:PutObjectRetention" },
+		{ "order back", "s3:RestoreObject" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rights); i++)
+		if (strcmp(rights[i].verb, verb) == 0)
+			return rights[i].right;
+	return NULL;
+}
+
 int
 s3_talk_refused(const struct s3 *s, const struct s3_answer *a, const char *verb, const char *name,
     struct err *e)
 {
-	char what[STORE_NAME_MAX + 40];
+	const char *needs = right_of(verb);
+	char what[STORE_NAME_MAX + 40], right[2 * STORE_NAME_MAX];
 
 	snprintf(what, sizeof(what), "%s '%s'", verb, name);
-	s3_refusal(&s->place, a, what, e);
+	if (needs != NULL)
+		snprintf(right, sizeof(right), "most likely %s on '%s/%s%s': does the policy name that "
+		    "prefix?", needs, s->bucket, s->prefix, name);
+	s3_refusal_right(&s->place, a, what, needs == NULL ? NULL : right, e);
 	if (strcmp(a->header[S3_DELETE_MARKER], "true") == 0)
 		err_line(e, "hidden", "it was deleted, and the bucket still has it");
 	return -1;

@@ -73,6 +73,21 @@ def test_the_bucket_and_the_policy_of_the_page_are_enough_and_not_too_much(minio
     assert refused(thief.put_bucket_versioning, Bucket=bucket.name, VersioningConfiguration={"Status": "Suspended"}) == 403
 
 
+def test_a_policy_of_another_prefix_is_told_with_the_right_and_the_object_that_it_lacks(minio, tmp_path):
+    bucket = minio.bucket(lock=True)
+    policy = json.loads(json.dumps(from_the_page("policy.json", bucket)).replace("/prod/", "/elsewhere/"))
+    site = Lent(tmp_path, {"regional": bucket}, tiers=("local", "regional"), lines={"regional": "keep = 7d\nlock = compliance"})
+    site.keys = lent(bucket, policy)
+    result = site.run("init", status=None)
+    assert result.status != 0 and re.search(r"lacks +most likely s3:PutObject on '%s/prod/check/\w+': does the policy name" % bucket.name,
+                                            result.err), result
+    # The listing of the bucket is a right of its own.
+    policy["Statement"][0]["Action"].remove("s3:ListBucket")
+    site.keys = lent(bucket, policy)
+    result = site.run("check", status=None)
+    assert re.search(r"FAIL +tier regional: .*403.*\n +lacks +most likely s3:ListBucket on '%s'\n" % bucket.name, result.out), result
+
+
 # ---- a step that was forgotten ----
 
 def fix_of(result):

@@ -145,15 +145,21 @@ a_temporary_identity_is_read(void **state)
 
 /* ---- refusals ---- */
 
-static enum err_kind
-kind_of(long status, const char *said)
+static void
+right_of(long status, const char *said, const char *right)
 {
 	static const struct s3_http_place place = { .endpoint = "http://h", .bucket = "b", .region = "r" };
 	struct s3_answer a = { .status = status };
 
 	snprintf(a.said, sizeof(a.said), "%s", said);
 	err_clear(&e);
-	assert_int_equal(s3_refusal(&place, &a, "get 'x'", &e), -1);
+	assert_int_equal(s3_refusal_right(&place, &a, "get 'x'", right, &e), -1);
+}
+
+static enum err_kind
+kind_of(long status, const char *said)
+{
+	right_of(status, said, NULL);
 	return e.kind;
 }
 
@@ -197,6 +203,14 @@ a_refusal_says_what_was_tried_where_and_in_the_stores_own_words(void **state)
 	kind_of(403, CODE("AccessDenied"));
 	assert_non_null(strstr(e.text, "get 'x' at http://h/b: status 403 AccessDenied: why"));
 	assert_non_null(strstr(e.text, "\n  fix "));
+	assert_null(strstr(e.text, "lacks"));
+	right_of(403, CODE("AccessDenied"), "s3:GetObject on 'b/x'");
+	assert_non_null(strstr(e.text, "\n  lacks     s3:GetObject on 'b/x'\n  fix "));
+	/* Where the store says what it is, it is no right. */
+	right_of(403, CODE("InvalidAccessKeyId"), "s3:GetObject on 'b/x'");
+	assert_null(strstr(e.text, "lacks"));
+	right_of(404, CODE("NoSuchBucket"), "s3:GetObject on 'b/x'");
+	assert_null(strstr(e.text, "lacks"));
 	kind_of(403, CODE("SignatureDoesNotMatch"));
 	assert_non_null(strstr(e.text, "secret-key"));
 	kind_of(403, CODE("InvalidAccessKeyId"));
