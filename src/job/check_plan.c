@@ -24,9 +24,20 @@ struct use {
 	const char *copies; /* a source that is copied there */
 	/* The same of those whose WAL does not come: only the schedule keeps their rpo. */
 	const char *writes_alone, *copies_alone;
+	const char *copied_base; /* copies_alone is this database, and no volume is */
 	const struct conf_source *wal; /* one whose WAL comes, the slowest */
 	const char *bare; /* a database that comes there, and its WAL does not */
 };
+
+/* A volume before any database: naming the tier in `wal` does nothing for it. */
+static void
+copied_alone(struct use *u, const struct conf_source *s)
+{
+	if (s->postgres && u->copies_alone)
+		return;
+	u->copies_alone = s->name;
+	u->copied_base = s->postgres ? s->bare : NULL;
+}
 
 static struct use
 use_of(const struct conf *conf, const struct conf_tier *t)
@@ -48,8 +59,10 @@ use_of(const struct conf *conf, const struct conf_tier *t)
 			/* By snapshots alone a database keeps no rpo of minutes. */
 			if (!wal && s->postgres && t->rpo > 0 && t->rpo < BASE_MS)
 				ret.bare = s->bare;
+			else if (!wal && k == 0)
+				ret.writes_alone = s->name;
 			else if (!wal)
-				*(k == 0 ? &ret.writes_alone : &ret.copies_alone) = s->name;
+				copied_alone(&ret, s);
 		}
 	}
 	return ret;
@@ -75,12 +88,15 @@ sound_takes(int64_t rpo)
 static void
 plan_copied(struct check *c, const char *what, const struct conf_tier *t, const struct use *use)
 {
-	char rpo[UNITS_TEXT], age[UNITS_TEXT], fix[200];
+	char rpo[UNITS_TEXT], age[UNITS_TEXT], wal[120] = "", fix[200];
 	int64_t takes = tiers_period(t->takes);
 
 	units_duration(t->rpo, rpo);
 	if (takes > t->rpo) {
-		snprintf(fix, sizeof(fix), "takes = %s, or rpo = %s", sound_takes(t->rpo),
+		/* A cold one gets it by copies, which keep no promise of hours. */
+		if (use->copied_base && cold_wait_ms(t->class, STORE_STANDARD) == 0)
+			snprintf(wal, sizeof(wal), "name it in wal of [postgres %s], or ", use->copied_base);
+		snprintf(fix, sizeof(fix), "%stakes = %s, or rpo = %s", wal, sound_takes(t->rpo),
 		    units_duration_key(takes, age));
 		check_add(c, use->wal ? CHECK_WARN : CHECK_FAIL, what, fix,
 		    "takes %s snapshots, so those of %s are up to %s old, but rpo promises %s",

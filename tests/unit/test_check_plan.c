@@ -127,6 +127,27 @@ a_tier_that_nobody_uses_is_a_warning(void **state)
 #define SERVER "[postgres pay]\nconninfo = service=pay\n"
 
 static void
+an_rpo_of_hours_is_kept_by_the_wal_of_a_database_too(void **state)
+{
+	const struct check_line *l;
+
+	(void)state;
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\ntakes = daily\nrpo = 1h\n"
+	      SERVER "tiers = local, nas\nwal = local\n");
+	l = find("plan nas", "rpo promises 1h");
+	assert_int_equal(l->verdict, CHECK_FAIL);
+	assert_string_equal(l->fix, "name it in wal of [postgres pay], or takes = hourly, or rpo = 1d");
+	/* That does nothing for a volume. */
+	judge(LOCAL "[tier nas]\nurl = file:///mnt/nas\ntakes = daily\nrpo = 1h\n"
+	      VOLUME SERVER "tiers = local, nas\nwal = local\n");
+	assert_string_equal(find("plan nas", "rpo promises 1h")->fix, "takes = hourly, or rpo = 1d");
+	/* An archive gets it by copies. */
+	judge(LOCAL "[tier nas]\nurl = s3://bucket\nclass = GLACIER\ntakes = daily\nrpo = 1h\n"
+	      SERVER "tiers = local, nas\nwal = local\n");
+	assert_string_equal(find("plan nas", "rpo promises 1h")->fix, "takes = hourly, or rpo = 1d");
+}
+
+static void
 wal_keeps_an_rpo_that_snapshots_alone_do_not(void **state)
 {
 	const struct check_line *l;
@@ -323,6 +344,7 @@ main(void)
 		cmocka_unit_test(a_source_that_never_leaves_the_host_is_a_warning),
 		cmocka_unit_test(a_tier_that_keeps_less_than_it_takes_is_a_warning),
 		cmocka_unit_test(a_tier_that_nobody_uses_is_a_warning),
+		cmocka_unit_test(an_rpo_of_hours_is_kept_by_the_wal_of_a_database_too),
 		cmocka_unit_test(wal_keeps_an_rpo_that_snapshots_alone_do_not),
 		cmocka_unit_test(no_base_backup_is_made_every_minute),
 		cmocka_unit_test(an_archive_that_opens_too_late_for_the_rto_fails),
