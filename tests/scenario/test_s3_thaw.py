@@ -462,6 +462,18 @@ def test_a_proof_thaws(cold):
     assert cold.ordered() == sorted(cold.packs())
 
 
+def test_what_a_proof_measures_leaves_the_wait_out_and_a_slow_archive_is_one_failure(moto, before, tmp_path):
+    site = Cold(tmp_path, moto, before(moto), lines={"cold": "keep = 7d\nclass = GLACIER\nrto = 1h"}).fill().freeze()
+    begun = time.monotonic()
+    site.well("verify", "--restore", "vol.data", "--yes-thaw")
+    took = time.monotonic() - begun
+    line, = [x for x in site.json("status", status=None)["lines"] if x["tier"] == "cold"]
+    assert 0 < line["measured_seconds"] < took - (SECONDS - 1), (line, took)
+    # The archive alone takes longer than that: no rate is to blame.
+    failed = [x for x in site.json("check", status=None)["lines"] if x["verdict"] == "FAIL" and x["what"].endswith(" cold")]
+    assert [x["what"] for x in failed] == ["plan cold"], failed
+
+
 def test_an_export_thaws(cold):
     cold.freeze()
     with open(cold.path("x.tar"), "wb") as f:
