@@ -214,12 +214,18 @@ def test_one_snapshot_of_then_goes_to_another_tier(site):
 
 def test_what_the_runbook_says_to_type_works(site):
     with open(os.path.join(SOURCE_DIR, "runbooks", "after-an-attack.md"), encoding="utf-8") as f:
-        blocks = re.findall(r"<!-- attack -->\n```sh\n(.*?)```", f.read(), re.DOTALL)
+        page = f.read()
+    blocks = re.findall(r"<!-- attack -->\n```sh\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 3
+    shape, = re.findall(r"<!-- then -->\n *```sh\n +THEN='(.*?)'\n *```\n", page)
     shutil.rmtree(site.tier("local"))
-    last, now = moment(), site.scan()
+    # The page's own shape, in whole seconds.
+    moment()
+    last, now = moment()[:len(shape)].replace("T", " "), site.scan()
+    assert re.sub(r"\d", "0", last) == re.sub(r"\d", "0", shape), shape
     ruin(site.bucket("regional"))
-    env = dict(site.environment(), PATH=os.path.dirname(program()) + ":" + os.environ["PATH"], THEN=last)
+    env = dict(site.environment(), PATH=os.path.dirname(program()) + ":" + os.environ["PATH"])
+    blocks.insert(0, "THEN='%s'\n" % last)
     result = subprocess.run(["sh", "-ux"], input="\n".join(blocks).replace("vol.photos", "vol.data").encode(), cwd=site.top,
                             env=env, capture_output=True, check=False, timeout=120)
     out = (result.stdout + result.stderr).decode("utf-8", "replace")
