@@ -85,6 +85,8 @@ verified_text(const struct status_line *l, int64_t now, char out[CELL])
 
 	if (p->broken >= 0)
 		snprintf(out, CELL, "BROKEN");
+	else if (!l->proved_known)
+		snprintf(out, CELL, "unknown");
 	else if (p->last_ns == 0)
 		snprintf(out, CELL, "never");
 	else

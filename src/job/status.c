@@ -155,6 +155,7 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 	int rc = 0;
 
 	l->predicted_ms = -1;
+	l->proved_known = l->answers;
 	if (at < inv->count) {
 		it = &inv->item[at];
 		memcpy(l->newest, it->part.id, sizeof(l->newest));
@@ -165,6 +166,7 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 		     proved_pace(s->repo, t, &l->proved, &l->pace, e) == -1))
 			rc = err_in(e, "%s: what was verified on '%s' is not known", l->source,
 				    l->tier);
+		l->proved_known &= rc == 0;
 		l->predicted_ms = proved_predict(&l->pace, l->bytes, l->replay);
 		if (l->predicted_ms >= 0)
 			l->predicted_ms += cold_wait_ms(t->options.class, t->thaw);

@@ -41,6 +41,7 @@ struct status_line {
 	bool owed_late;	     /* that is too long */
 
 	struct proved proved; /* of the newest */
+	bool proved_known;    /* the tier was asked for that, and has told it */
 	struct proved_pace pace;
 	int64_t predicted_ms; /* that a restore of the newest would take; -1: not known */
 	int64_t rto_ms;	     /* 0: none is promised */

@@ -1,6 +1,7 @@
 """One screen says whether what the tiers promise is kept, and is wrong about none of it."""
 
 import os
+import re
 
 import pytest
 
@@ -99,6 +100,22 @@ def test_a_tier_that_is_away_is_named_once_and_stops_nothing(kept):
     os.rename(kept.tier("local"), kept.tier("local") + ".away")
     found = kept.json("status", status=DEGRADED)
     assert len(found["attention"]) == 2 and not line(found, "local")["answers"]
+
+
+def verified(kept, tier):
+    """The last cell of its line."""
+    row = next(x for x in kept.run("status", status=None).out.splitlines() if x.split()[:2] == ["vol.data", tier])
+    return re.split(r"  +", row.strip())[-1]
+
+
+def test_what_was_verified_on_a_tier_that_is_away_is_not_known_and_not_never(kept):
+    assert verified(kept, "regional") == "never"
+    kept.run("verify", "--tier", "regional")
+    assert verified(kept, "regional").startswith("level 2, ")
+    os.rename(kept.tier("regional"), kept.tier("regional") + ".away")
+    assert verified(kept, "regional") == "unknown" and verified(kept, "local") == "never"
+    at = line(kept.json("status", status=DEGRADED), "regional")
+    assert at["verified"] is None and at["verified_level"] is None and at["broken"] is None
 
 
 def test_a_source_that_was_never_backed_up_is_not_safe(site):
