@@ -101,7 +101,7 @@ line_text(struct output_table *t, const struct status_line *l, bool first)
 	     owed[24] = "unknown", verified[CELL], text[UNITS_TEXT];
 	const int64_t now = clock_real_ns();
 
-	if (!l->answers)
+	if (!l->open)
 		snprintf(newest, sizeof(newest), "unknown");
 	else if (l->newest[0])
 		snprintf(newest, sizeof(newest), "%s", age_text(l->begun_ns, now, text));
@@ -208,7 +208,7 @@ status_json(const struct status *s)
 		const struct status_tier *t = &s->tier[i];
 
 		json_array_append_new(tiers, json_pack("{s:s, s:s, s:b, s:o, s:o}", "tier", t->tier,
-		    "site", t->site, "answers", t->why.kind == ERR_NONE, "why",
+		    "site", t->site, "answers", t->answers, "why",
 		    words_json_error(&t->why), "owed_wal",
 		    t->owed_wal >= 0 ? json_integer(t->owed_wal) : json_null()));
 	}

@@ -268,6 +268,18 @@ rehearse_all(struct session *s, const struct command_call *call, struct err *e)
 	return worst == EXIT_DONE && output_warnings() > 0 ? EXIT_DEGRADED : worst;
 }
 
+/* One that was emptied or overwritten is closed to all others; what is to be told of it is told here. */
+static int
+verify_tier(struct session *s, const char *name, struct tier **ret, struct err *e)
+{
+	struct tier *t = tier_find(&s->tiers, name);
+
+	if (!t || !verify_ruined(s, t))
+		return session_tier(s, name, ret, e);
+	*ret = t;
+	return 0;
+}
+
 static int
 verify_command(const struct command_call *call, struct err *e)
 {
@@ -291,7 +303,7 @@ verify_command(const struct command_call *call, struct err *e)
 	words_warn_state(&s);
 	if (o->restore)
 		rc = rehearse_all(&s, call, e);
-	else if (!o->tier || session_tier(&s, o->tier, &vo.tier, e) == 0)
+	else if (!o->tier || verify_tier(&s, o->tier, &vo.tier, e) == 0)
 		rc = verify_named(&s, call, &vo, e);
 	session_done(&s);
 	return rc;
@@ -317,7 +329,9 @@ const struct command cmd_verify_verify = {
 		"newest "
 		"snapshot of a source on a tier must still be there: when it is not, it was "
 		"deleted, or "
-		"the tier was set back, which no signature can show.\n\n"
+		"the tier was set back, which no signature can show. A tier that answers and on which "
+		"nothing says any more that it is ours is bad as a whole; one that does not answer is "
+		"away, which is a warning.\n\n"
 		"What lies in an archive is not ordered back for that: its size and, where the store "
 		"tells it, the hash that it took it with are compared, and the record says level 1, or "
 		"0. --restore does order it, as restore does.\n\n"

@@ -448,8 +448,8 @@ session_done(struct session *s)
 static const char *
 how_away(const struct tier *t)
 {
-	return t->why.kind == ERR_REFUSED || t->why.kind == ERR_UNSUPPORTED ? "cannot be used" :
-									      "cannot be reached";
+	return t->found != TIER_SILENT || t->why.kind == ERR_REFUSED || t->why.kind == ERR_UNSUPPORTED ?
+	    "cannot be used" : "cannot be reached";
 }
 
 static void

@@ -65,6 +65,8 @@ bar(struct tier *t)
 	store_close(t->store);
 	t->store = NULL;
 	t->barred = true;
+	/* A directory is most likely not the one that was meant; an address leads where it always led. */
+	t->found = dir ? TIER_SILENT : TIER_RUINED;
 }
 
 size_t

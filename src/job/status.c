@@ -52,6 +52,19 @@ status_judge_rto(int64_t predicted_ms, int64_t rto_ms)
 
 /* ---- what would be lost ---- */
 
+/* It holds the repository, and answers. */
+static bool
+is_open(const struct tier *t)
+{
+	return t->store && t->why.kind != ERR_REMOTE;
+}
+
+static bool
+answers(const struct tier *t)
+{
+	return is_open(t) || (!t->store && t->found != TIER_SILENT);
+}
+
 static void
 take_exposure(struct looking *k, const struct exposure_report *r)
 {
@@ -68,7 +81,8 @@ take_exposure(struct looking *k, const struct exposure_report *r)
 		*l = (struct status_line){
 			.tier = x->tier,
 			.site = x->site,
-			.answers = t && t->store && t->why.kind != ERR_REMOTE,
+			.answers = t && answers(t),
+			.open = t && is_open(t),
 			.wal = x->wal,
 			.is = x->is,
 			.why = x->why,
@@ -155,7 +169,7 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 	int rc = 0;
 
 	l->predicted_ms = -1;
-	l->proved_known = l->answers;
+	l->proved_known = l->open;
 	if (at < inv->count) {
 		it = &inv->item[at];
 		memcpy(l->newest, it->part.id, sizeof(l->newest));
@@ -203,7 +217,7 @@ take_owed(struct looking *k, size_t from, const struct copy_report *r)
 	const int64_t now = clock_real_ns();
 
 	for (size_t i = from; i < k->ret->count; i++)
-		if (k->ret->line[i].answers)
+		if (k->ret->line[i].open)
 			k->ret->line[i].owed = 0;
 	for (size_t i = 0; i < r->count; i++) {
 		struct status_line *l = find(k->ret, from, r->line[i].to);
@@ -279,7 +293,7 @@ judge_line(struct status *s, const struct status_line *l)
 {
 	char a[UNITS_TEXT], b[UNITS_TEXT];
 
-	if (!l->answers)
+	if (!l->open)
 		return; /* said once, of the tier */
 	if (!l->is.known)
 		alarms_add(&s->alarms, "%s: what would be lost with '%s' alone is not known: %.*s",
@@ -315,11 +329,13 @@ look_at_tiers(struct looking *k)
 
 		*st =
 		    (struct status_tier){.tier = t->name, .site = c->tier[i].site, .owed_wal = -1};
-		if (!t->store || t->why.kind == ERR_REMOTE) {
+		st->answers = answers(t);
+		if (!is_open(t)) {
 			st->why = t->why;
 			if (st->why.kind == ERR_NONE)
 				err_set(&st->why, ERR_REMOTE, "it is not open");
-			alarms_add(&k->ret->alarms, "'%s' does not answer: %.*s", st->tier,
+			alarms_add(&k->ret->alarms, "'%s' %s: %.*s", st->tier,
+				   st->answers ? "cannot be used" : "does not answer",
 				   err_first_line(&st->why), st->why.text);
 		}
 		if (k->s->state.kind == ERR_NONE)

@@ -23,6 +23,7 @@ struct status_line {
 	char source[64];
 	const char *tier, *site; /* borrowed from the configuration */
 	bool answers;
+	bool open;	     /* and it holds the repository; all else is not known where it is not */
 	bool wal;	     /* what would be lost is told by its WAL, else by its newest snapshot */
 	struct exposure is;  /* what would be lost if only this tier were left */
 	struct err why;	     /* kind != ERR_NONE: why that is not known */
@@ -50,7 +51,8 @@ struct status_line {
 
 struct status_tier {
 	const char *tier, *site;
-	struct err why; /* kind != ERR_NONE: it does not answer */
+	bool answers;
+	struct err why; /* kind != ERR_NONE: why it does not answer, or cannot be used as it is */
 	int owed_wal;	/* objects of WAL that were acknowledged while it was away; -1: not known */
 };
 

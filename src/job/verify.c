@@ -354,6 +354,64 @@ out:
 	return rc;
 }
 
+/* One line for all of it: none of its objects is proved, so each other one would say the same. */
+static void
+tell_ruined(struct verify_proof *p, const char *object, const struct err *why)
+{
+	struct verify_finding *f = verify_report_add(p->report, p->t->name, object, "", why);
+
+	if (f->why.kind == ERR_REMOTE)
+		f->why.kind = ERR_NOTFOUND; /* it was closed like one that is away, and it answers */
+	verify_report_tell(p->report, f, p->w, "tier '%s' cannot be verified: %s", p->t->name, why->text);
+}
+
+/*
+ * A tier that answers, and was closed because ours is gone from there: that is a finding, and so is what
+ * this host knows to have been there. Nothing is mended, for a person has to see first what it is. -1:
+ * it does not answer now; or nothing is wrong with it any more, and then another run proves it.
+ */
+static int
+check_ruined(struct verify_proof *p, struct err *e)
+{
+	const struct err why = p->t->why;
+	struct repo_audit a;
+	int rc;
+
+	p->id = "";
+	if (store_open(&p->t->options, &p->t->store, e) == -1)
+		return -1;
+	rc = repo_audit(p->s->repo, &p->s->kek, p->t, &a, e);
+	if (rc == 0 && a.count > 0) {
+		tell_ruined(p, a.flaw[0].object, &why);
+		recall_each(p->s, p->t, NULL, p->w, missing_seen, p);
+	} else if (rc == 0) {
+		*e = why;
+		rc = -1;
+	}
+	repo_audit_done(&a);
+	store_close(p->t->store);
+	p->t->store = NULL;
+	p->t->why = why;
+	return rc;
+}
+
+/* WAL first, with half of the time: a round of packs may be longer than any budget. */
+static int
+check_any(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct err *e)
+{
+	int64_t half_ns = p->end_ns ? p->end_ns - (p->end_ns - clock_boot_ns()) / 2 : 0;
+
+	if (verify_ruined(p->s, p->t))
+		return check_ruined(p, e);
+	if (p->t->store == NULL) {
+		*e = p->t->why;
+		return -1;
+	}
+	if (verify_wal(p->s, p->t, p->o, named, half_ns, p->w, p->report, e) == -1)
+		return -1;
+	return check_tier(p, named, e);
+}
+
 static void
 tell_away(const struct watch *w, const struct tier *t, const struct err *why)
 {
@@ -371,6 +429,10 @@ resolve(struct session *s, const struct verify_options *o, char (**ret)[LAYOUT_N
 	struct tier *from;
 
 	*ret = named;
+	if (o->snapshots > 0 && o->tier && !o->tier->store) {
+		*e = o->tier->why;
+		return -1;
+	}
 	for (size_t i = 0; i < o->snapshots; i++) {
 		const struct pick_options po = { .text = o->snapshot[i], .tier = o->tier,
 			.partial = true };
@@ -381,11 +443,17 @@ resolve(struct session *s, const struct verify_options *o, char (**ret)[LAYOUT_N
 	return 0;
 }
 
+bool
+verify_ruined(const struct session *s, const struct tier *t)
+{
+	return !t->store && t->found == TIER_RUINED && s->as_of_ns == 0;
+}
+
 int
 verify_run(struct session *s, const struct verify_options *o, const struct watch *w,
     struct verify_report *ret, struct err *e)
 {
-	int64_t end_ns = o->limit_ms > 0 ? clock_boot_ns() + o->limit_ms * CLOCK_MS : 0, half_ns;
+	int64_t end_ns = o->limit_ms > 0 ? clock_boot_ns() + o->limit_ms * CLOCK_MS : 0;
 	char(*named)[LAYOUT_NAME] = NULL;
 	struct err why = { 0 };
 	uint64_t total = 0;
@@ -404,12 +472,7 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 		if ((o->tier != NULL && o->tier != t) || session_left_out(s, t))
 			continue;
 		err_clear(&why);
-		if (t->store == NULL)
-			why = t->why;
-		/* WAL first, with half of the time: a round of packs may be longer than any budget. */
-		half_ns = end_ns ? end_ns - (end_ns - clock_boot_ns()) / 2 : 0;
-		if (t->store == NULL || verify_wal(s, t, o, named, half_ns, w, ret, &why) == -1 ||
-		    check_tier(&p, named, &why) == -1) {
+		if (check_any(&p, named, &why) == -1) {
 			if (why.kind == ERR_CANCELLED) {
 				*e = why;
 				rc = -1;

@@ -19,7 +19,7 @@ struct verify_options {
 	size_t snapshots;
 	const char *const *source; /* full names: all of these; none: all */
 	size_t sources;
-	struct tier *tier; /* only there; NULL: all that answer */
+	struct tier *tier; /* only there, open or verify_ruined(); NULL: all that answer */
 	enum scrub_level level;
 	int64_t limit_ms; /* time budget; 0: none */
 	/*
@@ -29,6 +29,11 @@ struct verify_options {
 	bool repair;
 };
 
+/*
+ * Is that tier closed because what was ours there is gone, though it answers? A verification tells that
+ * as a finding, with what this host knows as the newest there. In the past nothing is missed.
+ */
+bool verify_ruined(const struct session *s, const struct tier *t);
 /*
  * Only reports, unless `repair`. A success is recorded on the tier (rec/verified) when the session
  * can sign. -1: ERR_CANCELLED, ERR_NOTFOUND, ERR_USAGE, ERR_REMOTE; damage is no error but a

@@ -121,8 +121,8 @@ repo_tell_emptied(const struct tier *t, const char *label, struct err *e)
 {
 	if (!t->store->ops->looks_back)
 		return false;
-	err_line(e, label, "where somebody emptied it, and it keeps versions: `ffdr copy --as-of TIME "
-	    "--to %s`, see runbooks/after-an-attack.md", t->name);
+	err_line(e, label, "where somebody emptied or overwrote it, and it keeps versions: `ffdr copy "
+	    "--as-of TIME --to %s`, see runbooks/after-an-attack.md", t->name);
 	return true;
 }
 
@@ -162,11 +162,13 @@ close_others(const struct repo *r, const struct repo_scan *s, bool past)
 			continue;
 		if (past && t->options.as_of_ns == 0 && (!s->tier[i].stray || was_ours(s, t)))
 			continue;
+		t->found = s->tier[i].holds || s->tier[i].stray ? TIER_RUINED : TIER_OTHER;
 		if (s->tier[i].holds) {
 			err_set(&t->why, ERR_REFUSED, "holds a repository, and nothing that can be read "
 			    "there says that it is this one");
 			err_line(&t->why, "fix", "the same command, once all of it answers; or see that "
 			    "the right place is mounted there and its url right");
+			repo_tell_emptied(t, "or", &t->why);
 		} else if (s->tier[i].stray) {
 			err_set(&t->why, ERR_REFUSED, "holds objects but no repo/ object that says "
 			    "whose they are");

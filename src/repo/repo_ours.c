@@ -152,6 +152,7 @@ close_foreign(struct repo_scan *s, size_t i, const uint8_t theirs[LAYOUT_REPO_ID
 
 	store_close(t->store);
 	t->store = NULL;
+	t->found = TIER_OTHER;
 	err_set(&t->why, ERR_REFUSED, "holds another repository, %s, not ours, %s",
 	    text_hex(theirs, LAYOUT_REPO_ID, a), text_hex(ours, LAYOUT_REPO_ID, b));
 	err_line(&t->why, "fix", "see that the right place is mounted there and its url right, or give "

@@ -99,6 +99,7 @@ open_one(void *arg, struct tier *t, size_t i)
 {
 	(void)arg;
 	(void)i;
+	t->found = TIER_SILENT;
 	if (store_open(&t->options, &t->store, &t->why) == 0)
 		err_clear(&t->why);
 }

@@ -10,6 +10,13 @@
  * The tiers of a configuration in its order, each with its store once opened. All hold one repository,
  * so any object may be read from any of them: from the nearest, which is not always the first.
  */
+/* What was found of one that is closed. */
+enum tier_found {
+	TIER_SILENT, /* nothing: it does not answer */
+	TIER_OTHER,  /* it answers, and holds no repository, or another one */
+	TIER_RUINED, /* it answers; ours is gone from there, or whatever says that it is ours */
+};
+
 struct tier {
 	const char *name; /* "local"; borrowed */
 	struct store_options options;
@@ -25,6 +32,7 @@ struct tier {
 	bool silent;
 	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
 	struct err why;
+	enum tier_found found; /* of use only while it is closed */
 	/* How near it is: the lower the nearer; of equal ones the one that stands before. */
 	unsigned rank;
 	bool archive; /* what lies there has to be ordered back before it is read */

@@ -6,11 +6,13 @@ import datetime
 import os
 import shutil
 
+import pytest
+
 import trees
-from conftest import DONE, VERIFY
+from conftest import DEGRADED, DONE, VERIFY
 from postgres import servers_fixture  # noqa: F401
 from restored import Ledger, boot, readable
-from s3 import attempt, in_days, minio_fixture, moment  # noqa: F401
+from s3 import Site, attempt, before_fixture, in_days, minio_fixture, moment  # noqa: F401
 from s3_databases import BucketDatabase
 
 JUNK = b"your files are ours"
@@ -159,3 +161,73 @@ def test_nothing_is_lost_to_who_has_our_credentials_our_keys_and_a_day(minio, se
         site.assert_restores(site.before, "vol.data")
     finally:
         site.end_all()
+
+
+# ---- one tier of two: what verify and status say of it ----
+
+@pytest.fixture(name="two")
+def two_fixture(minio, before, tmp_path):
+    """A disk, and a bucket behind a proxy; a snapshot on both."""
+    proxy = before(minio)
+    site = Site(tmp_path, {"regional": (minio.bucket(versions=True), proxy.url)}, tiers=("local", "regional"))
+    site.proxy = proxy
+    trees.make_plain(site.source)
+    site.init()
+    site.made = site.backup()
+    site.run("copy")
+    return site
+
+
+def harm(site, how):
+    """All is deleted, or all but packs; what says whose it is is deleted; all is overwritten."""
+    bucket = site.bucket("regional")
+    for name in bucket.names("prod/"):
+        if how == "overwritten":
+            bucket.put(name, JUNK)
+        elif how == "emptied" or (how == "packs are left" and "/pack/" not in name) or "/repo/" in name or "/key/" in name:
+            bucket.delete(name)
+
+
+@pytest.mark.parametrize("how", ("emptied", "packs are left", "nobody's", "overwritten"))
+def test_verify_fails_for_a_bucket_that_answers_and_was_attacked(two, how):
+    harm(two, how)
+    there = two.bucket("regional").versions()
+    for more in ((), ("--tier", "regional"), ("--repair",), ("--level", "0")):
+        result = two.run("verify", *more, status=VERIFY)
+        assert "tier 'regional' cannot be verified: " in result.err and "`ffdr copy --as-of TIME --to regional`" in result.err, result
+        gone = "'snap/%s' on 'regional': was the newest there (number 1) and is gone" % two.made
+        assert (gone in result.err) == (how in ("emptied", "packs are left")), result
+        assert "ffdr verify --repair" not in result.text, result
+    assert two.bucket("regional").versions() == there, "a tier that may be somebody else's was written to"
+    report = two.run("verify", "--json", status=VERIFY).json()
+    assert report["away"] == 0 and report["broken"] == len(report["findings"]) and report["snapshots"] == report["good"] == 1, report
+    assert {f["tier"] for f in report["findings"]} == {"regional"}
+    result = two.run("verify", two.made, "--tier", "regional", status=None)
+    assert result.status not in (DONE, DEGRADED, VERIFY) and "regional" in result.err, result
+
+
+def test_a_bucket_that_does_not_answer_is_away_and_nothing_of_it_is_missed(two):
+    two.proxy.fault(("status", 403, "AccessDenied"), times=None)
+    result = two.run("verify", status=DEGRADED)
+    assert "tier 'regional' cannot be verified" in result.err and "was the newest" not in result.err, result
+
+
+@pytest.mark.parametrize("how", ("emptied", "packs are left", "overwritten"))
+def test_status_does_not_call_silent_what_answers(two, how):
+    two.run("verify")
+    harm(two, how)
+    result = two.run("status", status=DEGRADED)
+    assert "'regional' cannot be used: " in result.out and "does not answer" not in result.text, result
+    found = two.json("status", status=DEGRADED)
+    assert [t["answers"] for t in found["tiers"]] == [True, True] and found["tiers"][1]["why"], found
+    at = next(x for x in found["lines"] if x["tier"] == "regional")
+    assert at["answers"] and at["newest"] is None and at["owed"] is None and at["verified"] is None and at["rpo"] in (None, "unknown")
+    two.proxy.fault("reset", times=None)
+    assert "'regional' does not answer: " in two.run("status", status=DEGRADED).out
+
+
+def test_a_disk_that_is_not_mounted_is_away(two):
+    shutil.rmtree(two.tier("local"))
+    os.mkdir(two.tier("local"))
+    result = two.run("verify", status=DEGRADED)
+    assert "is it mounted?" in result.err and "was the newest" not in result.err, result
