@@ -80,15 +80,25 @@ unread(size_t frozen, char out[UNREAD_TEXT])
 	return out;
 }
 
+static const char *
+unproved(size_t count, char out[UNREAD_TEXT])
+{
+	out[0] = '\0';
+	if (count > 0)
+		snprintf(out, UNREAD_TEXT, ", of %zu the WAL lies in an archive and was not read", count);
+	return out;
+}
+
 static void
 verify_text(const struct session *s, const struct verify_report *r, int64_t took_ns)
 {
-	char a[UNITS_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT], frozen[UNREAD_TEXT];
+	char a[UNITS_TEXT], b[UNITS_TEXT], n[UNITS_TEXT], k[UNITS_TEXT], frozen[UNREAD_TEXT],
+	     wal[UNREAD_TEXT];
 
 	/* Each finding was told when it was made. */
-	output_done("verified %s of snapshots, %zu of them sound: %s%s, %s read in %s",
-	    units_count(r->snapshots, "copy", n), r->good, units_count(r->packs, "pack", k),
-	    unread(r->frozen, frozen), units_size(r->bytes, a),
+	output_done("verified %s of snapshots, %zu of them sound%s: %s%s, %s read in %s",
+	    units_count(r->snapshots, "copy", n), r->good, unproved(r->unread, wal),
+	    units_count(r->packs, "pack", k), unread(r->frozen, frozen), units_size(r->bytes, a),
 	    units_duration(took_ns / CLOCK_MS, b));
 	if (r->left > 0)
 		output_detail("left", "%s, for which there was no time",
@@ -124,9 +134,10 @@ verify_json(const struct verify_report *r, int64_t took_ns)
 			f->repaired, "aside", f->aside, "why", words_json_error(&f->why), "repair",
 			words_json_error(&f->repair)));
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}",
-	    "snapshots", (json_int_t)r->snapshots, "good", (json_int_t)r->good, "left",
-	    (json_int_t)r->left, "packs", (json_int_t)r->packs, "packs_frozen", (json_int_t)r->frozen,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}",
+	    "snapshots", (json_int_t)r->snapshots, "good", (json_int_t)r->good, "unread",
+	    (json_int_t)r->unread, "left", (json_int_t)r->left, "packs", (json_int_t)r->packs,
+	    "packs_frozen", (json_int_t)r->frozen,
 	    "wal_pieces", (json_int_t)r->pieces, "wal_frozen", (json_int_t)r->pieces_frozen, "wal_left",
 	    (json_int_t)r->pieces_left, "wal_holes", (json_int_t)r->holes, "bytes",
 	    (json_int_t)r->bytes, "away", (json_int_t)r->away, "broken",
@@ -334,7 +345,9 @@ const struct command cmd_verify_verify = {
 		"away, which is a warning.\n\n"
 		"What lies in an archive is not ordered back for that: its size and, where the store "
 		"tells it, the hash that it took it with are compared, and the record says level 1, or "
-		"0. --restore does order it, as restore does.\n\n"
+		"0. The name of WAL is no hash, so there is nothing to compare: a base backup whose own "
+		"WAL lies there is recorded at level 0 and not counted as sound, whatever else of it was "
+		"read. --restore does order it, as restore does.\n\n"
 		"Under --limit the snapshot in hand is finished, and one always is: how long that "
 		"takes is "
 		"up to its size.\n\n"

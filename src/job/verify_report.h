@@ -23,7 +23,8 @@ struct verify_report {
 	struct verify_finding *finding;
 	size_t count, room;
 	size_t snapshots; /* verified, good and bad, a snapshot on two tiers being two */
-	size_t good;
+	size_t good;	/* sound: at the level that was asked for, or by the store's word for packs */
+	size_t unread;	/* neither: base backups whose WAL lies in an archive */
 	size_t left;	/* for which there was no time */
 	size_t packs;	/* looked at */
 	size_t frozen;	/* of them: not read, for they lie in an archive */

@@ -56,7 +56,10 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 	    at.end <= x->from || at.start >= x->to)
 		return 0;
 	p->name = mem_grow(p->name, &p->room, p->names + 1, sizeof(*p->name));
+	p->name[p->names] = (struct verify_wal_name){ 0 };
 	snprintf(p->name[p->names++].text, sizeof(p->name->text), "%s", entry->name);
+	if (p->id[0] != '\0')
+		verify_frozen_add(p->unread, p->id, entry->name);
 	return 0;
 }
 
@@ -341,6 +344,7 @@ verify_source(struct verify_wal *p, const struct snapshot_list *l, char (*named)
 	const struct conf_tier *ct = conf_find_tier(p->s->conf, p->t->name);
 	struct bases b = { 0 };
 	struct err why = { 0 };
+	const size_t before = p->unread->count;
 	int rc;
 
 	p->open[p->opens++] = p->t;
@@ -360,6 +364,7 @@ verify_source(struct verify_wal *p, const struct snapshot_list *l, char (*named)
 		rc = need_points(p, source, &b, e);
 	if (rc == 0)
 		rc = verify_wal_pieces(p, end_ns, e);
+	verify_wal_unread(p, before);
 	verify_wal_close(p);
 	wal_gap_done(&p->gaps);
 	free(p->name);
@@ -370,14 +375,15 @@ verify_source(struct verify_wal *p, const struct snapshot_list *l, char (*named)
 int
 verify_wal(struct session *s, struct tier *t, const struct verify_options *o,
     char (*named)[LAYOUT_NAME], int64_t end_ns, const struct watch *w, struct verify_report *ret,
-    struct err *e)
+    struct verify_frozen *unread, struct err *e)
 {
 	struct snapshot_list l = { 0 };
 	const char *source = "";
 	int rc = snapshot_list_known(t->store, NULL, &l, e);
 
 	for (size_t i = 0; rc == 0 && i < l.count; i++) {
-		struct verify_wal p = { .s = s, .t = t, .o = o, .w = w, .report = ret, .id = "" };
+		struct verify_wal p = { .s = s, .t = t, .o = o, .w = w, .report = ret,
+			.unread = unread, .id = "" };
 
 		if (strcmp(source, l.item[i].part.source) == 0)
 			continue;

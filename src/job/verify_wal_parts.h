@@ -4,12 +4,15 @@
 /* Of verify_wal and its parts only. */
 
 #include "job/verify.h"
+#include "job/verify_frozen.h"
 #include "job/wal/wal_source.h"
 #include "repo/wal_gap.h"
 #include "repo/walread.h"
 
 struct verify_wal_name {
 	char text[LAYOUT_NAME];
+	bool looked; /* at it in this run */
+	bool frozen; /* and nothing of it was read */
 };
 /* One source on one tier. */
 struct verify_wal {
@@ -18,6 +21,7 @@ struct verify_wal {
 	const struct verify_options *o;
 	const struct watch *w;
 	struct verify_report *report;
+	struct verify_frozen *unread; /* what base backups need, as it is found; those that are read go */
 	const char *source;
 	struct tier *open[WAL_SOURCE_TIERS]; /* t first */
 	size_t opens;
@@ -52,5 +56,7 @@ int verify_wal_mend(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t 
 
 /* verify_wal_piece.c: those in `name` are proved, from where the last run under a budget ended. */
 int verify_wal_pieces(struct verify_wal *p, int64_t end_ns, struct err *e);
+/* Then: of p->unread from `from` on, only what was frozen stays, and what may be and was not looked at. */
+void verify_wal_unread(struct verify_wal *p, size_t from);
 
 #endif

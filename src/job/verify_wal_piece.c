@@ -41,16 +41,17 @@ sort_names(struct verify_wal *p)
 }
 
 /*
- * What has to be thawed is not, for a look: that the store has it, and tells the hash it was checked
- * with when it came, is all that can be asked. That it tells none is no damage: packs are taken so, too.
+ * What has to be thawed is not, for a look. That the store has it is all that can be asked: a hash of it
+ * that the store keeps is one of what was put, and there is nothing to compare that with.
  */
 static int
-prove_frozen(struct verify_wal *p, const char *name, struct err *why)
+prove_frozen(struct verify_wal *p, struct verify_wal_name *n, struct err *why)
 {
 	struct store_cold is;
 
 	p->report->pieces_frozen++;
-	if (store_cold(p->t->store, name, &is, NULL) != 1)
+	n->frozen = true;
+	if (store_cold(p->t->store, n->text, &is, NULL) != 1)
 		return -1;
 	err_clear(why);
 	return 0;
@@ -58,8 +59,9 @@ prove_frozen(struct verify_wal *p, const char *name, struct err *why)
 
 /* 0 good, -1 and why. */
 static int
-prove(struct verify_wal *p, const char *name, struct err *why)
+prove(struct verify_wal *p, struct verify_wal_name *n, struct err *why)
 {
+	const char *name = n->text;
 	const struct keyring *k = p->s->repo->keys;
 	const bool opened = p->o->level == SCRUB_OPENED;
 	struct layout_wal at;
@@ -76,7 +78,7 @@ prove(struct verify_wal *p, const char *name, struct err *why)
 		rc = opened ? piece_open(k, name, &bytes, &piece, NULL, why) :
 			      object_check_plain(bytes.data, bytes.len, why);
 	if (rc == -1 && why->kind == ERR_FROZEN)
-		rc = prove_frozen(p, name, why);
+		rc = prove_frozen(p, n, why);
 	if (rc == -1 && why->kind == ERR_CORRUPT && p->o->level != SCRUB_OPENED)
 		err_in(why, "'%s'", name);
 	buf_done(&bytes);
@@ -84,12 +86,14 @@ prove(struct verify_wal *p, const char *name, struct err *why)
 }
 
 static int
-prove_piece(struct verify_wal *p, const char *name, struct err *e)
+prove_piece(struct verify_wal *p, struct verify_wal_name *n, struct err *e)
 {
+	const char *name = n->text;
 	struct layout_wal at;
 	struct err why = { 0 }, repair = { 0 };
-	int rc = prove(p, name, &why);
+	int rc = prove(p, n, &why);
 
+	n->looked = true;
 	p->report->pieces++;
 	/* Expired since it was listed: what is missing is seen by the listing. */
 	if (rc == 0 || why.kind == ERR_NOTFOUND)
@@ -158,10 +162,41 @@ verify_wal_pieces(struct verify_wal *p, int64_t end_ns, struct err *e)
 			break;
 		if (verify_report_stopped(p->w, p->t->name, e) == -1)
 			return -1;
-		rc = prove_piece(p, p->name[(first + i) % p->names].text, e);
+		rc = prove_piece(p, &p->name[(first + i) % p->names], e);
 	}
 	if (i > 0 && rc == 0)
 		end_at(p, p->name[(first + i - 1) % p->names].text);
 	p->report->pieces_left += p->names - i;
 	return rc;
+}
+
+/* Pieces are put into no class: of those that had no turn nobody is asked. */
+static bool
+may_be_frozen(const struct verify_wal_name *n)
+{
+	struct layout_wal at;
+
+	if (n->looked)
+		return n->frozen;
+	return layout_wal_parse(n->text, &at) == 0 && at.kind == LAYOUT_WAL_BUNDLE;
+}
+
+void
+verify_wal_unread(struct verify_wal *p, size_t from)
+{
+	struct verify_frozen *f = p->unread;
+	size_t kept = from;
+
+	for (size_t i = from; i < f->count; i++) {
+		struct verify_wal_name key;
+		const struct verify_wal_name *n;
+
+		snprintf(key.text, sizeof(key.text), "%s", f->item[i].name);
+		n = bsearch(&key, p->name, p->names, sizeof(*p->name), by_name);
+		if (!n || !may_be_frozen(n))
+			continue;
+		f->item[kept] = f->item[i];
+		f->item[kept++].frozen = n->frozen;
+	}
+	f->count = kept;
 }

@@ -10,7 +10,7 @@ import urllib.parse
 import pytest
 
 import restored
-from conftest import DEGRADED, DONE
+from conftest import DEGRADED, DONE, VERIFY
 from postgres import eventually, lsn, servers_fixture  # noqa: F401
 from s3 import before_fixture, fresh_server_fixture, moment  # noqa: F401
 from test_s3_thaw import LATER, PACK, REFUSED, SECONDS, ColdDatabase, moto_fixture  # noqa: F401
@@ -239,3 +239,63 @@ def test_a_standby_waits_for_what_is_frozen_and_goes_on_when_it_is_back(servers,
     cold.run("restore", "pg.pay", "--to", cold.path("second"), "--yes-thaw", "--no-wait", status=LATER)
     eventually(lambda: cold.ids(other) == [0, 1, 2], what="the standby")
     assert other.value("SELECT pg_is_in_recovery()"), other.log()
+
+
+# ---- what a look can prove ----
+
+def order(cold, names):
+    """As somebody did it for another purpose: they can be read for a day."""
+    for name in names:
+        cold.bucket.s3.restore_object(Bucket=cold.bucket.name, Key=name, RestoreRequest={
+            "Days": 1, "GlacierJobParameters": {"Tier": "Standard"}})
+    eventually(lambda: all('ongoing-request="false"' in cold.bucket.head(n).get("Restore", "") for n in names), what="the order")
+
+
+def own(cold):
+    """The bundles that the base backup itself needs, from the beginning of a segment on."""
+    told = cold.json("show", cold.snapshot, status=None)["database"]
+    start, stop = lsn(told["start-lsn"]) >> 20 << 20, lsn(told["stop-lsn"])
+    spans = {n: [int(x, 16) for x in n.rsplit("/", 1)[1].split("-")] for n in cold.bundles()}
+    found = [n for n, at in spans.items() if at[0] < stop and at[1] > start]
+    assert found and len(found) < len(spans)
+    return found
+
+
+def levels(cold):
+    """Of the snapshot on the archive: as show and status tell it."""
+    shown = [x["level"] for x in cold.json("show", cold.snapshot, status=None)["verified"] if x["tier"] == "cold"]
+    status = [x["verified_level"] for x in cold.json("status", status=None)["lines"] if x["tier"] == "cold"]
+    return shown, status
+
+
+@pytest.mark.parametrize("limit", ((), ("--limit", "1ms")), ids=("all", "a little at a time"))
+def test_a_base_backup_whose_own_wal_was_not_read_is_not_called_sound(cold, limit):
+    mine = own(cold)
+    cold.freeze()
+    order(cold, cold.bucket.names("prod/pack/"))
+    for _ in range(1 if not limit else len(cold.bundles()) + 1):
+        found = cold.json("verify", "--tier", "cold", "pg.pay", *limit, status=DONE)
+        assert (found["snapshots"], found["good"], found["unread"], found["broken"]) == (1, 0, 1, 0), found
+        assert found["packs"] > 0 == found["packs_frozen"] and found["bytes"] > 0, found
+        assert levels(cold) == ([0], [0])
+    result = cold.run("verify", "--tier", "cold", "--level", "1", "pg.pay", *limit)
+    assert "0 of them sound, of 1 the WAL lies in an archive and was not read" in result.out, result
+    assert "WAL that 1 base backup on 'cold' needs lies in an archive" in result.err and levels(cold) == ([0], [0]), result
+    assert cold.ordered() == []
+    # What was read is proved, at the level that was asked for.
+    order(cold, mine)
+    found = cold.json("verify", "--tier", "cold", "pg.pay", status=DONE)
+    assert (found["good"], found["unread"], found["wal_frozen"]) == (1, 0, len(cold.bundles()) - len(mine)), found
+    assert levels(cold) == ([2], [2])
+
+
+def test_of_frozen_wal_that_somebody_overwrote_nothing_is_said_to_be_proved(cold):
+    for name in own(cold):
+        cold.bucket.put(name, b"your files are ours", StorageClass="GLACIER")
+    cold.freeze()
+    order(cold, cold.bucket.names("prod/pack/"))
+    found = cold.json("verify", "--tier", "cold", "pg.pay", status=DONE)
+    assert found["good"] == 0 and levels(cold) == ([0], [0]), found
+    order(cold, own(cold))
+    found = cold.json("verify", "--tier", "cold", "pg.pay", status=VERIFY)
+    assert [f["object"] for f in found["findings"]] == [n.split("/", 1)[1] for n in own(cold)], found
