@@ -121,7 +121,8 @@ ask_bucket(struct s3 *s, struct s3_request *r, struct s3_answer *a, struct err *
 
 		a->sent = 0;
 		rc = s3_talk(s, r, NULL, a, e);
-		if (rc == -1 ? a->sent == 0 : a->status != 429 && (a->status / 100 != 5 || a->status == 501))
+		if (rc == -1 ? a->sent == 0 :
+			a->status != 429 && (a->status / 100 != 5 || a->status == 501))
 			return rc;
 		if (tries == ASKED_MOST || clock_boot_ns() - began > ASKED_QUICK_NS)
 			return rc;

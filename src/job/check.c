@@ -59,7 +59,7 @@ check_error(struct check *c, enum check_verdict v, const char *what, const struc
 		    e->text);
 		return;
 	}
-	/* What else would do belongs to it: shown in front of it, it would be another way out of nothing. */
+	/* What else would do belongs behind it. */
 	for (end = strchrnul(at + 1, '\n'); strncmp(end, other, strlen(other)) == 0;)
 		end = strchrnul(end + 1, '\n');
 	at += strlen(label) + strspn(at + strlen(label), " ");

@@ -95,7 +95,8 @@ plan_copied(struct check *c, const char *what, const struct conf_tier *t, const 
 	if (takes > t->rpo) {
 		/* A cold one gets it by copies, which keep no promise of hours. */
 		if (use->copied_base && cold_wait_ms(t->class, STORE_STANDARD) == 0)
-			snprintf(wal, sizeof(wal), "name it in wal of [postgres %s], or ", use->copied_base);
+			snprintf(wal, sizeof(wal), "name it in wal of [postgres %s], or ",
+			    use->copied_base);
 		snprintf(fix, sizeof(fix), "%stakes = %s, or rpo = %s", wal, sound_takes(t->rpo),
 		    units_duration_key(takes, age));
 		check_add(c, use->wal ? CHECK_WARN : CHECK_FAIL, what, fix,

@@ -65,8 +65,8 @@ newest_whole(struct session *s, const char *than, const struct inventory *inv, s
 	return rc;
 }
 
-/* The line that names what can still be had of that source. */
-static void
+/* The line that names what can still be had of that source: 1 something, 0 nothing, -1 nobody knows. */
+static int
 possible(struct session *s, const struct layout_snap *part, const struct watch *w, struct err *e)
 {
 	const char *const source[] = { part->source };
@@ -83,6 +83,7 @@ possible(struct session *s, const struct layout_snap *part, const struct watch *
 		err_line(e, "possible", "no older snapshot of %s has all of its packs on the tiers that "
 		    "answer", part->source);
 	inventory_done(&inv);
+	return found;
 }
 
 bool
@@ -117,17 +118,20 @@ lost_manifest(struct session *s, const struct opened *o, const struct watch *w, 
 {
 	const char *id = o->part.id;
 	char *mute;
+	int older;
 
 	if (id[0] == '\0' || (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND &&
 	    e->kind != ERR_KEY && e->kind != ERR_UNSUPPORTED))
 		return -1;
-	possible(s, &o->part, w, e);
+	older = possible(s, &o->part, w, e);
 	mute = away(s);
 	if (mute)
 		err_line(e, "fix", "bring back %s, which may have it whole", mute);
+	else if (older != 0)
+		err_line(e, "fix", "name an older one: whether this one was damaged, or somebody put it "
+		    "there, cannot be told");
 	else
-		err_line(e, "fix", "name an older one: whether this one was damaged, or somebody put it there, "
-		    "cannot be told");
+		err_line(e, "fix", "bring a tier back that has one whole");
 	free(mute);
 	return s->as_of_ns != 0 ? -1 : err_line(e, "or", "`ffdr expire --discard %s --why TEXT` gives it "
 	    "up for good: then %s means the newest of the others", id, o->part.source);

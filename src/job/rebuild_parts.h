@@ -26,7 +26,7 @@ struct rebuilding {
 	struct packset have; /* packs that are there, once they were brought */
 	struct packset left; /* packs that lie in an archive alone, and were not ordered */
 	bool had;	     /* the tier had packs of its own then: it is no new one */
-	/* What was left there, with the snapshots that need it: what the tier had, and what others alone. */
+	/* What was left there, with the snapshots that need it: what the tier had; what others alone. */
 	struct rebuild_left {
 		size_t packs, bundles, snaps;
 	} mine, others;
