@@ -250,8 +250,8 @@ const struct command cmd_copy_copy = {
 		"lay in the place of something else is kept below bad/. What lies in an archive alone is "
 		"ordered back in one sum before anything is brought, with --yes-thaw or a yes at the "
 		"terminal; else it is left there, with the snapshots that need it, and the rest is "
-		"brought. What only other tiers had is ordered for a tier that had nothing itself. No snapshot is brought without all its packs and its WAL. With an operand "
-		"only those "
+		"brought. What only other tiers had is ordered for a tier that had nothing itself. No "
+		"snapshot is brought without all its packs and its WAL. With an operand only those "
 		"snapshots are copied, from the tiers as they were.",
 	.examples = "ffdr copy                                  # what is due, for a timer\n"
 		    "ffdr copy --to dr                          # the newest of every source, now\n"
