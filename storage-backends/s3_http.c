@@ -299,6 +299,19 @@ prepare(const struct s3_http *h, CURL *c, const struct s3_request *r,
 		curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
+/* libcurl asks all the time, and once a second when nothing comes. */
+static int
+on_progress(void *arg, curl_off_t down_of, curl_off_t down, curl_off_t up_of, curl_off_t up)
+{
+	const struct s3_request *r = arg;
+
+	(void)down_of;
+	(void)down;
+	(void)up_of;
+	(void)up;
+	return r->enough(r->enough_arg);
+}
+
 /* What libcurl's code means to us. */
 static int
 broken(const struct s3_http *h, CURLcode code, const char *why, struct err *e)
@@ -315,6 +328,9 @@ broken(const struct s3_http *h, CURLcode code, const char *why, struct err *e)
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 		return err_set(e, ERR_CONFIG, "'%s': %s", h->place.endpoint, why);
+	case CURLE_ABORTED_BY_CALLBACK:
+		return err_set(e, ERR_REMOTE, "'%s': broken off, because a stop was asked for",
+		    h->place.endpoint);
 	case CURLE_OPERATION_TIMEDOUT:
 		return err_set(e, ERR_REMOTE, "'%s' let nobody in for %d s, or went too slowly for %d s",
 		    h->place.endpoint, CONNECT_S, STALLED_S);
@@ -344,6 +360,11 @@ perform(struct s3_http *h, CURL *c, const struct s3_request *r, const struct s3_
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, &t);
 	curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_send);
 	curl_easy_setopt(c, CURLOPT_PREREQDATA, &t);
+	if (r->enough != NULL) {
+		curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+		curl_easy_setopt(c, CURLOPT_XFERINFODATA, r);
+	}
 	code = curl_easy_perform(c);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &ret->status);
 	ret->length = curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) == CURLE_OK

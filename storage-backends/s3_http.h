@@ -32,6 +32,8 @@ struct s3_request {
 	const char *const *header; /* more of them, "Name: value", ended by NULL; NULL */
 	struct buf *out;	   /* the body of a good answer goes here; NULL: nowhere */
 	bool small;		   /* question and answer are: it has to be quick */
+	bool (*enough)(void *arg); /* true breaks it off, ERR_REMOTE; NULL: never */
+	void *enough_arg;
 };
 
 enum s3_header {

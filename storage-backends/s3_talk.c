@@ -46,6 +46,12 @@ note_date(struct s3 *s, const struct s3_answer *a)
 	s->dated_ns = a->began_ns;
 }
 
+static bool
+hurries(void *store)
+{
+	return store_hurries(store);
+}
+
 int
 s3_talk(struct s3 *s, struct s3_request *r, const char *name, struct s3_answer *ret,
     struct err *e)
@@ -54,6 +60,10 @@ s3_talk(struct s3 *s, struct s3_request *r, const char *name, struct s3_answer *
 	int rc;
 
 	r->name = full;
+	if (r->out != NULL && r->body == NULL) { /* changes nothing */
+		r->enough = hurries;
+		r->enough_arg = &s->store;
+	}
 	rc = s3_http_do(s->http, r, ret, e);
 	free(full);
 	if (rc == -1)

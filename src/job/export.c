@@ -64,6 +64,7 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	int rc = -1;
 
 	memset(ret, 0, sizeof(*ret));
+	session_hurry_when(s, w->stop, w->arg);
 	if (opened_new(s, &oo, &opened, e) == -1) {
 		lost_manifest(s, &opened, w, e);
 		goto out;
@@ -91,6 +92,8 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	ret->lost = seen.lost;
 	ret->took_ns = clock_boot_ns() - begun;
 out:
+	if (rc == -1 && stop(&x)) /* whatever a read that was broken off looks like */
+		err_set(e, ERR_CANCELLED, "the export of %s was interrupted", o->what);
 	thaw_free(thaw);
 	opened_done(&opened);
 	return rc;

@@ -236,14 +236,23 @@ rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const struc
 	return 0;
 }
 
+/* Did somebody ask to stop? -1 then; e says so, whatever a read that was broken off looks like. */
+static int
+interrupted(const struct rebuilding *r, struct err *e)
+{
+	if (!r->w->stop(r->w->arg))
+		return 0;
+	return err_set(e, ERR_CANCELLED, "the rebuilding of '%s' was interrupted: the same command goes "
+	    "on", r->s->now->name);
+}
+
 static int
 one(struct rebuilding *r, const struct rebuild_name *then, const struct rebuild_name *now, struct err *e)
 {
 	int rc;
 
-	if (r->w->stop(r->w->arg))
-		return err_set(e, ERR_CANCELLED, "the rebuilding of '%s' was interrupted: the same "
-		    "command goes on", r->s->now->name);
+	if (interrupted(r, e) == -1)
+		return -1;
 	rc = is_there(r, then, now, e);
 	if (rc == -1)
 		return -1;
@@ -467,8 +476,11 @@ rebuild_run(struct session *s, const struct rebuild_options *o, const struct wat
 		if (&s->tiers.tier[i] != s->now && !s->tiers.tier[i].store &&
 		    !session_left_out(s, &s->tiers.tier[i]))
 			tell_away(&r, &s->tiers.tier[i]);
+	session_hurry_when(s, w->stop, w->arg);
 	r.thaw = thaw_new(s, &to_thaw);
 	rc = bring_all(&r, e);
+	if (rc == -1)
+		interrupted(&r, e);
 	thaw_free(r.thaw);
 	packset_done(&r.left);
 	packset_done(&r.have);

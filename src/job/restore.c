@@ -164,13 +164,13 @@ restore_kind_count(struct restore_report *r, const struct tree_report *seen)
 }
 
 int
-restore_kind_half_way(const struct restore_options *o, const struct restore_report *r,
-    const char *no_copy, struct err *e)
+restore_kind_half_way(const struct restore_options *o, struct run *run,
+    const struct restore_report *r, const char *no_copy, struct err *e)
 {
 	char room[UNITS_TEXT];
 	struct statvfs fs;
 
-	if (e->kind == ERR_CANCELLED)
+	if (e->kind == ERR_CANCELLED || run_stop(run))
 		err_set(e, ERR_CANCELLED, "the restore of %s to '%s' was interrupted", r->id, r->to);
 	if (o->trusted) /* its place is gone at once: nothing goes on */
 		return -1;

@@ -52,10 +52,11 @@ struct tree_options restore_kind_tree(const struct restore_options *o, struct ru
 void restore_kind_count(struct restore_report *r, const struct tree_report *seen);
 /*
  * A failure half way keeps its kind, which is its exit code, and gains what is to be known of the
- * place, and the way on: `no_copy` where no tier has a good copy. -1.
+ * place, and the way on: `no_copy` where no tier has a good copy. When somebody asked to stop, it is that,
+ * whatever a read that was broken off looks like. -1.
  */
-int restore_kind_half_way(const struct restore_options *o, const struct restore_report *r,
-    const char *no_copy, struct err *e);
+int restore_kind_half_way(const struct restore_options *o, struct run *run,
+    const struct restore_report *r, const char *no_copy, struct err *e);
 
 /* The kinds there are. */
 extern const struct restore_kind restore_volume;

@@ -149,7 +149,7 @@ restore_tree(struct restore *r, struct err *e)
 			: seen.lost_why.text);
 	if (rc == -1 && !lost_explain(r->run.session, &r->opened, r->run.watch, e) &&
 	    e->kind != ERR_NOTFOUND && e->kind != ERR_USAGE && e->kind != ERR_REFUSED)
-		restore_kind_half_way(r->o, r->report,
+		restore_kind_half_way(r->o, &r->run, r->report,
 		    "no tier that answers has a good copy: --at TIME with an older snapshot of", e);
 	return rc;
 }

@@ -428,6 +428,14 @@ session_left_out(const struct session *s, const struct tier *t)
 	return s->as_of_ns != 0 && t != s->now && !t->store && t->why.kind == ERR_UNSUPPORTED;
 }
 
+void
+session_hurry_when(struct session *s, bool (*stop)(void *arg), void *arg)
+{
+	for (size_t i = 0; i < s->tiers.count; i++)
+		if (s->tiers.tier[i].store)
+			store_hurry_when(s->tiers.tier[i].store, stop, arg);
+}
+
 bool
 session_unasked(const struct session *s, const struct tier *t)
 {

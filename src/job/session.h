@@ -48,6 +48,8 @@ bool session_left_out(const struct session *s, const struct tier *t);
  */
 int session_open_only(const struct conf *c, int64_t as_of_ns, const char *now, const char *only,
     enum session_need need, struct session *ret, struct err *e);
+/* No tier is read for longer once somebody asked to stop (store_hurry_when()). */
+void session_hurry_when(struct session *s, bool (*stop)(void *arg), void *arg);
 /* Was not asked, because another one was meant. */
 bool session_unasked(const struct session *s, const struct tier *t);
 /* The second half of session_open(), for one that was opened with SESSION_TIERS. */

@@ -484,6 +484,7 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
+	session_hurry_when(s, w->stop, w->arg);
 	rc = resolve(s, o, &named, e);
 	if (rc == 0 && w->person && o->level > SCRUB_LISTED)
 		total = verify_plan_bytes(s, o, named, w);
@@ -496,6 +497,7 @@ verify_run(struct session *s, const struct verify_options *o, const struct watch
 			continue;
 		err_clear(&why);
 		if (check_any(&p, named, &why) == -1) {
+			verify_report_stopped(w, t->name, &why); /* then it was broken off */
 			if (why.kind == ERR_CANCELLED) {
 				*e = why;
 				rc = -1;

@@ -2,11 +2,7 @@
  * Patience, once for all drivers. A driver tries once; here a store that does not answer is tried
  * again, and the doubt that leaves is settled: the try that failed may have taken effect. So a
  * put that meets its name taken after a failed try compares the bytes, and a delete that then
- * finds nothing has deleted. The rate is kept by paying for bytes after they moved, with a second
- * of credit, so that it holds on average and a single object may go at full speed.
- *
- * Pauses are spread by a hash of the clock, not by a random number: hosts that failed together
- * still drift apart, and a simulation with its own clock repeats exactly.
+ * finds nothing has deleted. How long, and what is waited for, is patience.c's.
  */
 #include "store/store.h"
 
@@ -16,134 +12,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/patience.h"
 #include "store/sum.h"
 
-#define PATIENCE_NS (30 * CLOCK_S)
-/* A manifest is the work of hours; but one that comes later than this must not come at all. */
-#define PATIENCE_COMMIT_NS (1800 * CLOCK_S)
-#define PAUSE_FIRST_NS (100 * CLOCK_MS)
-#define PAUSE_MOST_NS (10 * CLOCK_S)
-#define CREDIT_NS CLOCK_S /* unused rate that may be used later */
-/* Between two looks, in a pause, at whether to stop: a person waits for it. */
-#define LOOK_NS (200 * CLOCK_MS)
 /* A store that asks for more is asked again after this. */
 #define REST_MOST_NS (30 * CLOCK_S)
-/* However long the first took: one that stalled is no reason to give up. */
-#define TRIES_LEAST 2
 /* What is said to be back and is not, again and again: the store contradicts itself. */
 #define THAWS_MOST 4
-
-struct patience {
-	struct err unasked; /* what went wrong when the caller does not want to know: we must */
-	int64_t limit_ns;
-	int64_t end_ns;
-	int64_t pause_ns;
-	unsigned failed; /* tries so far */
-	bool begun;
-};
-
-static void
-patience_begin(struct patience *p, int64_t limit_ns)
-{
-	p->limit_ns = limit_ns;
-	p->end_ns = clock_boot_ns() + limit_ns;
-	p->pause_ns = PAUSE_FIRST_NS;
-	p->failed = 0;
-	p->begun = false;
-}
-
-/* A caller may give no error, but its kind decides here. */
-static struct err *
-asked(struct patience *p, struct err *e)
-{
-	p->unasked.kind = ERR_NONE;
-	return e == NULL ? &p->unasked : e;
-}
-
-/* Between half of the pause and all of it. */
-static int64_t
-spread(int64_t pause_ns)
-{
-	uint64_t x = (uint64_t)clock_real_ns();
-
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	x ^= x >> 31;
-	return pause_ns / 2 + (int64_t)(x % (uint64_t)(pause_ns / 2 + 1));
-}
-
-static bool
-stopped(const struct store *s)
-{
-	return s->stop != NULL && s->stop(s->stop_arg);
-}
-
-static void
-pause_for(const struct store *s, int64_t ns)
-{
-	const int64_t most = s->stop == NULL ? ns : LOOK_NS;
-
-	for (; ns > 0 && !stopped(s); ns -= most)
-		clock_sleep_ns(ns < most ? ns : most);
-}
-
-/* After a failed try: true when there shall be another one, now. */
-static bool
-patience_wait(const struct store *s, struct patience *p, struct err *e)
-{
-	int64_t pause = spread(p->pause_ns);
-
-	p->failed++;
-	if (e->kind != ERR_REMOTE)
-		return false;
-	if (p->failed >= TRIES_LEAST && clock_boot_ns() + pause >= p->end_ns) {
-		err_line(e, "tried", "%u times in %lld s", p->failed,
-		    (long long)(p->limit_ns / CLOCK_S));
-		return false;
-	}
-	pause_for(s, pause);
-	if (stopped(s)) {
-		e->kind = ERR_CANCELLED;
-		err_in(e, "stopped waiting");
-		return false;
-	}
-	p->pause_ns *= 2;
-	if (p->pause_ns > PAUSE_MOST_NS)
-		p->pause_ns = PAUSE_MOST_NS;
-	return true;
-}
-
-void
-store_slow_down(struct store *s, int64_t ns)
-{
-	int64_t until = clock_boot_ns() + (ns < REST_MOST_NS ? ns : REST_MOST_NS), old = s->rest_ns;
-
-	while (until > old && !atomic_compare_exchange_weak(&s->rest_ns, &old, until))
-		continue;
-}
-
-/* Also before a first try: what another thread was told holds for all. */
-static int64_t
-begin_try(struct store *s)
-{
-	int64_t now = clock_boot_ns(), rest = s->rest_ns;
-
-	if (rest <= now)
-		return now;
-	pause_for(s, rest - now);
-	return clock_boot_ns();
-}
-
-/* Shall it be tried, for the first time or after a failure? rc is how the last try ended. */
-static bool
-next_try(struct store *s, struct patience *p, int rc, struct err *e)
-{
-	if (p->begun && (rc != -1 || !patience_wait(s, p, e)))
-		return false;
-	p->begun = true;
-	begin_try(s);
-	return true;
-}
 
 const struct store_rule *
 store_rule_of(const struct store_options *o, const char *name)
@@ -152,24 +27,6 @@ store_rule_of(const struct store_options *o, const char *name)
 		if (strncmp(r->prefix, name, strlen(r->prefix)) == 0)
 			return r;
 	return NULL;
-}
-
-/* Pays for n bytes that began to move at begin_ns. */
-static void
-pay(struct store *s, int64_t begin_ns, uint64_t n)
-{
-	int64_t cost, until, paid = s->paid_ns, now;
-
-	if (s->options.rate == 0 || n == 0)
-		return;
-	cost = (int64_t)((double)n / (double)s->options.rate * (double)CLOCK_S);
-	/* Several workers put through one store. */
-	do
-		until = (paid > begin_ns - CREDIT_NS ? paid : begin_ns - CREDIT_NS) + cost;
-	while (!atomic_compare_exchange_weak(&s->paid_ns, &paid, until));
-	now = clock_boot_ns();
-	if (until > now)
-		pause_for(s, until - now);
 }
 
 static bool
@@ -258,6 +115,28 @@ store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg)
 }
 
 void
+store_hurry_when(struct store *s, bool (*hurry)(void *arg), void *arg)
+{
+	s->hurry = hurry;
+	s->hurry_arg = arg;
+}
+
+bool
+store_hurries(const struct store *s)
+{
+	return s->hurry != NULL && s->hurry(s->hurry_arg);
+}
+
+void
+store_slow_down(struct store *s, int64_t ns)
+{
+	int64_t until = clock_boot_ns() + (ns < REST_MOST_NS ? ns : REST_MOST_NS), old = s->rest_ns;
+
+	while (until > old && !atomic_compare_exchange_weak(&s->rest_ns, &old, until))
+		continue;
+}
+
+void
 store_when_frozen(struct store *s, store_frozen *frozen, void *arg)
 {
 	s->frozen = frozen;
@@ -300,19 +179,19 @@ store_put_known(struct store *s, const char *name, const void *data, size_t len,
 	int64_t begin;
 	int rc;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	if (len > STORE_OBJECT_MAX)
 		return err_set(e, ERR_BUG, "'%s': %zu bytes are more than an object holds", name,
 		    len);
-	if (stopped(s))
+	if (patience_over(s))
 		return err_set(e, ERR_CANCELLED, "stopped before '%s' was put", name);
 	patience_begin(&p, strncmp(name, "snap/", 5) == 0 ? PATIENCE_COMMIT_NS : PATIENCE_NS);
 	do {
-		begin = begin_try(s);
+		begin = patience_try(s);
 		rc = s->ops->put(s, name, data, len, sha, how, e);
-		pay(s, begin, len);
+		patience_pay(s, begin, len);
 	} while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0 && p.failed > 0) /* by somebody else, or by the try that failed? */
 		rc = holds(s, name, data, len, e);
@@ -334,15 +213,15 @@ get_now(struct store *s, const char *name, uint64_t off, uint64_t len, struct bu
 	int64_t begin;
 	int rc;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(name, e) == -1 || buf_check(out, name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
 	do {
 		buf_cut(out, start);
-		begin = begin_try(s);
+		begin = patience_try(s);
 		rc = s->ops->get(s, name, off, len, out, e);
-		pay(s, begin, out->len - start);
+		patience_pay(s, begin, out->len - start);
 	} while (rc == -1 && patience_wait(s, &p, e));
 	if (rc == 0)
 		rc = buf_check(out, name, e);
@@ -385,11 +264,11 @@ store_stat(struct store *s, const char *name, struct store_stat *ret, struct err
 	struct patience p;
 	int rc = 0;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	while (next_try(s, &p, rc, e))
+	while (patience_next(s, &p, rc, e))
 		rc = s->ops->stat(s, name, ret, e);
 	return rc;
 }
@@ -451,7 +330,7 @@ store_list(struct store *s, const char *prefix, const char *after, store_seen *s
 	struct patience p;
 	int rc;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (after != NULL && strlen(after) > STORE_NAME_MAX)
 		return err_set(e, ERR_BUG, "'%s' is not the name of an object", after);
 	if (after != NULL)
@@ -459,7 +338,7 @@ store_list(struct store *s, const char *prefix, const char *after, store_seen *s
 	patience_begin(&p, PATIENCE_NS);
 	do {
 		l.moved = false;
-		begin_try(s);
+		patience_try(s);
 		rc = list_from(s, prefix, &l, e);
 		if (l.moved) /* a long listing may fail now and then, as long as it gets on */
 			patience_begin(&p, PATIENCE_NS);
@@ -473,11 +352,11 @@ store_del(struct store *s, const char *name, struct err *e)
 	struct patience p;
 	int rc = 0;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	while (next_try(s, &p, rc, e))
+	while (patience_next(s, &p, rc, e))
 		rc = s->ops->del(s, name, e);
 	if (rc == 0 && p.failed > 0)
 		rc = 1; /* the failed try did it */
@@ -490,9 +369,9 @@ store_clock(struct store *s, int64_t *ret_ns, struct err *e)
 	struct patience p;
 	int rc = 0;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	patience_begin(&p, PATIENCE_NS);
-	while (next_try(s, &p, rc, e))
+	while (patience_next(s, &p, rc, e))
 		rc = s->ops->clock(s, ret_ns, e);
 	return rc;
 }
@@ -522,14 +401,14 @@ store_relock(struct store *s, const char *name, int64_t slack_ms, struct err *e)
 	struct patience p;
 	int rc = 0;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	if (s->ops->relock == NULL || s->options.lock == STORE_LOCK_NONE || rule == NULL ||
 	    rule->lock_ms <= slack_ms)
 		return 0;
 	patience_begin(&p, PATIENCE_NS);
-	while (next_try(s, &p, rc, e))
+	while (patience_next(s, &p, rc, e))
 		rc = s->ops->relock(s, name, slack_ms, e);
 	return rc;
 }
@@ -540,11 +419,11 @@ store_probe(struct store *s, const char *place, struct store_abilities *ret, str
 	struct patience p;
 	int rc = 0;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(place, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	while (next_try(s, &p, rc, e)) {
+	while (patience_next(s, &p, rc, e)) {
 		*ret = (struct store_abilities){ 0 };
 		rc = s->ops->probe(s, place, ret, e);
 	}
@@ -569,11 +448,11 @@ store_cold(struct store *s, const char *name, struct store_cold *ret, struct err
 	struct patience p;
 	int rc = 0;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	patience_begin(&p, PATIENCE_NS);
-	while (next_try(s, &p, rc, e)) {
+	while (patience_next(s, &p, rc, e)) {
 		*ret = (struct store_cold){ 0 };
 		rc = s->ops->cold == NULL ? plainly_there(s, name, ret, e) :
 					    s->ops->cold(s, name, ret, e);
@@ -587,13 +466,13 @@ store_thaw(struct store *s, const char *name, enum store_speed speed, unsigned d
 	struct patience p;
 	int rc = 0;
 
-	e = asked(&p, e);
+	e = patience_err(&p, e);
 	if (name_check(name, e) == -1)
 		return -1;
 	if (s->ops->thaw == NULL)
 		return 0;
 	patience_begin(&p, PATIENCE_NS);
-	while (next_try(s, &p, rc, e))
+	while (patience_next(s, &p, rc, e))
 		rc = s->ops->thaw(s, name, speed, days, e);
 	return rc;
 }

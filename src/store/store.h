@@ -198,12 +198,14 @@ struct store_ops {
 struct store {
 	const struct store_ops *ops;
 	struct store_options options;
-	/* up to when the bytes moved so far fill the rate; boot time, store.c's own */
+	/* up to when the bytes moved so far fill the rate; boot time, patience.c's own */
 	_Atomic int64_t paid_ns;
 	/* store_slow_down() */
 	_Atomic int64_t rest_ns;
 	bool (*stop)(void *arg); /* store_stop_when() */
 	void *stop_arg;
+	bool (*hurry)(void *arg); /* store_hurry_when() */
+	void *hurry_arg;
 	store_frozen *frozen; /* store_when_frozen() */
 	void *frozen_arg;
 };
@@ -225,6 +227,14 @@ bool store_far(const struct store_options *o);
  * from every thread that uses the store. NULL: never. What was begun is not broken off.
  */
 void store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg);
+/*
+ * The same for who reads: pauses end then, nothing that failed is tried again, and what is being read
+ * from afar is broken off, which is the store's own error or ERR_REMOTE. All else is done as before, so
+ * that what is to be noted still can be. The caller knows why, and says so.
+ */
+void store_hurry_when(struct store *s, bool (*hurry)(void *arg), void *arg);
+/* For drivers: does it hurry now? */
+bool store_hurries(const struct store *s);
 /*
  * From now on a get that meets what lies in an archive asks this function to have it brought back,
  * and tries again where it says so. NULL: then it is ERR_FROZEN at once.

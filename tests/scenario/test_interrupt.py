@@ -5,15 +5,18 @@ import re
 import signal
 import time
 
+import pytest
+
 import trees
 from conftest import BUSY, DONE, PARTLY, Result
+from s3 import Site as BucketSite, versitygw_fixture  # noqa: F401
 
 
 def slow(site, rate):
     site.write_config(tier={t: "keep = 7d\nrate = %s" % rate for t in site.tiers})
-    large = os.path.join(site.source, "large")
-    if not os.path.exists(large):
-        trees.write(os.fsencode(large), trees.noise(40_000_000, 7))
+    lasting = os.path.join(site.source, "lasting")
+    if not os.path.exists(lasting):
+        trees.write(os.fsencode(lasting), trees.noise(40_000_000, 7))
         trees.finish(os.fsencode(site.source))
 
 
@@ -27,6 +30,25 @@ def wait_for(condition, what):
 def ended(child):
     out, err = child.communicate(timeout=60)
     return Result([str(a) for a in child.args], child.returncode, out, err)
+
+
+def backed_up(site, rate):
+    """At full speed, with what comes next bound to the rate."""
+    slow(site, rate)
+    site.write_config()
+    site.backup()
+    slow(site, rate)
+
+
+def interrupted(child):
+    """Ctrl-C, and an end that is soon; what it said."""
+    asked = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    result = ended(child)
+    assert time.monotonic() - asked < 3, result
+    assert result.status == PARTLY, result
+    assert result.err.count("interrupted") == 1, result
+    return result
 
 
 def test_a_backup_ends_soon_also_while_its_last_packs_are_put(site):
@@ -62,18 +84,10 @@ def test_who_meets_a_backup_is_told_which_process_it_is(site):
 
 
 def test_an_interrupted_copy_says_so_once(site):
-    slow(site, "4m")
-    site.write_config()
-    site.backup()
-    slow(site, "4m")
+    backed_up(site, "4m")
     child = site.start("copy", "--to", "regional")
     wait_for(lambda: site.objects("regional", "pack/"), "no pack was copied")
-    asked = time.monotonic()
-    child.send_signal(signal.SIGINT)
-    result = ended(child)
-    assert time.monotonic() - asked < 3, result
-    assert result.status == PARTLY, result
-    assert result.err.count("interrupted") == 1, result
+    interrupted(child)
     site.write_config()
     site.run("copy", "--to", "regional")
 
@@ -93,35 +107,52 @@ def test_a_hook_that_hangs_is_stopped_and_what_undoes_it_runs(site):
         assert f.read() == "failed\n"
 
 
-def test_two_restores_do_not_meet_in_one_directory(site):
-    slow(site, "4m")
+@pytest.mark.parametrize("command", [("export", "vol.data"), ("verify", "--level", "2"),
+                                     ("verify", "--restore", "vol.data")], ids=" ".join)
+def test_who_reads_ends_soon_also_in_the_middle_of_a_pack(site, command):
+    backed_up(site, "100k")  # minutes for a single pack
+    child = site.start(*command)
+    time.sleep(2)
+    interrupted(child)
     site.write_config()
-    site.backup()
+    site.run("verify", "--level", "2")
+
+
+def test_who_reads_a_bucket_ends_soon_also_in_the_middle_of_a_pack(versitygw, tmp_path):
+    site = BucketSite(tmp_path, {"regional": versitygw.bucket()}, tiers=("regional",))
+    trees.make_plain(site.source)
+    site.init()
+    backed_up(site, "100k")
     before = site.scan()
-    slow(site, "100k")  # it has to last while another one starts, on a busy machine
+    child = site.start("restore", "vol.data", "--to", site.path("one"))
+    wait_for(lambda: os.path.isdir(site.path("one", "d1")), "nothing was made")
+    time.sleep(2)
+    assert "--delta" in interrupted(child).err
+    site.write_config()
+    site.run("restore", "vol.data", "--to", site.path("one"), "--delta")
+    trees.assert_same(before, trees.scan(site.path("one")))
+
+
+def test_two_restores_do_not_meet_in_one_directory(site):
+    backed_up(site, "100k")  # it has to last while another one starts, on a busy machine
+    before = site.scan()
     child = site.start("restore", "vol.data", "--to", site.path("one"))
     wait_for(lambda: os.path.isdir(site.path("one", "d1")), "nothing was made")
     result = site.run("restore", "vol.data", "--to", site.path("one"), "--delta", status=BUSY)
     assert "another restore into" in result.err, result
-    child.send_signal(signal.SIGINT)
-    assert ended(child).status == PARTLY
+    assert "--delta" in interrupted(child).err
     site.write_config()
     site.run("restore", "vol.data", "--to", site.path("one"), "--delta")
     trees.assert_same(before, trees.scan(site.path("one")))
 
 
 def test_two_rehearsals_of_one_source_do_not_remove_each_other(site):
-    slow(site, "4m")
-    site.write_config()
-    site.backup()
-    slow(site, "1m")
+    backed_up(site, "1m")
     child = site.start("verify", "--restore", "vol.data")
     wait_for(lambda: os.path.isdir(site.path("scratch", "restore-vol.data", "d1")),
              "nothing was made")
     result = site.run("verify", "--restore", "vol.data", status=BUSY)
     assert "another rehearsal of" in result.err, result
-    child.send_signal(signal.SIGINT)
-    result = ended(child)
-    assert result.status == PARTLY and "--delta" not in result.err, result
+    assert "--delta" not in interrupted(child).err
     site.write_config()
     site.run("verify", "--restore", "vol.data")

@@ -433,6 +433,30 @@ who_asks_to_stop_does_not_wait_for_a_store_that_is_silent(void **state)
 	assert_in_range(clock_boot_ns() - begun, 2 * CLOCK_S, 3 * CLOCK_S);
 }
 
+static void
+who_reads_and_asks_to_stop_waits_for_nothing_and_what_is_noted_still_is(void **state)
+{
+	int64_t begun = clock_boot_ns(), at = begun + 3 * CLOCK_S;
+	static uint8_t bytes[1000];
+	struct buf out;
+
+	(void)state;
+	assert_int_equal(store_put(store, "pack/00/a", bytes, sizeof(bytes), STORE_NEW, &e), 1);
+	buf_init(&out, 10000);
+	store->options.rate = 10;
+	store_hurry_when(store, stop_at, &at);
+	assert_int_equal(store_get(store, "pack/00/a", &out, &e), 0);
+	assert_in_range(clock_boot_ns() - begun, 3 * CLOCK_S, 4 * CLOCK_S);
+	assert_int_equal(store_put(store, "note", "m", 1, STORE_NEW, &e), 1);
+	/* What the store says stays what it is: that somebody asked is known to who asked. */
+	memstore_away(mem, true);
+	begun = clock_boot_ns();
+	assert_int_equal(store_get(store, "pack/00/a", &out, &e), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+	assert_int_equal(clock_boot_ns(), begun);
+	buf_done(&out);
+}
+
 static unsigned frozen_left, asked_back;
 
 static int
@@ -528,6 +552,7 @@ main(void)
 		TEST(a_listing_out_of_order_is_an_error),
 		TEST(who_asks_to_stop_does_not_wait_for_the_rate_and_nothing_more_is_put),
 		TEST(who_asks_to_stop_does_not_wait_for_a_store_that_is_silent),
+		TEST(who_reads_and_asks_to_stop_waits_for_nothing_and_what_is_noted_still_is),
 		TEST(the_rate_holds_on_average_with_a_second_of_credit),
 		TEST(a_slow_store_pays_no_second_time),
 	};

@@ -352,7 +352,7 @@ prove_pg_run(struct session *s, const struct rehearse_options *o, const char *di
 	buf_init(&p.asked, REHEARSE_RECORD);
 	rc = prove(&p, o, e);
 	evidence(&p, proof);
-	if (rc == -1 && e->kind == ERR_CANCELLED)
+	if (rc == -1 && (e->kind == ERR_CANCELLED || w->stop(w->arg)))
 		err_set(e, ERR_CANCELLED, "the proof of %s was interrupted; nothing of it is left",
 		    o->what);
 	pg_server_free(p.server);

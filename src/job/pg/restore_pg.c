@@ -457,11 +457,11 @@ tell(struct restore_pg *r)
 }
 
 static int
-half_way(const struct restore_pg *r, struct err *e)
+half_way(struct restore_pg *r, struct err *e)
 {
 	if (r->o->trusted || e->kind == ERR_USAGE || e->kind == ERR_REFUSED)
 		return -1;
-	restore_kind_half_way(r->o, r->report,
+	restore_kind_half_way(r->o, &r->run, r->report,
 	    "with --at latest an older base backup brings the same state:", e);
 	return err_line(e, "state", "no server can start there as it is");
 }
