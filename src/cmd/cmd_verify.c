@@ -21,6 +21,8 @@
 #include "job/verify.h"
 
 #define UNREAD_TEXT 80
+#define FROZEN "of them in an archive and not read"
+#define NO_WAL "the WAL lies in an archive and was not read"
 
 struct verify_opts {
 	struct common_options common;
@@ -72,20 +74,11 @@ mendable(const struct verify_report *r)
 
 /* Behind a count: of so many nothing was read. */
 static const char *
-unread(size_t frozen, char out[UNREAD_TEXT])
-{
-	out[0] = '\0';
-	if (frozen > 0)
-		snprintf(out, UNREAD_TEXT, ", %zu of them in an archive and not read", frozen);
-	return out;
-}
-
-static const char *
-unproved(size_t count, char out[UNREAD_TEXT])
+unread(const char *before, size_t count, const char *after, char out[UNREAD_TEXT])
 {
 	out[0] = '\0';
 	if (count > 0)
-		snprintf(out, UNREAD_TEXT, ", of %zu the WAL lies in an archive and was not read", count);
+		snprintf(out, UNREAD_TEXT, ", %s%zu %s", before, count, after);
 	return out;
 }
 
@@ -97,15 +90,15 @@ verify_text(const struct session *s, const struct verify_report *r, int64_t took
 
 	/* Each finding was told when it was made. */
 	output_done("verified %s of snapshots, %zu of them sound%s: %s%s, %s read in %s",
-	    units_count(r->snapshots, "copy", n), r->good, unproved(r->unread, wal),
-	    units_count(r->packs, "pack", k), unread(r->frozen, frozen), units_size(r->bytes, a),
-	    units_duration(took_ns / CLOCK_MS, b));
+	    units_count(r->snapshots, "copy", n), r->good, unread("of ", r->unread, NO_WAL, wal),
+	    units_count(r->packs, "pack", k), unread("", r->frozen, FROZEN, frozen),
+	    units_size(r->bytes, a), units_duration(took_ns / CLOCK_MS, b));
 	if (r->left > 0)
 		output_detail("left", "%s, for which there was no time",
 		    units_count(r->left, "snapshot", n));
 	if (r->pieces > 0 || r->holes > 0)
 		output_detail("wal", "%s%s, %s, %zu left for want of time",
-		    units_count(r->pieces, "piece", n), unread(r->pieces_frozen, frozen),
+		    units_count(r->pieces, "piece", n), unread("", r->pieces_frozen, FROZEN, frozen),
 		    units_count(r->holes, "hole", k), r->pieces_left);
 	if (r->count > 0)
 		output_detail("found", "%s bad or missing, %zu repaired",

@@ -292,26 +292,19 @@ inventory_read(struct session *s, const struct inventory_options *o, const struc
 	return 0;
 }
 
-static int
-hold_seen(void *arg, const struct store_entry *entry, struct err *e)
-{
-	(void)entry;
-	*(bool *)arg = true;
-	return err_set(e, ERR_CANCELLED, "one is enough");
-}
-
 int
 inventory_holds(struct session *s, struct record_holds *ret, struct err *e)
 {
-	bool any = false;
+	int any = 0;
 
 	*ret = (struct record_holds){ 0 };
-	for (size_t i = 0; i < s->tiers.count && !any; i++)
-		if (s->tiers.tier[i].store && store_list(s->tiers.tier[i].store, "rec/hold/", NULL,
-		    hold_seen, &any, e) == -1 && !any)
+	for (size_t i = 0; i < s->tiers.count && any == 0; i++) {
+		if (s->tiers.tier[i].store)
+			any = store_any(s->tiers.tier[i].store, "rec/hold/", e);
+		if (any == -1)
 			return err_in(e, "tier '%s'", s->tiers.tier[i].name);
-	err_clear(e);
-	if (!any)
+	}
+	if (any == 0)
 		return 0;
 	if (!s->repo && session_open_repo(s, SESSION_READ, e) == -1)
 		return -1;

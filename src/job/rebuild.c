@@ -400,14 +400,6 @@ order_back(struct rebuilding *r, struct err *e)
 	return rc == -1 && r->refused.kind != ERR_REFUSED ? -1 : 0;
 }
 
-static void
-line_of_watch(void *arg, const char *text)
-{
-	const struct watch *w = arg;
-
-	w->event(w->arg, "thaw", text);
-}
-
 static bool
 say_left(const struct rebuild_left *l, struct buf *out)
 {
@@ -463,7 +455,7 @@ rebuild_run(struct session *s, const struct rebuild_options *o, const struct wat
 	struct rebuilding r = { .s = s, .w = w, .report = ret, .dry_run = o->dry_run };
 	const struct thaw_options to_thaw = {
 		.wish = o->thaw, .never = s->now, .watch = w,
-		.preview = o->dry_run ? line_of_watch : NULL, .preview_arg = (void *)(uintptr_t)w,
+		.preview = o->dry_run ? thaw_tell : NULL, .preview_arg = (void *)(uintptr_t)w,
 	};
 	int rc;
 

@@ -28,28 +28,17 @@ remembered(void *arg, const char *source)
 	*any = true;
 }
 
-static int
-seen_one(void *arg, const struct store_entry *entry, struct err *e)
-{
-	bool *any = arg;
-
-	(void)entry;
-	*any = true;
-	return err_set(e, ERR_CANCELLED, "one is enough");
-}
-
 /* Of several tiers at once: each has its own. */
 static void
 look(void *arg, struct tier *t, size_t i)
 {
 	static const char *const kept[] = { "repo/", "key/", "pack/", "snap/" };
 	struct look *l = &((struct look *)arg)[i];
-	int rc = 0;
+	int any = 0;
 
-	for (size_t k = 0; l->known && !l->any && rc == 0 && k < ARRAY_LEN(kept); k++)
-		rc = store_list(t->store, kept[k], NULL, seen_one, &l->any, &l->why);
-	if (l->any)
-		err_clear(&l->why);
+	for (size_t k = 0; l->known && any == 0 && k < ARRAY_LEN(kept); k++)
+		any = store_any(t->store, kept[k], &l->why);
+	l->any = any == 1;
 }
 
 static void

@@ -143,8 +143,8 @@ line_of_error(void *arg, const char *text)
 	err_line(arg, "thaw", "%s", text);
 }
 
-static void
-line_of_watch(void *arg, const char *text)
+void
+thaw_tell(void *arg, const char *text)
 {
 	const struct watch *w = arg;
 
@@ -164,7 +164,7 @@ static int
 agree(struct thaw *t, const struct thaw_plan *plan, struct err *e)
 {
 	if (t->agreed || t->wish->ask)
-		say(plan, line_of_watch, (void *)(uintptr_t)t->watch);
+		say(plan, thaw_tell, (void *)(uintptr_t)t->watch);
 	if (plan->orders == 0)
 		return 0;
 	if (!t->agreed && t->wish->ask)

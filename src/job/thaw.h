@@ -24,6 +24,8 @@ extern const struct thaw_wish thaw_wish_none; /* nothing is ordered */
 
 struct thaw;
 typedef void thaw_line(void *arg, const char *text);
+/* One of them: tells it to the watch that arg is. */
+thaw_line thaw_tell;
 /*
  * first: who is asked first for each pack, unless it is an archive (tier.last). only: it alone counts.
  * never: nothing is ordered from there, and what it has is of no use (the target of a copy). Each may be

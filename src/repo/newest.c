@@ -215,21 +215,11 @@ out:
 	return rc;
 }
 
-static int
-seen_one(void *arg, const struct store_entry *entry, struct err *e)
-{
-	(void)entry;
-	*(bool *)arg = true;
-	return err_set(e, ERR_CANCELLED, "one is enough");
-}
-
 /* Nothing on it says any more whose it is: somebody took more than snapshots. */
 static bool
 stripped(const struct tier *t)
 {
-	bool any = false;
-
-	return store_list(t->store, "repo/", NULL, seen_one, &any, NULL) == 0 && !any;
+	return store_any(t->store, "repo/", NULL) == 0;
 }
 
 /* What a person is told, and how to get out. */

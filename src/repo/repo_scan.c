@@ -37,26 +37,16 @@ add_name(void *arg, const struct store_entry *entry, struct err *e)
 	return 0;
 }
 
-/* One is enough: ends the listing. */
-static int
-see_one(void *arg, const struct store_entry *entry, struct err *e)
-{
-	bool *seen = arg;
-
-	(void)entry;
-	*seen = true;
-	return err_set(e, ERR_CANCELLED, "seen");
-}
-
 static int
 look_for_stray(struct repo_scan_tier *t, struct err *e)
 {
 	t->stray = t->names > 0;
 	for (size_t i = 0; i < ARRAY_LEN(other_prefixes) && !t->stray; i++) {
-		int rc = store_list(t->tier->store, other_prefixes[i], NULL, see_one, &t->stray, e);
+		const int any = store_any(t->tier->store, other_prefixes[i], e);
 
-		if (rc == -1 && !t->stray)
+		if (any == -1)
 			return -1;
+		t->stray = any == 1;
 	}
 	return 0;
 }

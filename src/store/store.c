@@ -346,6 +346,27 @@ store_list(struct store *s, const char *prefix, const char *after, store_seen *s
 	return rc;
 }
 
+static int
+first_seen(void *arg, const struct store_entry *entry, struct err *e)
+{
+	(void)entry;
+	*(bool *)arg = true;
+	return err_set(e, ERR_CANCELLED, "one is enough");
+}
+
+int
+store_any(struct store *s, const char *prefix, struct err *e)
+{
+	struct err why = { 0 };
+	bool any = false;
+
+	if (store_list(s, prefix, NULL, first_seen, &any, &why) == 0 || any)
+		return any;
+	if (e != NULL)
+		*e = why;
+	return -1;
+}
+
 int
 store_del(struct store *s, const char *name, struct err *e)
 {

@@ -262,6 +262,8 @@ int store_get_range(struct store *s, const char *name, uint64_t off, uint64_t le
 int store_stat(struct store *s, const char *name, struct store_stat *ret, struct err *e);
 int store_list(struct store *s, const char *prefix, const char *after, store_seen *seen, void *arg,
     struct err *e);
+/* Is there any object below the prefix? 1, 0, -1. */
+int store_any(struct store *s, const char *prefix, struct err *e);
 int store_del(struct store *s, const char *name, struct err *e);
 int store_clock(struct store *s, int64_t *ret_ns, struct err *e);
 /*

@@ -12,6 +12,9 @@ from conftest import BUSY, DONE, PARTLY, Result
 from s3 import Site as BucketSite, versitygw_fixture  # noqa: F401
 
 
+SOON = 10  # seconds that an end may take on a busy machine; what is broken off would last for more than twice as long
+
+
 def slow(site, rate):
     site.write_config(tier={t: "keep = 7d\nrate = %s" % rate for t in site.tiers})
     lasting = os.path.join(site.source, "lasting")
@@ -45,21 +48,21 @@ def interrupted(child):
     asked = time.monotonic()
     child.send_signal(signal.SIGINT)
     result = ended(child)
-    assert time.monotonic() - asked < 3, result
+    assert time.monotonic() - asked < SOON, result
     assert result.status == PARTLY, result
     assert result.err.count("interrupted") == 1, result
     return result
 
 
 def test_a_backup_ends_soon_also_while_its_last_packs_are_put(site):
-    slow(site, "4m")  # ten seconds of it
+    slow(site, "1m")  # forty seconds of it
     child = site.start("backup", "vol.data")
     wait_for(lambda: site.objects("local", "pack/"), "no pack was put")
     time.sleep(1)  # by now all is read, and packs wait for their turn
     asked = time.monotonic()
     child.send_signal(signal.SIGINT)
     result = ended(child)
-    assert time.monotonic() - asked < 3, result
+    assert time.monotonic() - asked < SOON, result
     assert result.status == PARTLY, result
     assert "the backup of vol.data was interrupted; nothing was committed" in result.err, result
     assert not site.objects("local", "snap/")
@@ -69,7 +72,7 @@ def test_a_backup_ends_soon_also_while_its_last_packs_are_put(site):
 
 
 def test_who_meets_a_backup_is_told_which_process_it_is(site):
-    slow(site, "4m")
+    slow(site, "1m")
     child = site.start("backup", "vol.data")
     wait_for(lambda: site.objects("local", "pack/"), "no pack was put")
     result = site.run("backup", "vol.data", status=BUSY)
@@ -84,7 +87,7 @@ def test_who_meets_a_backup_is_told_which_process_it_is(site):
 
 
 def test_an_interrupted_copy_says_so_once(site):
-    backed_up(site, "4m")
+    backed_up(site, "1m")
     child = site.start("copy", "--to", "regional")
     wait_for(lambda: site.objects("regional", "pack/"), "no pack was copied")
     interrupted(child)

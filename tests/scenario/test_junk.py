@@ -11,7 +11,11 @@ import trees
 from conftest import DEGRADED, VERIFY
 
 FAR = "vol.data/22611231T235959Z-00000000"  # no name is later
-SOON = "vol.data/%s-00000000" % time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + 200))
+
+
+def soon():
+    """A name that is later than those of now, as a clock that goes wrong a little would make it."""
+    return "vol.data/%s-00000000" % time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + 200))
 
 
 def put_junk(site, tier, snapshot, data=None):
@@ -36,8 +40,9 @@ def kept_fixture(site):
     return first, second
 
 
-@pytest.mark.parametrize("name", [SOON, FAR])
-def test_junk_does_not_hide_that_the_newest_is_gone(site, kept, name):
+@pytest.mark.parametrize("later", [soon, lambda: FAR], ids=["soon", "far"])
+def test_junk_does_not_hide_that_the_newest_is_gone(site, kept, later):
+    name = later()
     put_junk(site, "regional", name)
     delete(site, "regional", kept[1])
     told = re.escape(kept[1]) + r" on 'regional' was the newest there \(number 2\) and is gone"
