@@ -54,7 +54,11 @@ restore_run(struct session *s, const struct restore_options *o, const struct wat
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
+	session_hurry_when(s, w->stop, w->arg);
 	rc = restore_kind_of(s, o->what)->run(s, o, w, ret, e);
+	/* Whatever it looks like where it was broken off. */
+	if (rc == -1 && e->kind != ERR_CANCELLED && w->stop(w->arg))
+		err_set(e, ERR_CANCELLED, "the restore of %s was interrupted", o->what);
 	ret->took_ns = clock_boot_ns() - begun;
 	return rc;
 }

@@ -13,7 +13,6 @@ run_begin(struct run *r, struct session *s, const struct watch *w)
 {
 	*r = (struct run){ .session = s, .watch = w, .begun_ns = clock_boot_ns() };
 	ground_own(s->conf, &r->own);
-	session_hurry_when(s, w->stop, w->arg);
 }
 
 int64_t

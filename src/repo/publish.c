@@ -11,14 +11,6 @@
 #include "base/mem.h"
 #include "repo/presence.h"
 
-static int
-put(struct store *s, const char *name, const struct buf *bytes, struct err *e)
-{
-	int got = store_put(s, name, bytes->data, bytes->len, STORE_NEW, e);
-
-	return got == 0 ? err_set(e, ERR_EXISTS, "%s is taken", name) : got == 1 ? 0 : -1;
-}
-
 /* What this program cannot read nobody can restore: so it is read before anybody sees it. */
 static int
 check_readable(const struct manifest *m, const struct buf *bytes, const struct keyring *keys,
@@ -46,6 +38,29 @@ check_back(struct store *s, const char *name, const struct buf *bytes, struct er
 		rc = err_set(e, ERR_CORRUPT, "%s comes back otherwise than it was written", name);
 	buf_done(&back);
 	return rc;
+}
+
+/*
+ * One that was tried and has no answer may be there, or come to be: whoever asked to stop meanwhile is
+ * not told that nothing was committed.
+ */
+static int
+put(struct store *s, const char *name, const struct buf *bytes, struct err *e)
+{
+	int got;
+
+	if (store_stopped(s))
+		return err_set(e, ERR_CANCELLED, "stopped before '%s' was put", name);
+	got = store_put(s, name, bytes->data, bytes->len, STORE_NEW, e);
+	if (got == 0)
+		return err_set(e, ERR_EXISTS, "%s is taken", name);
+	if (got == 1 || (e->kind != ERR_CANCELLED && e->kind != ERR_REMOTE))
+		return got == 1 ? 0 : -1;
+	if (check_back(s, name, bytes, NULL) == 0)
+		return 0;
+	e->kind = ERR_REMOTE;
+	return err_line(e, "state", "whether %s was committed is not known: it is there, and complete, "
+	    "when `ffdr list` names it", name + strlen("snap/"));
 }
 
 /* And is everything there that it names? */
@@ -90,6 +105,7 @@ publish_manifest(struct store *s, struct manifest *m, const struct keyring *keys
 	if (put(s, m->name, &bytes, e) == -1)
 		goto out;
 	fault_point("commit.put");
+	store_stop_when(s, NULL, NULL);
 	if (check_back(s, m->name, &bytes, e) == -1 || check_present(s, m, e) == -1) {
 		withdraw(s, m->name, e);
 		goto out;

@@ -46,18 +46,12 @@ spread(int64_t pause_ns)
 	return pause_ns / 2 + (int64_t)(x % (uint64_t)(pause_ns / 2 + 1));
 }
 
-bool
-patience_over(const struct store *s)
-{
-	return s->stop != NULL && s->stop(s->stop_arg);
-}
-
 static void
 pause_for(const struct store *s, int64_t ns)
 {
 	const int64_t most = s->stop == NULL && s->hurry == NULL ? ns : LOOK_NS;
 
-	for (; ns > 0 && !patience_over(s) && !store_hurries(s); ns -= most)
+	for (; ns > 0 && !store_stopped(s) && !store_hurries(s); ns -= most)
 		clock_sleep_ns(ns < most ? ns : most);
 }
 
@@ -75,7 +69,7 @@ patience_wait(const struct store *s, struct patience *p, struct err *e)
 		return false;
 	}
 	pause_for(s, pause);
-	if (patience_over(s)) {
+	if (store_stopped(s)) {
 		e->kind = ERR_CANCELLED;
 		err_in(e, "stopped waiting");
 		return false;

@@ -35,7 +35,4 @@ bool patience_wait(const struct store *s, struct patience *p, struct err *e);
 bool patience_next(struct store *s, struct patience *p, int rc, struct err *e);
 /* Keeps the rate, after n bytes that began to move at begin_ns. */
 void patience_pay(struct store *s, int64_t begin_ns, uint64_t n);
-/* Shall no put begin any more? */
-bool patience_over(const struct store *s);
-
 #endif

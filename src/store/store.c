@@ -122,6 +122,12 @@ store_hurry_when(struct store *s, bool (*hurry)(void *arg), void *arg)
 }
 
 bool
+store_stopped(const struct store *s)
+{
+	return s->stop != NULL && s->stop(s->stop_arg);
+}
+
+bool
 store_hurries(const struct store *s)
 {
 	return s->hurry != NULL && s->hurry(s->hurry_arg);
@@ -185,7 +191,7 @@ store_put_known(struct store *s, const char *name, const void *data, size_t len,
 	if (len > STORE_OBJECT_MAX)
 		return err_set(e, ERR_BUG, "'%s': %zu bytes are more than an object holds", name,
 		    len);
-	if (patience_over(s))
+	if (store_stopped(s))
 		return err_set(e, ERR_CANCELLED, "stopped before '%s' was put", name);
 	patience_begin(&p, strncmp(name, "snap/", 5) == 0 ? PATIENCE_COMMIT_NS : PATIENCE_NS);
 	do {

@@ -227,6 +227,8 @@ bool store_far(const struct store_options *o);
  * from every thread that uses the store. NULL: never. What was begun is not broken off.
  */
 void store_stop_when(struct store *s, bool (*stop)(void *arg), void *arg);
+/* Does it say so now? */
+bool store_stopped(const struct store *s);
 /*
  * The same for who reads: pauses end then, nothing that failed is tried again, and what is being read
  * from afar is broken off, which is the store's own error or ERR_REMOTE. All else is done as before, so

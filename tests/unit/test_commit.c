@@ -255,6 +255,49 @@ a_name_that_is_taken_stays_what_it_is(void **state)
 	buf_done(&after);
 }
 
+static bool
+once_it_was_put(void *arg)
+{
+	return faultstore_calls(arg) > 0;
+}
+
+/* The first snapshot is committed once more, by somebody who asks to stop as soon as that has begun. */
+static int
+publish_and_stop(enum fault_kind kind, const char *op, unsigned times)
+{
+	struct store *s = t.kit.tier[0].store;
+	struct manifest again = { .next_pack = 0 };
+	int rc;
+
+	arm(FAULT_NONE, NULL, 0, 0);
+	assert_int_equal(manifest_get(s, first.name, t.kit.repo->keys, &again, &e), 0);
+	assert_int_equal(store_del(s, first.name, &e), 1);
+	arm(kind, op, 1, times);
+	store_stop_when(s, once_it_was_put, t.fault[0]);
+	rc = publish_manifest(s, &again, t.kit.repo->keys, &e);
+	store_stop_when(s, NULL, NULL);
+	manifest_done(&again);
+	return rc;
+}
+
+static void
+who_asks_to_stop_is_told_what_became_of_a_commit_that_had_begun(void **state)
+{
+	size_t n;
+
+	(void)state;
+	/* Its answer was lost, and it is there. */
+	assert_int_equal(publish_and_stop(FAULT_AFTER, "put", 1), 0);
+	assert_non_null(memstore_bytes(testrepo_mem(&t, 0), first.name, &n));
+	/* It is there, and does not come back at once: that is no reason to take it away. */
+	assert_int_equal(publish_and_stop(FAULT_REMOTE, "get", 1), 0);
+	assert_non_null(memstore_bytes(testrepo_mem(&t, 0), first.name, &n));
+	/* Nobody knows. */
+	assert_int_equal(publish_and_stop(FAULT_REMOTE, NULL, FOREVER), -1);
+	assert_int_equal(e.kind, ERR_REMOTE);
+	assert_non_null(strstr(e.text, "was committed is not known"));
+}
+
 static void
 many_packs_are_looked_for_by_one_listing(void **state)
 {
@@ -286,6 +329,7 @@ main(void)
 	    T(a_pack_that_is_gone_right_after_the_commit_withdraws_it),
 	    T(a_manifest_that_cannot_be_withdrawn_is_named),
 	    T(a_name_that_is_taken_stays_what_it_is),
+	    T(who_asks_to_stop_is_told_what_became_of_a_commit_that_had_begun),
 	    T(many_packs_are_looked_for_by_one_listing),
 	};
 

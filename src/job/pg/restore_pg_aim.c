@@ -464,8 +464,12 @@ restore_pg_try(struct restore_pg *r)
 			    .argv = (const char *const[]){ "/bin/sh", "-c", shell, NULL },
 			    .dir = r->report->to,
 			    .log = log },
-			TRY_S, r->run.watch->stop, r->run.watch->arg, NULL, NULL) != 0)
+			TRY_S, r->run.watch->stop, r->run.watch->arg, NULL, NULL) != 0 &&
+		    !run_stop(&r->run))
 			warn_of(r, user.name, log);
+		if (run_stop(&r->run))
+			run_warn(&r->run, "whether the server will get its WAL was not tried to the end, "
+			    "because a stop was asked for");
 		free(shell);
 	}
 	unlink(file);
