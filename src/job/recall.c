@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "repo/manifest.h"
+#include "repo/object.h"
 #include "repo/record.h"
 
 struct recalling {
@@ -41,12 +41,15 @@ let_go(const struct recalling *r, const char *id)
 	return have_keys(r->s, NULL) == 0 && r->t->store && record_let_go(r->s->repo, r->t, id);
 }
 
-/* What does not open, whatever the reason, is no proof that anything was outlived. */
+/*
+ * A signature for that name proves that we made it: it need not open, for a host to which its key has not
+ * come. What nobody of ours signed is no proof that anything was outlived.
+ */
 static int
 sound(void *arg, const struct tier *t, const char *name, struct err *e)
 {
 	struct session *s = arg;
-	struct manifest m;
+	struct buf bytes;
 	int rc;
 
 	if (have_keys(s, e) == -1)
@@ -55,13 +58,14 @@ sound(void *arg, const struct tier *t, const char *name, struct err *e)
 		*e = t->why; /* it was looked at with the keys, and is none of ours */
 		return -1;
 	}
-	manifest_init(&m);
-	rc = manifest_get(t->store, name, s->repo->keys, &m, e);
-	manifest_done(&m);
+	buf_init(&bytes, STORE_OBJECT_MAX);
+	rc = store_get(t->store, name, &bytes, e);
+	if (rc == 0)
+		rc = object_check_signed(&bytes, OBJECT_MANIFEST, name, s->repo->keys, e);
+	buf_done(&bytes);
 	if (rc == 0)
 		return 1;
-	return e->kind == ERR_CORRUPT || e->kind == ERR_NOTFOUND || e->kind == ERR_KEY ||
-	    e->kind == ERR_UNSUPPORTED || e->kind == ERR_FROZEN ? 0 : -1;
+	return e->kind == ERR_CORRUPT || e->kind == ERR_NOTFOUND || e->kind == ERR_KEY ? 0 : -1;
 }
 
 static void
@@ -144,7 +148,9 @@ recall_put(struct session *s, const struct tier *t, const char *id, uint64_t seq
 	/* Said once is enough. */
 	if (t->options.as_of_ns == 0 && s->state.kind == ERR_NONE &&
 	    newest_remember(dir, t, id, sequence, &judge, &e) == -1) {
-		session_state_lost(s, &e);
+		/* What the tier does not tell is no fault of `state`. */
+		if (e.kind != ERR_NOTFOUND && e.kind != ERR_REMOTE)
+			session_state_lost(s, &e);
 		w->event(w->arg, "warning", e.text);
 	}
 	free(dir);

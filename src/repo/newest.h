@@ -16,9 +16,10 @@ struct newest_missing {
 };
 
 /*
- * Is what lies on the tier under that name ("snap/...") a snapshot, its manifest whole and signed? 1;
- * 0 with the reason: anybody who can write there may have put it; -1 nobody can tell now. Asked only
- * where the remembered one is gone and newer names are there.
+ * Is what lies on the tier under that name ("snap/...") a snapshot, its manifest whole and signed? 1,
+ * also where it cannot be opened here; 0 with the reason: anybody who can write there may have put it, and
+ * it may be thrown away; -1 nobody can tell now, as where it lies in an archive or another version made it.
+ * Asked only where the remembered one is gone and newer names are there.
  */
 struct newest_judge {
 	int (*sound)(void *arg, const struct tier *t, const char *name, struct err *e);

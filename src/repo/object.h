@@ -124,6 +124,12 @@ int object_check_ids(const struct object *o, size_t frame, const uint8_t *raw,
     const struct keyring *k, struct err *e);
 
 /*
+ * Whole, of this repository, and signed for that name by somebody whom it lists: an M or R of ours, whether
+ * or not it opens here. ERR_KEY: by somebody else; ERR_CORRUPT, ERR_UNSUPPORTED.
+ */
+int object_check_signed(const struct buf *bytes, enum object_type type, const char *name,
+    const struct keyring *k, struct err *e);
+/*
  * A whole M, W or R in memory under the name it was found by: hash, signature (M, R) by a key
  * that keyring knows, own name (expected; for pend/ the snap/ name), frames opened, ids checked;
  * `text` gets the raw bytes of all frames after the name frame that have kind `kind`.

@@ -106,6 +106,32 @@ read_opened(const struct object *o, const struct buf *bytes, const struct keyrin
 	return 0;
 }
 
+/* All that is asked before anything is decrypted. */
+static int
+check_ours(const struct buf *bytes, enum object_type type, const char *own, const struct keyring *k,
+    struct object_header *h, struct err *e)
+{
+	if (object_check_plain(bytes->data, bytes->len, e) == -1 ||
+	    object_header_parse(bytes->data, bytes->len, h, e) == -1)
+		return -1;
+	if (h->type != type)
+		return err_set(e, ERR_CORRUPT, "is a %s, expected a %s", object_type_word(h->type),
+		    object_type_word(type));
+	if (object_check_home(h, k, e) == -1)
+		return -1;
+	return type == OBJECT_WAL ? 0 : object_trailer_check(bytes, type, k, own, e);
+}
+
+int
+object_check_signed(const struct buf *bytes, enum object_type type, const char *name,
+    const struct keyring *k, struct err *e)
+{
+	char room[LAYOUT_NAME];
+	struct object_header h;
+
+	return check_ours(bytes, type, own_name(name, room), k, &h, e);
+}
+
 int
 object_read_parts(const struct buf *bytes, enum object_type type, const char *name,
     const struct keyring *k, const struct object_part *part, size_t parts, struct err *e)
@@ -116,22 +142,9 @@ object_read_parts(const struct buf *bytes, enum object_type type, const char *na
 	struct object *o = NULL;
 	int rc = -1;
 
-	if (object_check_plain(bytes->data, bytes->len, e) == -1 ||
-	    object_header_parse(bytes->data, bytes->len, &h, e) == -1)
-		goto out;
-	if (h.type != type) {
-		err_set(e, ERR_CORRUPT, "is a %s, expected a %s", object_type_word(h.type),
-		    object_type_word(type));
-		goto out;
-	}
-	if (object_check_home(&h, k, e) == -1)
-		goto out;
-	if (type != OBJECT_WAL && object_trailer_check(bytes, type, k, own, e) == -1)
-		goto out;
-	if (object_open(&h, bytes->data + h.index_off, object_index_len(&h), k, &o, e) == -1)
-		goto out;
-	rc = read_opened(o, bytes, k, own, part, parts, e);
-out:
+	if (check_ours(bytes, type, own, k, &h, e) == 0 &&
+	    object_open(&h, bytes->data + h.index_off, object_index_len(&h), k, &o, e) == 0)
+		rc = read_opened(o, bytes, k, own, part, parts, e);
 	object_free(o);
 	return rc;
 }

@@ -293,6 +293,39 @@ sealing_refuses_what_a_reader_would_refuse(void **state)
 }
 
 static void
+whose_it_is_can_be_told_without_the_key_it_is_sealed_under(void **state)
+{
+	struct object_builder b;
+	struct buf got;
+	uint8_t sha[32];
+	struct err e = { 0 };
+	const size_t epochs = keys->epochs, signers = keys->signers;
+
+	(void)state;
+	buf_init(&got, LIMIT);
+	object_build(&b, OBJECT_RECORD, LIMIT);
+	object_add_name(&b, keys, NAME);
+	object_add_text(&b, keys, "x", 1);
+	assert_int_equal(object_seal(&b, keys, NAME, sha, &e), 0);
+	keys->epochs = 0;
+	assert_int_equal(object_read_signed(&b.bytes, OBJECT_RECORD, NAME, keys, FRAME_TEXT, &got, &e), -1);
+	assert_int_equal(e.kind, ERR_KEY);
+	assert_int_equal(object_check_signed(&b.bytes, OBJECT_RECORD, NAME, keys, &e), 0);
+	assert_int_equal(object_check_signed(&b.bytes, OBJECT_RECORD, "rec/other", keys, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	keys->signers = 0;
+	assert_int_equal(object_check_signed(&b.bytes, OBJECT_RECORD, NAME, keys, &e), -1);
+	assert_int_equal(e.kind, ERR_KEY);
+	keys->signers = signers;
+	b.bytes.data[b.bytes.len / 2] ^= 1;
+	assert_int_equal(object_check_signed(&b.bytes, OBJECT_RECORD, NAME, keys, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	keys->epochs = epochs;
+	object_build_done(&b);
+	buf_done(&got);
+}
+
+static void
 a_host_with_only_a_public_key_cannot_sign_but_can_make_packs(void **state)
 {
 	struct object_builder b;
@@ -413,6 +446,7 @@ main(void)
 		T(an_empty_text_is_a_text),
 		T(a_manifest_under_pend_bears_its_snap_name),
 		T(sealing_refuses_what_a_reader_would_refuse),
+		T(whose_it_is_can_be_told_without_the_key_it_is_sealed_under),
 		T(a_host_with_only_a_public_key_cannot_sign_but_can_make_packs),
 		T(a_builder_used_again_makes_a_sound_object),
 		T(an_index_with_any_number_bent_is_refused),
