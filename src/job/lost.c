@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "job/inventory.h"
 #include "repo/manifest.h"
+#include "repo/snapshot.h"
 
 #define LOST_REQUESTS 4096 /* a second or two on a disk, a minute on a store far away */
 
@@ -101,38 +103,92 @@ lost_explain(struct session *s, const struct opened *o, const struct watch *w, s
 	return true;
 }
 
-/* "regional, dr": who may have it whole and cannot be asked; NULL: nobody. The caller frees. */
-static char *
-away(const struct session *s)
-{
-	uint64_t mute = 0;
+/* What the tiers say of a manifest that none of them gave. */
+struct told {
+	uint64_t away;	   /* may have it whole: cannot be asked, was silent, or let it not be read */
+	struct err locked; /* one has it whole, and it does not open here: why; ERR_NONE: none has */
+};
 
-	for (size_t i = 0; i < s->tiers.count && i < INVENTORY_TIERS; i++)
-		if (!s->tiers.tier[i].store && !session_unasked(s, &s->tiers.tier[i]))
-			mute |= UINT64_C(1) << i;
-	return mute == 0 ? NULL : inventory_tiers(s, mute);
+/* Each by itself: what one says outweighs nothing that another one may have. */
+static void
+hear(struct session *s, const char *name, struct told *ret)
+{
+	for (size_t i = 0; i < s->tiers.count && i < INVENTORY_TIERS; i++) {
+		const struct tier *t = &s->tiers.tier[i];
+		struct err why = { 0 };
+		struct manifest m;
+
+		if (!t->store && session_unasked(s, t))
+			continue;
+		/* One that was silent a moment ago is not waited for again. */
+		if (!t->store || t->why.kind == ERR_REMOTE) {
+			ret->away |= UINT64_C(1) << i;
+			continue;
+		}
+		manifest_get(t->store, name, s->repo->keys, &m, &why);
+		manifest_done(&m);
+		if (why.kind != ERR_KEY && why.kind != ERR_UNSUPPORTED && why.kind != ERR_NOTFOUND &&
+		    why.kind != ERR_CORRUPT)
+			ret->away |= UINT64_C(1) << i;
+		else if (ret->locked.kind == ERR_NONE && (why.kind == ERR_KEY ||
+		    why.kind == ERR_UNSUPPORTED))
+			ret->locked = why;
+	}
+}
+
+/* It is no damage: what opens it is the way out, as the error of that tier says. */
+static int
+explain_locked(const struct session *s, const char *id, const struct err *why, struct err *e)
+{
+	const char *fix;
+	size_t len = err_fix(why, &fix);
+
+	e->kind = why->kind;
+	if (len > 0)
+		err_line(e, "fix", "%.*s", (int)len, fix);
+	return s->as_of_ns != 0 && why->kind == ERR_KEY ? -1 : snapshot_unreadable(id, e);
+}
+
+/* Who may have it whole, or else what gives it up. older: as possible() says. */
+static int
+explain_damaged(const struct session *s, const struct opened *o, const struct told *told, int older,
+    struct err *e)
+{
+	char *names;
+
+	if (told->away != 0) {
+		names = inventory_tiers(s, told->away);
+		err_line(e, "fix", "bring back %s, which may have it whole", names);
+		free(names);
+		return -1;
+	}
+	if (older != 0)
+		err_line(e, "fix", "name an older one: whether this one was damaged, or somebody put it "
+		    "there, cannot be told");
+	else
+		err_line(e, "fix", "bring a tier back that has one whole");
+	return s->as_of_ns != 0 ? -1 : err_line(e, "or", "`ffdr expire --discard %s --why TEXT` gives it "
+	    "up for good: then %s means the newest of the others", o->part.id, o->part.source);
 }
 
 int
 lost_manifest(struct session *s, const struct opened *o, const struct watch *w, struct err *e)
 {
-	const char *id = o->part.id;
-	char *mute;
+	struct told told = { 0 };
+	char *name;
 	int older;
 
-	if (id[0] == '\0' || (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND &&
-	    e->kind != ERR_KEY && e->kind != ERR_UNSUPPORTED))
+	if (o->part.id[0] == '\0')
 		return -1;
+	if (e->kind == ERR_FROZEN)
+		return snapshot_unreadable(o->part.id, e);
+	if (e->kind != ERR_CORRUPT && e->kind != ERR_NOTFOUND && e->kind != ERR_KEY &&
+	    e->kind != ERR_UNSUPPORTED)
+		return -1;
+	name = xasprintf("snap/%s", o->part.id);
+	hear(s, name, &told);
+	free(name);
 	older = possible(s, &o->part, w, e);
-	mute = away(s);
-	if (mute)
-		err_line(e, "fix", "bring back %s, which may have it whole", mute);
-	else if (older != 0)
-		err_line(e, "fix", "name an older one: whether this one was damaged, or somebody put it "
-		    "there, cannot be told");
-	else
-		err_line(e, "fix", "bring a tier back that has one whole");
-	free(mute);
-	return s->as_of_ns != 0 ? -1 : err_line(e, "or", "`ffdr expire --discard %s --why TEXT` gives it "
-	    "up for good: then %s means the newest of the others", id, o->part.source);
+	return told.locked.kind != ERR_NONE ? explain_locked(s, o->part.id, &told.locked, e) :
+	    explain_damaged(s, o, &told, older, e);
 }

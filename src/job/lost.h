@@ -12,8 +12,10 @@
 bool lost_explain(struct session *s, const struct opened *o, const struct watch *w, struct err *e);
 /*
  * opened_new() failed with e. Where it was the manifest that no tier has whole, what can still be had
- * is told, and what gives that snapshot up. -1. An older one is never taken in its place: it may be the
- * newest, damaged, and whoever asked for the newest would not know what he lacks.
+ * is told, and what gives that snapshot up: only where each tier said that it has none, or a damaged one,
+ * and never where one may have it whole, or has it and it does not open here. -1. An older one is never
+ * taken in its place: it may be the newest, damaged, and whoever asked for the newest would not know what
+ * he lacks.
  */
 int lost_manifest(struct session *s, const struct opened *o, const struct watch *w, struct err *e);
 

@@ -298,11 +298,23 @@ snapshot_fits(const struct snapshot_list *l, const char *text, const struct layo
 int
 snapshot_unreadable(const char *id, struct err *e)
 {
-	if (e->kind == ERR_UNSUPPORTED)
-		err_line(e, "fix", "use the version of ffdr that made it");
-	else if (e->kind != ERR_KEY) /* which says how it would be opened */
+	switch (e->kind) {
+	case ERR_UNSUPPORTED:
+		return err_line(e, "fix", "use the version of ffdr that made it");
+	case ERR_KEY: /* which says how it would be opened */
+		return err_line(e, "or", "where that key is gone for good, or is nobody's of yours: `ffdr "
+		    "expire --discard %s --lost-key KEY --why TEXT`", id);
+	case ERR_FROZEN:
+		return err_line(e, "fix", "it lies in an archive, and is none of what ffdr orders: order "
+		    "it back by the store's own tools (restore-object), then the same command");
+	case ERR_IO:
+	case ERR_CORRUPT:
 		err_line(e, "fix", "`ffdr verify --repair %s` fetches it, where another tier has it "
 		    "whole", id);
-	return err_line(e, "or", "`ffdr expire --discard %s --why TEXT` gives it up: it is damaged "
-	    "for good, or never was a snapshot", id);
+		break;
+	default:
+		return -1;
+	}
+	return e->kind == ERR_IO ? -1 : err_line(e, "or", "`ffdr expire --discard %s --why TEXT` gives "
+	    "it up: it is damaged for good, or never was a snapshot", id);
 }

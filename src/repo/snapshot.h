@@ -39,7 +39,11 @@ const struct snapshot *snapshot_newest(const struct snapshot_list *l, const char
  */
 int snapshot_resolve(struct repo *r, const struct snapshot_list *l, const char *text, bool partial,
     char name[LAYOUT_NAME], struct err *e);
-/* Adds the ways out to an error that says why the manifest of that snapshot cannot be read; -1. */
+/*
+ * Adds the ways out to an error that says why the manifest of that snapshot cannot be read; -1. Only of
+ * what is damaged is it said that it may be given up: what is whole, and does not open here, is somebody's
+ * backup.
+ */
 int snapshot_unreadable(const char *id, struct err *e);
 /* May `text` mean the snapshot of that id ("vol.uploads/2026...")? `l` as above. */
 bool snapshot_fits(const struct snapshot_list *l, const char *text, const struct layout_snap *part);

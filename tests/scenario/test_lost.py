@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 
+import pytest
+
 import trees
-from conftest import CONFIGURATION, DEGRADED, USAGE, VERIFY
+from conftest import CONFIGURATION, DEGRADED, USAGE, VERIFY, flip, rewrite
 
 
 def change(site, number):
@@ -142,3 +144,73 @@ def test_init_says_that_the_signing_key_goes_into_the_safe(bare):
     bare.lend_escrow()
     result = bare.run("init")
     assert re.search(r"copy +file:\S*signing\.pem to the medium for the safe", result.out), result
+
+
+# ---- what is whole, and does not open here ----
+
+@pytest.fixture(name="rotated")
+def rotated_fixture(site):
+    """Two snapshots on two tiers: the newer under a key epoch of its own."""
+    site.tiers = ("local", "regional")
+    site.write_config()
+    site.first = site.backup()
+    site.run("copy")
+    shutil.copytree(site.path("state", "newest"), site.path("first-seen"))
+    site.epoch = site.json("key", "rotate")["epoch"]
+    change(site, 1)
+    site.second = site.backup()
+    site.run("copy")
+    return site
+
+
+def forget_key(site):
+    for tier in site.tiers:
+        for name in site.objects(tier, "key/%s." % site.epoch):
+            os.unlink(site.tier(tier, name))
+
+
+def newer_format(site, tier):
+    """As a later version would make it: of a suite that nobody knows yet."""
+    rewrite(site.tier(tier, "snap", site.second), lambda b: b[:5] + b"\x09" + b[6:])
+
+
+def test_a_snapshot_whose_key_is_not_here_is_no_damaged_one(rotated):
+    forget_key(rotated)
+    fix = r"\n +fix +bring key/%s\.\* back from another tier" % rotated.epoch
+    given_up = r"\n +or +where that key is gone for good.*--discard %s --lost-key KEY" % re.escape(rotated.second)
+    for command in ["restore", "vol.data", "--to", rotated.path("out")], ["export", "vol.data"]:
+        result = rotated.run(*command, status=CONFIGURATION)
+        assert re.search(fix + ".*" + given_up, result.err), result
+        assert re.search(r"possible +%s" % re.escape(rotated.first), result.err), result
+    said = rotated.run("check", status=None)
+    assert re.search(fix + ".*" + given_up, said.out), said
+    assert "damaged" not in result.text + said.text and "never was a snapshot" not in result.text + said.text
+    # Beside one that is damaged, too: that one says nothing of the other.
+    flip(rotated.tier("local", "snap", rotated.second))
+    result = rotated.run("restore", "vol.data", "--to", rotated.path("out"), status=CONFIGURATION)
+    assert re.search(fix, result.err) and "gives it up for good" not in result.err, result
+
+
+def test_a_snapshot_of_a_newer_version_wants_that_version_and_no_more(rotated):
+    for tier in rotated.tiers:
+        newer_format(rotated, tier)
+    for command in ["restore", "vol.data", "--to", rotated.path("out")], ["check"], ["gc"]:
+        result = rotated.run(*command, status=None)
+        assert result.status != 0 and "use the version of ffdr that made it" in result.text, result
+        assert "--discard" not in result.text, result
+
+
+def test_a_newer_one_that_does_not_open_here_outlives_the_remembered_one(rotated):
+    """Another host made it: this one remembers the first, which has expired since."""
+    for tier in rotated.tiers:
+        shutil.copy(rotated.path("first-seen", tier, "vol.data"), rotated.path("state", "newest", tier, "vol.data"))
+        os.unlink(rotated.tier(tier, "snap", rotated.first))
+    forget_key(rotated)
+    result = rotated.run("list", status=None)
+    assert "is gone" not in result.err and "does not count" not in result.err, result
+    # Of another version's nobody can tell here; thrown away it is not.
+    newer_format(rotated, "regional")
+    result = rotated.run("list", status=None)
+    assert re.search(r"%s was the newest on 'regional' and is gone; whether '.*' outlived it cannot be told" % re.escape(rotated.first),
+                     result.err), result
+    assert "--discard" not in result.err, result

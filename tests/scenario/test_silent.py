@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import time
 
@@ -9,7 +10,7 @@ import pytest
 
 import conftest
 import s3
-from conftest import DEGRADED
+from conftest import DEGRADED, VERIFY
 from s3 import before_fixture, versitygw_fixture  # noqa: F401
 
 SILENT = ("two", "three")
@@ -92,3 +93,16 @@ def test_stores_that_let_us_in_and_list_nothing_are_waited_for_at_once(versitygw
     assert snapshot in result.out and took < 2 * LISTING - 10, (took, result)
     assert all("'%s' cannot be reached" % name in result.err for name in SILENT), result
     assert [fault.hits for fault in faults] == [2, 2], faults
+
+
+def test_a_damaged_snapshot_is_not_given_up_while_a_tier_is_silent_that_may_have_it(versitygw, before, tmp_path):
+    proxy = before(versitygw)
+    site = s3.Site(tmp_path, {"regional": (versitygw.bucket(), proxy.url)}, tiers=("local", "regional"))
+    site.init()
+    snapshot = site.backup()
+    site.run("copy")
+    conftest.flip(site.tier("local", "snap", snapshot))
+    proxy.fault("stall", times=None, path="/snap/")
+    result = site.run("restore", "vol.data", "--to", site.path("out"), status=VERIFY)
+    assert re.search(r"fix +bring back regional, which may have it whole", result.err), result
+    assert "--discard" not in result.err, result

@@ -240,6 +240,33 @@ a_damaged_newest_manifest_is_read_from_another_tier_or_named(void **state)
 	assert_unclear("vol.a", ERR_CORRUPT, id);
 }
 
+static void
+only_what_is_damaged_may_be_given_up_without_a_word_more(void **state)
+{
+	static const struct {
+		enum err_kind kind;
+		const char *says; /* NULL: nothing */
+	} row[] = {
+		{ ERR_CORRUPT, "`ffdr expire --discard vol.a/1 --why TEXT` gives it up" },
+		{ ERR_KEY, "--discard vol.a/1 --lost-key KEY" },
+		{ ERR_UNSUPPORTED, "use the version of ffdr that made it" },
+		{ ERR_FROZEN, "it lies in an archive" },
+		{ ERR_IO, "`ffdr verify --repair vol.a/1` fetches it" },
+		{ ERR_REMOTE, NULL },
+		{ ERR_PERMISSION, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct err e = { .kind = row[i].kind, .text = "why" };
+
+		assert_int_equal(snapshot_unreadable("vol.a/1", &e), -1);
+		assert_true(row[i].says ? strstr(e.text, row[i].says) != NULL : strcmp(e.text, "why") == 0);
+		assert_int_equal(strstr(e.text, "--discard") != NULL, i < 2);
+		assert_int_equal(strstr(e.text, "damaged for good") != NULL, i < 1);
+	}
+}
+
 int
 main(void)
 {
@@ -252,6 +279,7 @@ main(void)
 		T(what_may_mean_several_is_shown_not_guessed),
 		T(what_is_unique_on_one_tier_alone_is_not_unique),
 		T(a_damaged_newest_manifest_is_read_from_another_tier_or_named),
+		T(only_what_is_damaged_may_be_given_up_without_a_word_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
