@@ -60,7 +60,10 @@ transfer_read_back(struct tier *t, const uint8_t sha[LAYOUT_SHA], struct buf *sc
 
 /* ---- one ---- */
 
-/* Of several answers the first counts that is more than absence. */
+/*
+ * Of several answers the first counts that is more than absence. None ends the asking, whatever its kind: a
+ * bad sector, or a right that is lacking, is of that tier alone.
+ */
 static int
 read_from(struct seat *s, struct tier *t, const char *name)
 {
@@ -69,8 +72,7 @@ read_from(struct seat *s, struct tier *t, const char *name)
 	struct err why = { 0 };
 	int rc;
 
-	if (t == s->all->to || t->store == NULL || (kind != ERR_NONE && kind != ERR_NOTFOUND &&
-	    kind != ERR_CORRUPT && kind != ERR_REMOTE && kind != ERR_FROZEN))
+	if (t == s->all->to || t->store == NULL || kind == ERR_CANCELLED)
 		return -1;
 	rc = copy_read(t->store, name, s->is.sha, &s->scratch, &why);
 	*mute = rc == -1 && why.kind == ERR_REMOTE;

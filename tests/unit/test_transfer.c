@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "repo/pend.h"
+#include "tests/lib/faultstore.h"
 #include "tests/lib/memstore.h"
 #include "tests/lib/vclock.h"
 #include "tests/lib/vector.h"
@@ -64,6 +65,27 @@ a_damaged_pack_is_not_sent_but_taken_from_another_tier(void **state)
 	vclock_pass(2 * LAYOUT_HOUR_NS);
 	copy_well();
 	assert_true(snapkit_has_pack(&k, 1, 2));
+}
+
+static void
+a_tier_that_cannot_read_a_pack_is_no_end_while_another_one_has_it(void **state)
+{
+	/* The manifest is read, and no pack is. */
+	const struct fault bad_sectors = { .kind = FAULT_IO, .op = "get", .at = 2, .times = 1000 };
+
+	(void)state;
+	snapkit_put(&k, 0, &(struct snapkit_snap){ .pack = { 1, 2 } }, snap);
+	k.tier[0].store = faultstore_new(k.tier[0].store);
+	faultstore_arm(k.tier[0].store, &bad_sectors);
+	assert_int_equal(copy(), -1);
+	assert_int_equal(e.kind, ERR_IO);
+	vclock_pass(2 * LAYOUT_HOUR_NS);
+	for (unsigned n = 1; n <= 2; n++)
+		snapkit_put_pack(&k, 2, n);
+	faultstore_arm(k.tier[0].store, &bad_sectors);
+	copy_well();
+	assert_int_equal(rep.sent, 2);
+	assert_true(faultstore_struck(k.tier[0].store) > 0);
 }
 
 static char first_asked[LAYOUT_NAME];
@@ -224,6 +246,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(a_damaged_pack_is_not_sent_but_taken_from_another_tier),
+		CASE(a_tier_that_cannot_read_a_pack_is_no_end_while_another_one_has_it),
 		CASE(a_tier_that_fell_silent_is_not_waited_for_at_every_pack),
 		CASE(a_target_that_falls_silent_says_nothing_of_the_source),
 		CASE(what_cannot_be_put_is_not_read_from_everybody),
