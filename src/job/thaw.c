@@ -154,20 +154,22 @@ thaw_tell(void *arg, const char *text)
 static int
 refuse(const struct thaw_plan *plan, struct err *e)
 {
-	err_set(e, ERR_REFUSED, "what is to be read lies in an archive, and nothing was ordered back");
+	err_set(e, ERR_REFUSED, "what is to be read lies in an archive, and nothing of it was ordered "
+	    "back");
 	say(plan, line_of_error, e);
 	return err_line(e, "fix", "--yes-thaw orders it; --thaw and --thaw-keep say how, --no-wait ends "
 	    "once it is ordered");
 }
 
+/* An answer holds for the sum that was shown. What comes later, as the packs after a list, has its own. */
 static int
 agree(struct thaw *t, const struct thaw_plan *plan, struct err *e)
 {
-	if (t->agreed || t->wish->ask)
+	if (t->wish->yes || t->wish->ask)
 		say(plan, thaw_tell, (void *)(uintptr_t)t->watch);
 	if (plan->orders == 0)
 		return 0;
-	if (!t->agreed && t->wish->ask)
+	if (!t->wish->yes && t->wish->ask)
 		t->agreed = t->wish->ask(t->wish->arg) == 1;
 	if (t->watch->stop(t->watch->arg))
 		return err_set(e, ERR_CANCELLED, "interrupted; nothing was ordered");

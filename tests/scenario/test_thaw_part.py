@@ -1,0 +1,51 @@
+"""A part of a snapshot is found by its list, which is read first: what lies in an archive is asked for by its own sum each time, and to
+look is no wait."""
+
+import os
+import pty
+
+import trees
+from conftest import program
+from s3 import before_fixture, fresh_server_fixture  # noqa: F401
+from test_s3_thaw import REFUSED, Cold, moto_fixture  # noqa: F401
+
+
+def fill(site):
+    """So many long names that the list lies in a pack of its own."""
+    for i in range(5000):
+        trees.write(os.fsencode(os.path.join(site.source, "many", "%d-%s" % (i, os.urandom(110).hex()))), b"x")
+    trees.finish(os.fsencode(site.source))
+
+
+def on_terminal(site, answers, *args):
+    """(exit, what it showed, how many packs were ordered at each question)"""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.chdir(site.top)
+        os.execve(program(), ["ffdr", *args], site.environment())
+    shown, ordered = b"", []
+    while True:
+        try:
+            piece = os.read(fd, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+        if shown.count(b"[y/N]") > len(ordered):
+            os.write(fd, answers[len(ordered)])
+            ordered.append(len(site.ordered()))
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode(), ordered
+
+
+def test_a_yes_to_the_list_is_none_to_what_it_names(moto, before, tmp_path):
+    cold = Cold(tmp_path, moto, before(moto))
+    fill(cold)
+    cold.fill(size=4 << 20).freeze()
+    status, shown, ordered = on_terminal(cold, (b"y\n", b"n\n"), "restore", "vol.data", "--path", "d0", "--path", "d1", "--to",
+                                         cold.path("restored"))
+    assert status == REFUSED and len(ordered) == 2, shown
+    lists = ordered[1]
+    assert ordered[0] == 0 < lists == len(cold.ordered()) < len(cold.packs()), (ordered, cold.ordered(), shown)
+    assert "nothing of it was ordered back" in shown.split("[y/N]")[2], shown
