@@ -60,7 +60,7 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	struct thaw *thaw = NULL;
 	struct opened opened;
 	struct err lost = { .kind = ERR_CORRUPT };
-	int64_t begun = clock_boot_ns(), ordered;
+	int64_t begun = clock_boot_ns();
 	int rc = -1;
 
 	memset(ret, 0, sizeof(*ret));
@@ -76,9 +76,8 @@ export_run(struct session *s, const struct export_options *o, const struct watch
 	to.paths = opened.paths;
 	thaws.first = opened.first;
 	thaw = thaw_new(s, &thaws);
-	ordered = clock_boot_ns();
 	rc = thaw_snapshot(thaw, opened.reader, to.path, to.paths, e);
-	ret->waited_ns = restore_kind_waited(ordered);
+	ret->waited_ns = thaw_waited(thaw);
 	if (rc == -1)
 		goto out;
 	rc = tar_export(opened.reader, &to, &seen, e);

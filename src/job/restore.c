@@ -109,14 +109,6 @@ tell_thaw(void *arg, const char *text)
 	restore_kind_fact(arg, false, "thaw", "%s", text);
 }
 
-int64_t
-restore_kind_waited(int64_t begun_ns)
-{
-	const int64_t took = clock_boot_ns() - begun_ns;
-
-	return took < CLOCK_S ? 0 : took;
-}
-
 int
 restore_kind_thaw(const struct restore_options *o, struct run *run, struct tier *first,
     struct reader *r, const struct restore_kind_what *what, struct restore_report *report,
@@ -127,13 +119,11 @@ restore_kind_thaw(const struct restore_options *o, struct run *run, struct tier 
 		.only = o->trusted && o->tier ? first : NULL, /* the proof of that tier alone */
 		.preview = o->dry_run ? tell_thaw : NULL, .preview_arg = report,
 	};
-
-	const int64_t begun = clock_boot_ns();
 	int rc;
 
 	*ret = thaw_new(run->session, &to);
 	rc = thaw_snapshot(*ret, r, what->path, what->paths, e);
-	report->waited_ns = restore_kind_waited(begun);
+	report->waited_ns = thaw_waited(*ret);
 	return rc;
 }
 

@@ -31,8 +31,6 @@ void restore_kind_tell(struct restore_report *r, const char *label, const char *
 void restore_kind_fact(struct restore_report *r, bool number, const char *key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* How long archives took since then, as it is told: to see that nothing lies in one is no wait. */
-int64_t restore_kind_waited(int64_t begun_ns);
 /*
  * Brings the packs of the snapshot, or of these paths of it, out of the archive, with bundles of WAL
  * (NULL: none), before anything is written; in a dry run it only tells. *ret lives until the last byte

@@ -169,8 +169,12 @@ agree(struct thaw *t, const struct thaw_plan *plan, struct err *e)
 		say(plan, thaw_tell, (void *)(uintptr_t)t->watch);
 	if (plan->orders == 0)
 		return 0;
-	if (!t->wish->yes && t->wish->ask)
+	if (!t->wish->yes && t->wish->ask) {
+		const int64_t asked = clock_boot_ns();
+
 		t->agreed = t->wish->ask(t->wish->arg) == 1;
+		t->waited_ns += clock_boot_ns() - asked;
+	}
 	if (t->watch->stop(t->watch->arg))
 		return err_set(e, ERR_CANCELLED, "interrupted; nothing was ordered");
 	return t->agreed ? 0 : refuse(plan, e);
@@ -266,17 +270,11 @@ await(struct thaw *t, struct thaw_pack *p, int64_t *pause, struct err *e)
 }
 
 static int
-await_all(struct thaw *t, struct err *e)
+await_each(struct thaw *t, size_t coming, struct err *e)
 {
 	int64_t pause = PAUSE_FIRST_NS;
-	size_t coming = 0, back = 0;
+	size_t back = 0;
 
-	for (size_t i = 0; i < t->packs; i++)
-		coming += is_thawing(&t->pack[i]);
-	if (coming == 0)
-		return 0;
-	t->watch->event(t->watch->arg, "thawing", "waits for what was ordered; the same command goes on "
-	    "after an interruption");
 	for (size_t i = 0; i < t->packs; i++) {
 		struct thaw_pack *p = &t->pack[i];
 
@@ -289,6 +287,24 @@ await_all(struct thaw *t, struct err *e)
 			return -1;
 	}
 	return 0;
+}
+
+static int
+await_all(struct thaw *t, struct err *e)
+{
+	const int64_t begun = clock_boot_ns();
+	size_t coming = 0;
+	int rc;
+
+	for (size_t i = 0; i < t->packs; i++)
+		coming += is_thawing(&t->pack[i]);
+	if (coming == 0)
+		return 0;
+	t->watch->event(t->watch->arg, "thawing", "waits for what was ordered; the same command goes on "
+	    "after an interruption");
+	rc = await_each(t, coming, e);
+	t->waited_ns += clock_boot_ns() - begun;
+	return rc;
 }
 
 /* Bundles that nobody needs any more, by what the tiers say of the others, go from the table. */
@@ -339,6 +355,12 @@ thaw_bring(struct thaw *t, size_t from, struct err *e)
 	if (plan.orders + plan.waits > 0 && t->wish->no_wait)
 		return not_awaited(&plan, e);
 	return await_all(t, e);
+}
+
+int64_t
+thaw_waited(const struct thaw *t)
+{
+	return t->waited_ns;
 }
 
 /* ---- what has gone again ---- */

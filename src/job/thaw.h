@@ -63,6 +63,12 @@ struct thaw_object {
 int thaw_objects(struct thaw *t, const struct thaw_object *o, size_t n, struct err *e);
 
 /*
+ * How long was waited before reading: for what was ordered, and for the answer of who was asked. Looking
+ * at packs and lists, which takes its time on any tier, is no wait.
+ */
+int64_t thaw_waited(const struct thaw *t);
+
+/*
  * After a preview: no more can be said without reading `what`, which lies in an archive. ERR_FROZEN,
  * with the sums. -1.
  */

@@ -23,6 +23,7 @@ struct thaw {
 	struct wal_thaw *log; /* bundles that come with them, in the end of the table; NULL: none */
 	struct wal_thaw_bundle *own; /* of what was named; else NULL */
 	bool agreed; /* it may cost something */
+	int64_t waited_ns; /* as thaw_waited() says */
 	pthread_mutex_t lock;
 };
 

@@ -5,7 +5,7 @@ import os
 import pty
 
 import trees
-from conftest import program
+from conftest import Site, program
 from s3 import before_fixture, fresh_server_fixture  # noqa: F401
 from test_s3_thaw import REFUSED, Cold, moto_fixture  # noqa: F401
 
@@ -49,3 +49,16 @@ def test_a_yes_to_the_list_is_none_to_what_it_names(moto, before, tmp_path):
     lists = ordered[1]
     assert ordered[0] == 0 < lists == len(cold.ordered()) < len(cold.packs()), (ordered, cold.ordered(), shown)
     assert "nothing of it was ordered back" in shown.split("[y/N]")[2], shown
+
+
+def test_a_list_that_comes_slowly_from_a_disk_is_no_archive_that_was_waited_for(tmp_path):
+    site = Site(tmp_path, ("local",))
+    fill(site)
+    trees.write(os.fsencode(os.path.join(site.source, "d1", "file")), b"that one")
+    trees.finish(os.fsencode(site.source))
+    site.init()
+    site.backup()
+    site.write_config(tier={"local": "rate = 200k"})
+    done = site.json("restore", "vol.data", "--path", "d1", "--to", site.path("restored"))
+    assert done["seconds"] > 1.5 and done["waited"] == 0, done
+    assert "archive" not in site.run("export", "vol.data", "--path", "d1").err
