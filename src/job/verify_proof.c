@@ -29,6 +29,30 @@ without_name(const char *text, const char *object)
 	return text + strspn(text, ": ");
 }
 
+/* Damaged here, and every other tier said that it has none, or a damaged one. */
+static bool
+is_lost(const struct verify_proof *p, const struct verify_finding *f)
+{
+	const enum err_kind here = f->why.kind, there = f->repair.kind;
+	bool lost = (here == ERR_CORRUPT || here == ERR_NOTFOUND) &&
+	    (there == ERR_CORRUPT || there == ERR_NOTFOUND);
+
+	for (size_t i = 0; i < p->s->tiers.count; i++)
+		lost &= p->s->tiers.tier[i].store != NULL;
+	return lost;
+}
+
+/* A manifest that nobody has given. Giving it up is a way out for what is lost alone. */
+static void
+tell_way_out(const struct verify_proof *p, const char *id, struct verify_finding *f)
+{
+	if (is_lost(p, f))
+		err_line(&f->why, "fix", "bring back a tier that has it whole, or `ffdr expire "
+		    "--discard %s` gives it up", id);
+	else if (f->why.kind != ERR_KEY) /* which says how it would be opened */
+		err_line(&f->why, "fix", "bring back a tier that has it whole");
+}
+
 int
 verify_proof_find(struct verify_proof *p, const char *object, enum verify_remedy remedy,
     const struct err *why)
@@ -42,8 +66,7 @@ verify_proof_find(struct verify_proof *p, const char *object, enum verify_remedy
 	    why->kind == ERR_NOTFOUND || why->kind == ERR_IO || why->kind == ERR_KEY))
 		f->repaired = mend_object(p->s, p->t, object, &f->repair) == 0;
 	if (f->repair.kind != ERR_NONE && strncmp(object, "snap/", strlen("snap/")) == 0)
-		err_line(&f->why, "fix", "bring back a tier that has it whole, or `ffdr expire "
-		    "--discard %s` gives it up", object + strlen("snap/"));
+		tell_way_out(p, object + strlen("snap/"), f);
 	verify_report_tell(p->report, f, p->w, "'%s' on '%s'%s%s%s: %s", object, p->t->name,
 	    p->id[0] ? " (" : "", p->id, p->id[0] ? ")" : "", without_name(f->why.text, object));
 	return f->repaired;

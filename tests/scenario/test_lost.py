@@ -55,6 +55,10 @@ def test_a_manifest_that_no_tier_has_whole_leaves_the_older_one_and_a_way_to_giv
         assert "ffdr expire --discard %s" % second in result.err, result
     told = site.run("verify", "--repair", status=VERIFY).err
     assert "ffdr expire --discard %s" % second in told, told
+    os.rename(site.tier("dr"), site.path("unplugged"))  # it may have it whole
+    told = site.run("verify", "--repair", status=VERIFY).err
+    assert "bring back a tier that has it whole" in told and "--discard" not in told, told
+    os.rename(site.path("unplugged"), site.tier("dr"))
     site.run("expire", "--discard", second, "--why", "the disk lied")
     site.run("restore", "vol.data", "--to", site.path("out2"))
     site.assert_restores(before, first)
@@ -184,6 +188,8 @@ def test_a_snapshot_whose_key_is_not_here_is_no_damaged_one(rotated):
         assert re.search(r"possible +%s" % re.escape(rotated.first), result.err), result
     said = rotated.run("check", status=None)
     assert re.search(fix + ".*" + given_up, said.out), said
+    verified = rotated.run("verify", "--repair", status=VERIFY)
+    assert "bring key/%s.*" % rotated.epoch in verified.err and "gives it up" not in verified.err, verified
     assert "damaged" not in result.text + said.text and "never was a snapshot" not in result.text + said.text
     # Beside one that is damaged, too: that one says nothing of the other.
     flip(rotated.tier("local", "snap", rotated.second))
