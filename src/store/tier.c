@@ -215,6 +215,14 @@ weight(enum err_kind kind)
 	}
 }
 
+/* Does that tell whether a tier has it? Else the answer is still to come. */
+static bool
+is_answer(enum err_kind kind)
+{
+	return kind == ERR_NOTFOUND || kind == ERR_CORRUPT || kind == ERR_KEY ||
+	    kind == ERR_UNSUPPORTED || kind == ERR_FROZEN;
+}
+
 struct asking {
 	const char *name;
 	struct buf *out;
@@ -224,10 +232,11 @@ struct asking {
 };
 
 static void
-note_answer(struct asking *a, const struct tier *t, const struct err *why)
+note_answer(struct asking *a, struct tier *t, const struct err *why)
 {
 	int len = (int)strcspn(why->text, "\n");
 
+	t->mute = !is_answer(why->kind);
 	if (weight(why->kind) > weight(a->answers.kind))
 		a->answers.kind = why->kind;
 	err_line(&a->answers, t->name, "%.*s", len, why->text);
@@ -253,6 +262,8 @@ ask(struct asking *a, struct tier *t)
 	buf_cut(a->out, start);
 	if (why.kind == ERR_REMOTE)
 		t->why = why;
+	else if (is_answer(why.kind))
+		err_clear(&t->why);
 	note_answer(a, t, &why);
 	return -1;
 }
@@ -286,6 +297,8 @@ tier_get(struct tier_set *set, struct tier *first, const char *name, struct buf 
 	int rc = -1;
 
 	err_set(&a.answers, ERR_NONE, "'%s' cannot be read from any tier", name);
+	for (size_t i = 0; i < set->count; i++)
+		set->tier[i].mute = false;
 	for (size_t i = 0; i < set->count && rc == -1; i++) {
 		rc = ask(&a, order[i]);
 		if (rc == 0 && from != NULL)
@@ -298,4 +311,10 @@ tier_get(struct tier_set *set, struct tier *first, const char *name, struct buf 
 	}
 	free(order);
 	return rc;
+}
+
+bool
+tier_may_have(const struct tier *t)
+{
+	return t->mute || (t->why.kind != ERR_NONE && !is_answer(t->why.kind));
 }

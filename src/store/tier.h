@@ -30,6 +30,8 @@ struct tier {
 	bool barred; /* with its reason in `why`: tier_open_all() leaves it away */
 	/* Did not answer a moment ago, as `why` says: who lists it next takes that for the answer, once. */
 	bool silent;
+	/* The last tier_get() learnt nothing from it: away, silent or refused. It may have what was asked for. */
+	bool mute;
 	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
 	struct err why;
 	enum tier_found found; /* of use only while it is closed */
@@ -76,11 +78,17 @@ struct tier *tier_turn(const struct tier_set *set, struct tier *first, size_t i)
  * be NULL), then the others, nearest first. `good` judges the bytes (NULL: any); a tier whose copy it
  * refuses is passed over. *from tells who gave it (may be NULL). A tier that did not answer
  * lately is asked last. When all fail, out is as before and e tells each tier's answer on a line
- * of its own; ERR_NOTFOUND only when every tier answered that. `good` sees all of out: hand an
- * empty one.
+ * of its own; ERR_NOTFOUND only when every tier answered that. Another kind is that of the answer which
+ * tells most, and not all need to have answered: `mute` of each tells. `good` sees all of out: hand
+ * an empty one.
  */
 typedef int tier_judge(void *arg, const char *name, const struct buf *bytes, struct err *e);
 int tier_get(struct tier_set *set, struct tier *first, const char *name, struct buf *out,
     tier_judge *good, void *arg, struct tier **from, struct err *e);
+/*
+ * May it have what could not be had, for all that is known? It was mute, or is away, or did not answer
+ * when it was asked last. While there is such a one, damage on the others is not the end of an object.
+ */
+bool tier_may_have(const struct tier *t);
 
 #endif

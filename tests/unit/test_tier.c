@@ -201,6 +201,32 @@ when_all_fail_each_tier_has_its_line_and_nothing_was_added(void **state)
 }
 
 static void
+who_did_not_answer_is_known_beside_what_is_damaged(void **state)
+{
+	unsigned asked = 0;
+
+	(void)state;
+	put(0, "a", "bad");
+	arm(1, FAULT_REMOTE);
+	arm(2, FAULT_IO);
+	assert_int_equal(tier_get(&set, NULL, "a", &out, judge, &asked, &from, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	assert_false(tier_may_have(&tiers[0]));
+	assert_true(tier_may_have(&tiers[1]));
+	assert_true(tier_may_have(&tiers[2]));
+	arm(1, FAULT_DELAY);
+	store_close(tiers[2].store);
+	tiers[2].store = mem[2] = NULL;
+	assert_int_equal(tier_get(&set, NULL, "a", &out, judge, &asked, &from, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	assert_false(tier_may_have(&tiers[1]));
+	assert_true(tier_may_have(&tiers[2]));
+	put(1, "a", "good");
+	assert_int_equal(tier_get(&set, NULL, "a", &out, judge, &asked, &from, &e), 0);
+	assert_false(tier_may_have(&tiers[2]));
+}
+
+static void
 what_is_damaged_on_one_tier_and_frozen_on_another_can_be_had(void **state)
 {
 	unsigned asked = 0;
@@ -419,6 +445,7 @@ main(void)
 		TEST(a_short_and_a_flipped_copy_are_found_by_the_judge),
 		TEST(a_copy_that_is_too_large_does_not_spoil_the_next_one),
 		TEST(when_all_fail_each_tier_has_its_line_and_nothing_was_added),
+		TEST(who_did_not_answer_is_known_beside_what_is_damaged),
 		TEST(what_is_damaged_on_one_tier_and_frozen_on_another_can_be_had),
 		TEST(not_found_is_said_only_when_every_tier_said_it),
 		TEST(a_dead_tier_costs_its_patience_once),
