@@ -5,16 +5,16 @@
  *
  * What is frozen cannot be opened. A bundle was proved when it was put (job/wal/wal_copy_bundle); here the
  * names must cover the log without a hole, and the store must say of each that it is there and tell
- * the hash it checked it with.
+ * the hash it checked it with. What lies beside it and can be read is read.
  */
 #include "job/wal/wal_prove.h"
 
-#include <stdio.h>
-#include "job/wal/wal_segment.h"
-
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/lsn.h"
+#include "job/wal/wal_segment.h"
+#include "repo/bundle.h"
 #include "repo/walread.h"
 #include "source/pg/pg_history.h"
 #include "store/sum.h"
@@ -30,28 +30,39 @@ struct frozen {
 };
 
 static int
+check(struct frozen *f, const struct layout_wal *at, const char *name, struct err *e)
+{
+	struct err why = { 0 };
+	uint8_t sha[DIGEST_LEN];
+	struct piece piece;
+
+	buf_reset(&f->scratch);
+	if (store_get(f->t->store, name, &f->scratch, &why) == 0)
+		return at->kind == LAYOUT_WAL_BUNDLE ? bundle_check(f->keys, name, &f->scratch, e) :
+		    piece_open(f->keys, name, &f->scratch, &piece, NULL, e);
+	if (why.kind == ERR_FROZEN && at->kind == LAYOUT_WAL_BUNDLE)
+		return sum_kept(f->t->store, name, sha, e);
+	*e = why;
+	return -1;
+}
+
+static int
 see(void *arg, const struct store_entry *entry, struct err *e)
 {
 	struct frozen *f = arg;
-	uint8_t sha[DIGEST_LEN];
 	struct layout_wal at;
-	struct piece piece;
 	int rc;
 
 	if (layout_wal_parse(entry->name, &at) == -1 || !layout_wal_is_log(&at) ||
 	    at.end <= f->from || at.start >= f->to || at.start >= f->bound)
 		return 0;
-	buf_reset(&f->scratch);
-	if (at.kind == LAYOUT_WAL_BUNDLE)
-		rc = sum_of(f->t->store, entry->name, &f->scratch, sha, e);
-	else if ((rc = store_get(f->t->store, entry->name, &f->scratch, e)) == 0)
-		rc = piece_open(f->keys, entry->name, &f->scratch, &piece, NULL, e);
+	rc = check(f, &at, entry->name, e);
 	if (rc == 0)
 		lsn_set_add(&f->have, at.start, at.end < f->bound ? at.end : f->bound);
 	return rc;
 }
 
-/* All of [from, to) is there by name: what is no bundle opens, and a bundle can be read or has its hash. */
+/* All of [from, to) is there by name: what can be read is sound, and a frozen bundle has its hash. */
 static int
 prove_frozen(struct repo *repo, struct tier *t, const struct wal_place *p, uint32_t tli,
 	     uint64_t from, uint64_t to, struct err *e)
