@@ -132,9 +132,10 @@ copy_exit(const struct copy_report *r)
 static json_t *
 rebuild_json(const struct session *s, const struct rebuild_report *r)
 {
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "to", s->now->name, "as_of",
+	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "to", s->now->name, "as_of",
 	    words_json_time(s->as_of_ns), "objects", (json_int_t)r->names, "missing",
 	    (json_int_t)r->missing, "replaced", (json_int_t)r->replaced, "lost", (json_int_t)r->lost,
+	    "unanswered", (json_int_t)r->unanswered,
 	    "left", (json_int_t)r->left, "held_back", (json_int_t)r->held, "bytes",
 	    (json_int_t)r->bytes);
 }

@@ -89,11 +89,12 @@ mend_judge(struct session *s, struct tier *t, const char *name, struct err *e)
 	return err_in(e, "tier '%s'", t->name);
 }
 
-/* A good copy from any tier but this one. */
+/* A good copy from any tier but this one. Who did not answer is known to the session, too. */
 static int
 fetch(struct session *s, struct tier *t, const char *name, struct buf *out, struct err *e)
 {
 	struct tier_set others = { 0 };
+	size_t n = 0;
 	int rc;
 
 	others.tier = xcalloc(s->tiers.count, sizeof(*others.tier));
@@ -104,6 +105,12 @@ fetch(struct session *s, struct tier *t, const char *name, struct buf *out, stru
 		rc = err_set(e, ERR_NOTFOUND, "there is no other tier to fetch '%s' from", name);
 	else
 		rc = tier_get(&others, NULL, name, out, judge, s, NULL, e);
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		if (&s->tiers.tier[i] == t)
+			continue;
+		s->tiers.tier[i].mute = others.tier[n].mute;
+		s->tiers.tier[i].why = others.tier[n++].why;
+	}
 	free(others.tier);
 	return rc;
 }

@@ -5,8 +5,8 @@
  *
  * What opens the rest comes first, and manifests last, so that at no time a snapshot is there without what
  * it needs. Records come as well: a hold that is lost would let something expire. What an object is worth
- * is judged by its signature or hash, where there are reasons to ask: another size than then, or a time
- * behind that one.
+ * is judged by its signature or hash, where there are reasons to ask: another size than then, a time
+ * behind that one, or that nobody had it then and a snapshot needs it. Its name is worth nothing.
  *
  * Not all that one tier had is another's. Proofs tell of the tier they lie on, so they come back to it
  * alone. And a tier of an archive class gets no WAL in small pieces: what lay there comes back by name,
@@ -23,6 +23,7 @@
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "job/inventory.h"
 #include "job/mend.h"
 #include "repo/layout_wal.h"
 #include "repo/record.h"
@@ -176,20 +177,54 @@ is_there(struct rebuilding *r, const struct rebuild_name *then, const struct reb
 
 /* ---- one object ---- */
 
-void
-rebuild_lost(struct rebuilding *r, const char *name, const struct err *why)
+/* Did somebody ask to stop? -1 then; e says so, whatever a read that was broken off looks like. */
+static int
+interrupted(const struct rebuilding *r, struct err *e)
 {
-	char *text = xasprintf("'%s' was not brought, for no tier had all of it: %s", name, why->text);
-
-	r->report->lost++;
-	r->w->event(r->w->arg, "warning", text);
-	free(text);
+	if (!r->w->stop(r->w->arg))
+		return 0;
+	return err_set(e, ERR_CANCELLED, "the rebuilding of '%s' was interrupted: the same command goes "
+	    "on", r->s->now->name);
 }
 
-bool
-rebuild_nobody_has(const struct err *why)
+uint64_t
+rebuild_mute(const struct rebuilding *r)
 {
-	return why->kind == ERR_CORRUPT || why->kind == ERR_NOTFOUND || why->kind == ERR_KEY;
+	const struct tier_set *set = &r->s->tiers;
+	uint64_t mute = 0;
+
+	for (size_t i = 0; i < set->count && i < INVENTORY_TIERS; i++)
+		if (&set->tier[i] != r->s->now && tier_may_have(&set->tier[i]))
+			mute |= UINT64_C(1) << i;
+	return mute;
+}
+
+int
+rebuild_missed(struct rebuilding *r, const char *name, const struct err *why, uint64_t mute,
+    struct err *e)
+{
+	struct buf text;
+	char *who;
+
+	if (why->kind != ERR_CORRUPT && why->kind != ERR_NOTFOUND && why->kind != ERR_KEY) {
+		*e = *why;
+		return err_in(e, "'%s'", name);
+	}
+	if (interrupted(r, e) == -1)
+		return -1;
+	buf_init(&text, TEXT_MOST);
+	buf_addf(&text, "'%s' was not brought, for no tier %s all of it: %s", name, mute ? "that answers has" :
+	    "had", why->text);
+	if (mute) {
+		who = inventory_tiers(r->s, mute);
+		buf_addf(&text, "\n  fix       the same command, once %s can be asked", who);
+		free(who);
+	}
+	r->report->unanswered += mute != 0;
+	r->report->lost += mute == 0;
+	r->w->event(r->w->arg, "warning", buf_str(&text));
+	buf_done(&text);
+	return 0;
 }
 
 struct rebuild_left *
@@ -198,15 +233,22 @@ rebuild_left(struct rebuilding *r, const struct rebuild_name *then)
 	return then->own || !r->had ? &r->mine : &r->others;
 }
 
+static bool
+add_pack(struct packset *set, const char *name)
+{
+	uint8_t sha[LAYOUT_SHA];
+
+	return layout_pack_parse(name, sha) == 0 && packset_add(set, sha);
+}
+
 /* Is it left where it is? Nothing else is frozen but by a rule of the bucket, which ends all. */
 static bool
 leave(struct rebuilding *r, const struct rebuild_name *then)
 {
 	struct rebuild_left *whose = rebuild_left(r, then);
-	uint8_t sha[LAYOUT_SHA];
 
-	if (layout_pack_parse(then->name, sha) == 0)
-		whose->packs += packset_add(&r->left, sha);
+	if (strncmp(then->name, PACKS, strlen(PACKS)) == 0)
+		whose->packs += add_pack(&r->left, then->name);
 	else if (strncmp(then->name, BUNDLES, strlen(BUNDLES)) == 0)
 		whose->bundles++;
 	else
@@ -219,31 +261,24 @@ rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const struc
     struct err *e)
 {
 	struct err why = { 0 };
+	uint64_t mute;
 
 	if (r->dry_run || mend_object(r->s, r->s->now, then->name, &why) == 0) {
+		add_pack(&r->have, then->name);
 		r->report->missing += !now;
 		r->report->replaced += now != NULL;
 		r->report->bytes += then->size;
 		return 0;
 	}
-	if (why.kind == ERR_FROZEN ? !leave(r, then) : !rebuild_nobody_has(&why)) {
-		*e = why;
-		return err_in(e, "'%s'", then->name);
+	if (why.kind != ERR_FROZEN || !leave(r, then)) {
+		mute = rebuild_mute(r);
+		if (rebuild_missed(r, then->name, &why, mute, e) == -1)
+			return -1;
+		add_pack(mute ? &r->unsure : &r->bad, then->name);
+		r->mute |= mute;
 	}
-	if (why.kind != ERR_FROZEN)
-		rebuild_lost(r, then->name, &why);
 	r->absent += !now;
 	return 0;
-}
-
-/* Did somebody ask to stop? -1 then; e says so, whatever a read that was broken off looks like. */
-static int
-interrupted(const struct rebuilding *r, struct err *e)
-{
-	if (!r->w->stop(r->w->arg))
-		return 0;
-	return err_set(e, ERR_CANCELLED, "the rebuilding of '%s' was interrupted: the same command goes "
-	    "on", r->s->now->name);
 }
 
 static int
@@ -258,17 +293,9 @@ one(struct rebuilding *r, const struct rebuild_name *then, const struct rebuild_
 		return -1;
 	if (strncmp(then->name, SNAPSHOTS, strlen(SNAPSHOTS)) == 0)
 		return rebuild_snapshot(r, then, now, rc == 1, e);
+	if (rc == 1)
+		add_pack(&r->have, then->name);
 	return rc == 1 ? 0 : rebuild_bring(r, then, now, e);
-}
-
-static void
-know_packs(struct rebuilding *r, const struct rebuild_names *l)
-{
-	uint8_t sha[LAYOUT_SHA];
-
-	for (size_t i = 0; i < l->count; i++)
-		if (layout_pack_parse(l->item[i].name, sha) == 0)
-			packset_add(&r->have, sha);
 }
 
 /* Whoever may write to a bucket may also have given it a rule that removes what comes. */
@@ -281,7 +308,6 @@ prove(struct rebuilding *r, const char *prefix, const struct rebuild_names *then
 
 	for (size_t i = 0; i < then->count && rc == 0; i++)
 		gone += find_name(&now, &then->item[i]) == NULL;
-	know_packs(r, &now);
 	free(now.item);
 	if (rc == -1 || gone <= r->absent)
 		return rc;
@@ -328,12 +354,8 @@ all_of(struct rebuilding *r, const char *prefix, struct err *e)
 	r->report->names += then.count;
 	if (strcmp(prefix, "repo/") == 0 || strcmp(prefix, "key/") == 0)
 		tell_since(r, &then, &now);
-	if (rc == 0 && !r->dry_run) {
+	if (rc == 0 && !r->dry_run)
 		rc = prove(r, prefix, &then, e);
-	} else if (rc == 0) {
-		know_packs(r, &then);
-		know_packs(r, &now);
-	}
 	free(then.item);
 	free(now.item);
 	return rc;
@@ -475,6 +497,8 @@ rebuild_run(struct session *s, const struct rebuild_options *o, const struct wat
 		interrupted(&r, e);
 	thaw_free(r.thaw);
 	packset_done(&r.left);
+	packset_done(&r.unsure);
+	packset_done(&r.bad);
 	packset_done(&r.have);
 	return rc;
 }

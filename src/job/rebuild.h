@@ -23,6 +23,7 @@ struct rebuild_report {
 	size_t missing;	 /* of these not on the tier, and brought */
 	size_t replaced; /* of these others lay there, now below bad/ */
 	size_t lost;	 /* of these no tier had a good one: each was a warning */
+	size_t unanswered; /* of these none that answers; a tier that does not may: the same */
 	size_t left, held; /* of these left in an archive, and snapshots that need such: a warning */
 	uint64_t bytes;	 /* brought */
 };

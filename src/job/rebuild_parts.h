@@ -23,22 +23,29 @@ struct rebuilding {
 	bool dry_run;
 	struct thaw *thaw;
 	struct err refused;  /* what an order would cost, where nobody agreed to it */
-	struct packset have; /* packs that are there, once they were brought */
+	struct packset have; /* packs that are there and were looked at, or brought */
+	struct packset bad;  /* packs that are not there, or not as they must be; whatever has their names */
+	struct packset unsure; /* the same, but some tier did not answer for them: one of these */
+	uint64_t mute;
 	struct packset left; /* packs that lie in an archive alone, and were not ordered */
 	bool had;	     /* the tier had packs of its own then: it is no new one */
 	/* What was left there, with the snapshots that need it: what the tier had; what others alone. */
 	struct rebuild_left {
 		size_t packs, bundles, snaps;
 	} mine, others;
-	size_t absent; /* below this prefix: not there, because nobody had a good one, or it was left */
+	size_t absent; /* below this prefix: not there, because it could not be brought, or was left */
 };
 
 /* Where such a one is counted, once it is left. */
 struct rebuild_left *rebuild_left(struct rebuilding *r, const struct rebuild_name *then);
-/* Nobody has a good one, or not all that it needs: a warning. */
-void rebuild_lost(struct rebuilding *r, const char *name, const struct err *why);
-/* Is that the reason, and no trouble that passes? */
-bool rebuild_nobody_has(const struct err *why);
+/* Bit i: session.tiers.tier[i] may have what the others were just asked for in vain: it did not answer. */
+uint64_t rebuild_mute(const struct rebuilding *r);
+/*
+ * It cannot be had, or not all that it needs: a warning, and 0. It is lost, unless one of `mute` may have
+ * it. -1, with `why` in e: that is trouble, or somebody asked to stop.
+ */
+int rebuild_missed(struct rebuilding *r, const char *name, const struct err *why, uint64_t mute,
+    struct err *e);
 /* One object; now: what is in its place, or NULL. -1: trouble. */
 int rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const struct rebuild_name *now,
     struct err *e);

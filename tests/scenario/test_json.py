@@ -66,7 +66,7 @@ def every_command(site):
 
 
 # What only a bucket shows that is looked at as it was: test_s3_as_of.py looks after these.
-AS_OF = {"to", "as_of", "objects", "missing", "replaced", "lost", "left", "held_back", "bytes"}
+AS_OF = {"to", "as_of", "objects", "missing", "replaced", "lost", "unanswered", "left", "held_back", "bytes"}
 # What only a database shows: test_pg_json.py looks after these.
 DATABASE = {"wal status", "wal forget", "exposure"}
 DATABASE_MEMBERS = re.compile(r"parts\[\]\.wal\[\]\.")
