@@ -10,7 +10,8 @@
  *
  * Not all that one tier had is another's. Proofs tell of the tier they lie on, so they come back to it
  * alone. And a tier of an archive class gets no WAL in small pieces: what lay there comes back by name,
- * and what else it is to have in bundles, as a copy would bring it.
+ * and what else it is to have in bundles, as a copy would bring it. None gets a bundle of another tier
+ * whose log it has in pieces.
  *
  * What lies in an archive alone is ordered back in one sum before anything is brought, where somebody has
  * agreed to that. Else it is left there, and so are the snapshots that could not be without it.
@@ -30,9 +31,10 @@
 
 #define TEXT_MOST 2000
 #define PACKS "pack/"
+#define PIECES "wal/"
 #define BUNDLES "walb/"
 #define SNAPSHOTS "snap/"
-static const char *const order[] = { "repo/", "key/", PACKS, "wal/", BUNDLES, "rec/",
+static const char *const order[] = { "repo/", "key/", PACKS, PIECES, BUNDLES, "rec/",
 	SNAPSHOTS };
 /* Below these, what lay on a tier is that tier's alone. */
 static const char *const own[] = { "rec/" RECORD_VERIFIED "/", "rec/" RECORD_BROKEN "/" };
@@ -131,6 +133,18 @@ leave_out(struct rebuilding *r, struct tier *t, const struct err *why, struct er
 	return 0;
 }
 
+/* Bundles that others alone had, of log that is there in pieces. */
+static void
+drop_covered(const struct rebuilding *r, struct rebuild_names *l)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		if (l->item[i].own || !rebuild_log_has(&r->log, l->item[i].name))
+			l->item[kept++] = l->item[i];
+	l->count = kept;
+}
+
 /* What any of them had then and the tier is to have, each name once. */
 static int
 list_then(struct rebuilding *r, const char *prefix, struct rebuild_names *ret, struct err *e)
@@ -160,6 +174,7 @@ list_then(struct rebuilding *r, const char *prefix, struct rebuild_names *ret, s
 		else
 			ret->item[kept - 1].own |= ret->item[i].own;
 	ret->count = kept;
+	drop_covered(r, ret);
 	return 0;
 }
 
@@ -241,6 +256,14 @@ add_pack(struct packset *set, const char *name)
 	return layout_pack_parse(name, sha) == 0 && packset_add(set, sha);
 }
 
+/* It is there as it must be. */
+static void
+is_sound(struct rebuilding *r, const char *name)
+{
+	add_pack(&r->have, name);
+	rebuild_log_add(&r->log, name);
+}
+
 /* Is it left where it is? Nothing else is frozen but by a rule of the bucket, which ends all. */
 static bool
 leave(struct rebuilding *r, const struct rebuild_name *then)
@@ -264,7 +287,7 @@ rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const struc
 	uint64_t mute;
 
 	if (r->dry_run || mend_object(r->s, r->s->now, then->name, &why) == 0) {
-		add_pack(&r->have, then->name);
+		is_sound(r, then->name);
 		r->report->missing += !now;
 		r->report->replaced += now != NULL;
 		r->report->bytes += then->size;
@@ -276,6 +299,7 @@ rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const struc
 			return -1;
 		add_pack(mute ? &r->unsure : &r->bad, then->name);
 		r->mute |= mute;
+		r->holes |= strncmp(then->name, PIECES, strlen(PIECES)) == 0;
 	}
 	r->absent += !now;
 	return 0;
@@ -294,7 +318,7 @@ one(struct rebuilding *r, const struct rebuild_name *then, const struct rebuild_
 	if (strncmp(then->name, SNAPSHOTS, strlen(SNAPSHOTS)) == 0)
 		return rebuild_snapshot(r, then, now, rc == 1, e);
 	if (rc == 1)
-		add_pack(&r->have, then->name);
+		is_sound(r, then->name);
 	return rc == 1 ? 0 : rebuild_bring(r, then, now, e);
 }
 
@@ -400,9 +424,25 @@ add_missing(struct rebuilding *r, const char *prefix, struct objects *ret, struc
 	return rc == -1 ? -1 : 0;
 }
 
-/* Nobody agreed: what is at hand is brought all the same. */
+/* Which log is about to come in pieces, if all of them are as good as their names. */
 static int
-order_back(struct rebuilding *r, struct err *e)
+expect_log(struct rebuilding *r, struct err *e)
+{
+	struct rebuild_names then = { 0 };
+	int rc = list_then(r, PIECES, &then, e);
+
+	for (size_t i = 0; i < then.count; i++)
+		rebuild_log_add(&r->log, then.item[i].name);
+	free(then.item);
+	return rc;
+}
+
+/*
+ * Nobody agreed: what is at hand is brought all the same. A second time for bundles alone, where pieces
+ * were not what was expected.
+ */
+static int
+order_back(struct rebuilding *r, bool first, struct err *e)
 {
 	struct objects o = { 0 };
 	bool any = false;
@@ -410,12 +450,16 @@ order_back(struct rebuilding *r, struct err *e)
 
 	for (size_t i = 0; i < r->s->tiers.count; i++)
 		any = any || (&r->s->tiers.tier[i] != r->s->now && r->s->tiers.tier[i].archive);
-	if (any)
+	if (any && first)
 		rc = add_missing(r, PACKS, &o, e);
+	if (any && first && rc == 0)
+		rc = expect_log(r, e);
 	if (any && rc == 0)
 		rc = add_missing(r, BUNDLES, &o, e);
 	if (any && rc == 0)
 		rc = thaw_objects(r->thaw, o.item, o.count, &r->refused);
+	if (first)
+		rebuild_log_done(&r->log);
 	free(o.item);
 	if (rc == -1 && r->refused.kind != ERR_NONE && r->refused.kind != ERR_REFUSED)
 		*e = r->refused;
@@ -458,10 +502,14 @@ tell_left(const struct rebuilding *r)
 static int
 bring_all(struct rebuilding *r, struct err *e)
 {
-	int rc = order_back(r, e);
+	int rc = order_back(r, true, e);
 
-	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 0; i++)
-		rc = all_of(r, order[i], e);
+	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 0; i++) {
+		if (r->holes && strcmp(order[i], BUNDLES) == 0)
+			rc = order_back(r, false, e);
+		if (rc == 0)
+			rc = all_of(r, order[i], e);
+	}
 	if (rc == 0 && r->s->now->archive && !r->dry_run)
 		rc = rebuild_between(r, e);
 	r->report->left = r->mine.packs + r->mine.bundles;
@@ -496,6 +544,7 @@ rebuild_run(struct session *s, const struct rebuild_options *o, const struct wat
 	if (rc == -1)
 		interrupted(&r, e);
 	thaw_free(r.thaw);
+	rebuild_log_done(&r.log);
 	packset_done(&r.left);
 	packset_done(&r.unsure);
 	packset_done(&r.bad);

@@ -1,7 +1,10 @@
 #ifndef JOB_REBUILD_PARTS_H
 #define JOB_REBUILD_PARTS_H
 
+#include "base/lsn.h"
 #include "job/rebuild.h"
+#include "job/wal/wal_copy.h"
+#include "repo/layout_wal.h"
 #include "repo/packset.h"
 
 /* What rebuild.c and rebuild_snap.c share. */
@@ -13,6 +16,16 @@ struct rebuild_name {
 };
 struct rebuild_names {
 	struct rebuild_name *item;
+	size_t count, room;
+};
+
+/* Log by the pieces of it, each timeline of an epoch for itself. Starts as zeros. */
+struct rebuild_log {
+	struct rebuild_line {
+		struct wal_place place;
+		uint32_t tli;
+		struct lsn_set have;
+	} *item;
 	size_t count, room;
 };
 
@@ -28,6 +41,8 @@ struct rebuilding {
 	struct packset unsure; /* the same, but some tier did not answer for them: one of these */
 	uint64_t mute;
 	struct packset left; /* packs that lie in an archive alone, and were not ordered */
+	struct rebuild_log log; /* that is there in pieces, or comes so */
+	bool holes;	     /* a piece did not come */
 	bool had;	     /* the tier had packs of its own then: it is no new one */
 	/* What was left there, with the snapshots that need it: what the tier had; what others alone. */
 	struct rebuild_left {
@@ -53,6 +68,12 @@ int rebuild_bring(struct rebuilding *r, const struct rebuild_name *then, const s
 /* A snapshot, where it is not there, with the log of its base backup before it. After the packs. */
 int rebuild_snapshot(struct rebuilding *r, const struct rebuild_name *then,
     const struct rebuild_name *now, bool there, struct err *e);
+/* A piece; false: it is none. */
+bool rebuild_log_add(struct rebuild_log *l, const char *name);
+/* Is all of that bundle in it? */
+bool rebuild_log_has(const struct rebuild_log *l, const char *name);
+void rebuild_log_done(struct rebuild_log *l);
+void rebuild_count_wal(struct rebuilding *r, const struct wal_copy_report *sent);
 /* The log between and behind base backups, for a tier of an archive class. */
 int rebuild_between(struct rebuilding *r, struct err *e);
 

@@ -11,7 +11,6 @@
 #include "job/mend.h"
 #include "job/pg/pg_facts.h"
 #include "job/tiers.h"
-#include "job/wal/wal_copy.h"
 #include "job/wal/wal_prove.h"
 #include "repo/manifest.h"
 
@@ -44,14 +43,6 @@ read_manifest(struct rebuilding *r, const char *snap, struct manifest *m, struct
 	return rc;
 }
 
-static void
-count_wal(struct rebuilding *r, const struct wal_copy_report *sent)
-{
-	r->report->missing += sent->sent;
-	r->report->names += sent->sent;
-	r->report->bytes += sent->bytes;
-}
-
 /* The log that a base backup needs, in the form that the tier gets it: 0 it is there, and reads well. */
 static int
 bring_wal(struct rebuilding *r, const struct manifest *m, struct err *e)
@@ -64,7 +55,7 @@ bring_wal(struct rebuilding *r, const struct manifest *m, struct err *e)
 		return rc;
 	tiers_near(r->s->conf, m->source, NULL, &r->s->tiers);
 	rc = wal_copy_base(r->s, m->source, &f, r->s->now, r->w, &sent, e);
-	count_wal(r, &sent);
+	rebuild_count_wal(r, &sent);
 	if (rc == 0)
 		rc = wal_prove_base(r->s->repo, r->s->now, m->source, &f, e);
 	return rc == 0 ? 0 : err_in(e, "its WAL");
@@ -152,33 +143,4 @@ rebuild_snapshot(struct rebuilding *r, const struct rebuild_name *then,
 		return -1;
 	r->absent += !now;
 	return 0;
-}
-
-int
-rebuild_between(struct rebuilding *r, struct err *e)
-{
-	const struct conf *c = r->s->conf;
-	const struct conf_tier *to = conf_find_tier(c, r->s->now->name);
-	int rc = 0;
-
-	for (size_t i = 0; i < c->sources && rc == 0; i++) {
-		const struct conf_source *source = &c->source[i];
-		struct wal_copy_report sent = { 0 };
-		struct err why = { 0 };
-
-		if (!source->postgres || !conf_wal_goes_to(c, source->postgres, to))
-			continue;
-		tiers_near(c, source->name, NULL, &r->s->tiers);
-		rc = wal_copy_between(r->s, source, r->s->now, true, r->w, &sent, &why);
-		count_wal(r, &sent);
-		if (rc == 0)
-			continue;
-		err_in(&why, "its WAL");
-		/* Bundles that were left in an archive are counted and told. */
-		if (why.kind != ERR_FROZEN || r->mine.bundles + r->others.bundles == 0)
-			rc = rebuild_missed(r, source->name, &why, rebuild_mute(r), e);
-		else
-			rc = 0;
-	}
-	return rc;
 }
