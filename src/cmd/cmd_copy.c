@@ -253,7 +253,9 @@ const struct command cmd_copy_copy = {
 		"ordered back in one sum before anything is brought, with --yes-thaw or a yes at the "
 		"terminal; else it is left there, with the snapshots that need it, and the rest is "
 		"brought. What only other tiers had is ordered for a tier that had nothing itself. No "
-		"snapshot is brought without all its packs and its WAL. With an operand only those "
+		"snapshot is brought without all its packs and its WAL, whole. What no tier has whole is "
+		"named, and is the exit code; while one that does not answer may have it, that is named, "
+		"and the same command brings it later. With an operand only those "
 		"snapshots are copied, from the tiers as they were.",
 	.examples = "ffdr copy                                  # what is due, for a timer\n"
 		    "ffdr copy --to dr                          # the newest of every source, now\n"
