@@ -228,8 +228,8 @@ rebuild_missed(struct rebuilding *r, const char *name, const struct err *why, ui
 	if (interrupted(r, e) == -1)
 		return -1;
 	buf_init(&text, TEXT_MOST);
-	buf_addf(&text, "'%s' was not brought, for no tier %s all of it: %s", name, mute ? "that answers has" :
-	    "had", why->text);
+	buf_addf(&text, "'%s' was not brought, for no tier %s all of it: %s", name,
+	    mute ? "that answers has" : "had", why->text);
 	if (mute) {
 		who = inventory_tiers(r->s, mute);
 		buf_addf(&text, "\n  fix       the same command, once %s can be asked", who);

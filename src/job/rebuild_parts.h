@@ -37,7 +37,7 @@ struct rebuilding {
 	struct thaw *thaw;
 	struct err refused;  /* what an order would cost, where nobody agreed to it */
 	struct packset have; /* packs that are there and were looked at, or brought */
-	struct packset bad;  /* packs that are not there, or not as they must be; whatever has their names */
+	struct packset bad;  /* packs that are not there whole, whatever has their names */
 	struct packset unsure; /* the same, but some tier did not answer for them: one of these */
 	uint64_t mute;
 	struct packset left; /* packs that lie in an archive alone, and were not ordered */

@@ -81,7 +81,7 @@ has_pack(struct rebuilding *r, const uint8_t sha[LAYOUT_SHA], struct err *e)
 	return rc;
 }
 
-/* Has the tier each pack of it, whole? Else: ERR_FROZEN where some were left in an archive; *mute may have. */
+/* Has the tier each pack of it, whole? Else: ERR_FROZEN where some were left in an archive; *mute. */
 static int
 has_packs(struct rebuilding *r, const struct manifest *m, uint64_t *mute, struct err *e)
 {

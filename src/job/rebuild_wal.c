@@ -17,8 +17,10 @@
 static bool
 same_line(const struct rebuild_line *l, const struct layout_wal *at)
 {
-	return l->tli == at->tli && l->place.epoch == at->place.epoch && l->place.sysid == at->place.sysid &&
-	    strcmp(l->place.source, at->place.source) == 0;
+	const struct wal_place *p = &l->place;
+
+	return l->tli == at->tli && p->epoch == at->place.epoch && p->sysid == at->place.sysid &&
+	    strcmp(p->source, at->place.source) == 0;
 }
 
 /* Names come in order, so it is the last one nearly always. */

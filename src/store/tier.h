@@ -30,8 +30,7 @@ struct tier {
 	bool barred; /* with its reason in `why`: tier_open_all() leaves it away */
 	/* Did not answer a moment ago, as `why` says: who lists it next takes that for the answer, once. */
 	bool silent;
-	/* The last tier_get() learnt nothing from it: away, silent or refused. It may have what was asked for. */
-	bool mute;
+	bool mute; /* the last tier_get() learnt nothing from it: away, silent or refused */
 	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
 	struct err why;
 	enum tier_found found; /* of use only while it is closed */
