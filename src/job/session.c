@@ -456,7 +456,7 @@ session_done(struct session *s)
 static const char *
 how_away(const struct tier *t)
 {
-	return t->found != TIER_SILENT || t->why.kind == ERR_REFUSED || t->why.kind == ERR_UNSUPPORTED ?
+	return tier_answers(t) || t->why.kind == ERR_REFUSED || t->why.kind == ERR_UNSUPPORTED ?
 	    "cannot be used" : "cannot be reached";
 }
 

@@ -62,21 +62,32 @@ repo_check_replaced(const struct repo *r, struct err *e)
 	return 0;
 }
 
-/* Has one of our signers signed a key object that lies there? */
-static bool
-is_ours(const struct repo *r, const struct repo_scan_tier *t)
+/*
+ * Has one of our signers signed a key object that lies there? 1, 0; -1: none of those that could be read,
+ * and others could not. One that falls silent is asked no more.
+ */
+static int
+is_ours(const struct repo *r, const struct repo_scan_tier *t, struct err *e)
 {
-	bool ours = false;
+	struct err untold = { 0 };
 	struct buf text;
+	int rc = 0;
 
 	buf_init(&text, KEYRING_TEXT_MAX);
-	for (size_t i = 0; i < t->names && !ours; i++) {
+	for (size_t i = 0; i < t->names && rc == 0 && untold.kind != ERR_REMOTE; i++) {
+		struct err why = { 0 };
+
 		buf_reset(&text);
-		ours = store_get(t->tier->store, t->name[i], &text, NULL) == 0 &&
-		    keyring_check(r->keys, t->name[i], &text, NULL) == 0;
+		if (store_get(t->tier->store, t->name[i], &text, &why) == 0)
+			rc = keyring_check(r->keys, t->name[i], &text, NULL) == 0;
+		else if (tier_leaves_open(why.kind))
+			untold = why;
 	}
 	buf_done(&text);
-	return ours;
+	if (rc == 1 || untold.kind == ERR_NONE)
+		return rc;
+	*e = untold;
+	return -1;
 }
 
 int
@@ -85,7 +96,7 @@ repo_reach(const struct repo *r, const struct tier *t, struct store **ret, struc
 	struct tier again = { .name = t->name, .options = t->options };
 	struct tier_set only = { &again, 1 };
 	struct repo_scan s = { 0 };
-	int rc = store_open(&again.options, &again.store, e);
+	int ours, rc = store_open(&again.options, &again.store, e);
 
 	if (rc == -1)
 		return -1;
@@ -93,9 +104,12 @@ repo_reach(const struct repo *r, const struct tier *t, struct store **ret, struc
 	if (s.tier[0].away) {
 		*e = again.why;
 		rc = -1;
-	} else if (!s.tier[0].holds || !is_ours(r, &s.tier[0])) {
-		rc = err_set(e, ERR_REMOTE, "'%s' answers, but does not hold this repository: is it "
-		    "mounted?", t->options.url);
+	} else {
+		ours = s.tier[0].holds ? is_ours(r, &s.tier[0], e) : 0;
+		rc = ours == 1 ? 0 : -1;
+		if (ours == 0)
+			err_set(e, ERR_REMOTE, "'%s' answers, but does not hold this repository: is it "
+			    "mounted?", t->options.url);
 	}
 	if (rc == 0)
 		*ret = again.store;
@@ -133,11 +147,13 @@ repo_tell_stray(const struct tier *t, struct err *e)
 	    "another copy of it, or give the tier an empty place");
 }
 
-/* Its beginning was read and is that of the others; or what lies there is signed by us. */
-static bool
-is_known(const struct repo *r, const struct repo_scan_tier *t)
+/* Its beginning was read and is that of the others; or what lies there is signed by us. 1, 0, -1 untold. */
+static int
+is_known(const struct repo *r, const struct repo_scan_tier *t, struct err *e)
 {
-	return (t->holds && t->first->len > 0) || ((t->holds || t->stray) && is_ours(r, t));
+	if (t->holds && t->first->len > 0)
+		return 1;
+	return t->holds || t->stray ? is_ours(r, t, e) : 0;
 }
 
 static void
@@ -153,13 +169,17 @@ close_others(const struct repo *r, const struct repo_scan *s, bool past)
 {
 	for (size_t i = 0; i < s->count; i++) {
 		struct tier *t = s->tier[i].tier;
+		struct err untold = { 0 };
+		int known = s->tier[i].away ? -1 : is_known(r, &s->tier[i], &untold);
 
-		if (s->tier[i].away) {
+		if (known == 1)
+			continue;
+		if (known == -1) {
+			if (untold.kind != ERR_NONE)
+				tier_untold(t, &untold);
 			close_tier(t);
 			continue;
 		}
-		if (is_known(r, &s->tier[i]))
-			continue;
 		if (past && t->options.as_of_ns == 0 && (!s->tier[i].stray || was_ours(s, t)))
 			continue;
 		t->found = s->tier[i].holds || s->tier[i].stray ? TIER_RUINED : TIER_OTHER;

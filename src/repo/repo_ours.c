@@ -55,7 +55,7 @@ read_firsts(struct repo_scan *s)
 	for (size_t i = 0; i < s->count; i++) {
 		if (all.why[i].kind != ERR_REMOTE)
 			continue;
-		s->tier[i].tier->why = all.why[i];
+		tier_untold(s->tier[i].tier, &all.why[i]);
 		s->tier[i].away = true;
 	}
 	repo_scan_count(s);

@@ -70,7 +70,7 @@ scan_tier(void *arg, struct tier *tier, size_t i)
 	    store_list(t->tier->store, "key/", NULL, add_name, t, &e) == -1 ||
 	    (!t->holds && look_for_stray(t, &e) == -1)) {
 		t->away = true;
-		tier->why = e;
+		tier_untold(tier, &e);
 		return;
 	}
 	if (t->names > 0)

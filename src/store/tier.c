@@ -137,6 +137,40 @@ tier_close_all(struct tier_set *set)
 	}
 }
 
+bool
+tier_tells(const struct tier *t)
+{
+	return t->store != NULL && t->why.kind == ERR_NONE;
+}
+
+bool
+tier_answers(const struct tier *t)
+{
+	return t->store != NULL ? t->why.kind != ERR_REMOTE : t->found != TIER_SILENT;
+}
+
+void
+tier_untold(struct tier *t, const struct err *why)
+{
+	t->why = *why;
+	t->found = why->kind == ERR_REMOTE ? TIER_SILENT : TIER_REFUSED;
+}
+
+bool
+tier_leaves_open(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_NONE:
+	case ERR_NOTFOUND:
+	case ERR_CORRUPT:
+	case ERR_KEY:
+	case ERR_UNSUPPORTED:
+		return false;
+	default:
+		return true;
+	}
+}
+
 const char *
 tier_dir(const char *url)
 {

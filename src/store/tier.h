@@ -13,6 +13,7 @@
 /* What was found of one that is closed. */
 enum tier_found {
 	TIER_SILENT, /* nothing: it does not answer */
+	TIER_REFUSED, /* nothing: it answers, and does not say what it holds, or whose it is */
 	TIER_OTHER,  /* it answers, and holds no repository, or another one */
 	TIER_RUINED, /* it answers; ours is gone from there, or whatever says that it is ours */
 };
@@ -31,7 +32,7 @@ struct tier {
 	/* Did not answer a moment ago, as `why` says: who lists it next takes that for the answer, once. */
 	bool silent;
 	bool mute; /* the last tier_get() learnt nothing from it: away, silent or refused */
-	/* kind != ERR_NONE: why it is away, or did not answer when last asked */
+	/* kind != ERR_NONE: why it is away, or did not tell what it was asked last (tier_untold()) */
 	struct err why;
 	enum tier_found found; /* of use only while it is closed */
 	/* How near it is: the lower the nearer; of equal ones the one that stands before. */
@@ -61,6 +62,19 @@ size_t tier_open_rest(struct tier_set *set);
 typedef void tier_work(void *arg, struct tier *t, size_t i);
 void tier_each(struct tier_set *set, tier_work *work, void *arg);
 void tier_close_all(struct tier_set *set);
+/*
+ * What a tier did not tell is not known: it is neither there nor absent. Is it with this one, which is
+ * open and kept back nothing it was asked? And does it answer, be it with a refusal?
+ */
+bool tier_tells(const struct tier *t);
+bool tier_answers(const struct tier *t);
+/* It fell silent, or refused what it was asked; where it is closed for that, `found` says which. */
+void tier_untold(struct tier *t, const struct err *why);
+/*
+ * May what a store failed with so be there all the same, and whole? Else it said that there is none, or
+ * what it has is no good.
+ */
+bool tier_leaves_open(enum err_kind kind);
 /* The directory of a file: tier, borrowed from its url; NULL for other kinds of tiers. */
 const char *tier_dir(const char *url);
 struct tier *tier_find(const struct tier_set *set, const char *name);

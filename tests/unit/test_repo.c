@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "filter/key.h"
 #include "repo/repo_scan.h"
@@ -279,6 +280,35 @@ an_empty_tier_beside_the_repository_is_taken_out_of_the_run(void **state)
 }
 
 static void
+a_tier_that_does_not_tell_whose_it_is_is_closed_for_that_and_is_no_ruin(void **state)
+{
+	static const struct fault how[] = {
+		{ .kind = FAULT_IO, .op = "get" }, { .kind = FAULT_IO, .op = "list" },
+		{ .kind = FAULT_REMOTE, .op = "get" }, { .kind = FAULT_REMOTE, .op = "list" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(how); i++) {
+		const bool refuses = how[i].kind == FAULT_IO;
+		struct fault f = how[i];
+		struct repokit k;
+
+		f.at = 1;
+		f.times = 1000000;
+		repokit_init(&k, 2);
+		k.tier[1].store = faultstore_new(k.tier[1].store);
+		faultstore_arm(k.tier[1].store, &f);
+		repokit_reopen(&k);
+		assert_null(k.tier[1].store);
+		assert_int_equal(k.tier[1].why.kind, refuses ? ERR_IO : ERR_REMOTE);
+		assert_int_equal(k.tier[1].found, refuses ? TIER_REFUSED : TIER_SILENT);
+		assert_int_equal(tier_answers(&k.tier[1]), refuses);
+		assert_false(tier_tells(&k.tier[1]));
+		repokit_done(&k);
+	}
+}
+
+static void
 opening_nothing_says_what_is_missing(void **state)
 {
 	struct repokit k;
@@ -479,6 +509,7 @@ main(void)
 		T(a_tier_with_packs_that_does_not_say_whose_is_neither_made_nor_used),
 		T(a_tier_that_lost_only_its_repository_object_is_known_by_its_keys_and_healed),
 		T(an_empty_tier_beside_the_repository_is_taken_out_of_the_run),
+		T(a_tier_that_does_not_tell_whose_it_is_is_closed_for_that_and_is_no_ruin),
 		T(opening_nothing_says_what_is_missing),
 		T(a_wrong_kek_is_told_who_the_keys_are_wrapped_for),
 		T(a_host_whose_signing_key_the_repository_does_not_know_is_refused),
