@@ -101,7 +101,7 @@ line_text(struct output_table *t, const struct status_line *l, bool first)
 	     owed[24] = "unknown", verified[CELL], text[UNITS_TEXT];
 	const int64_t now = clock_real_ns();
 
-	if (!l->open)
+	if (!l->newest_known)
 		snprintf(newest, sizeof(newest), "unknown");
 	else if (l->newest[0])
 		snprintf(newest, sizeof(newest), "%s", age_text(l->begun_ns, now, text));
@@ -171,6 +171,7 @@ line_json(const struct status_line *l)
 	json_object_set_new(o, "behind_seconds", seconds(l->behind_known, l->behind_ns));
 	json_object_set_new(o, "rpo_seconds", seconds(l->rpo_ns > 0, l->rpo_ns));
 	json_object_set_new(o, "rpo", word(l->rpo, false));
+	json_object_set_new(o, "newest_known", json_boolean(l->newest_known));
 	json_object_set_new(o, "newest", text_or_null(l->newest));
 	json_object_set_new(o, "newest_begun", words_json_time(l->begun_ns));
 	json_object_set_new(o, "newest_bytes",
@@ -187,6 +188,7 @@ line_json(const struct status_line *l)
 	    seconds(l->predicted_ms >= 0, l->predicted_ms * CLOCK_MS));
 	json_object_set_new(o, "rto_seconds", seconds(l->rto_ms > 0, l->rto_ms * CLOCK_MS));
 	json_object_set_new(o, "rto", word(l->rto, true));
+	json_object_set_new(o, "verified_known", json_boolean(l->proved_known));
 	json_object_set_new(o, "verified", words_json_time(l->proved.last_ns));
 	json_object_set_new(o, "verified_level",
 	    l->proved.last_ns ? json_integer(l->proved.last_level) : json_null());

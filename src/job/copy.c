@@ -439,7 +439,9 @@ serve_wal(struct round *r, const char *name, struct tier *to, struct err *e)
 static int
 serve_source(struct round *r, const char *source, struct err *e)
 {
-	const struct inventory_options io = { .source = &source, .sources = 1 };
+	const struct inventory_options io = {
+		.source = &source, .sources = 1, .once = r->o->dry_run,
+	};
 	struct tier **to = xcalloc(r->s->tiers.count, sizeof(struct tier *));
 	struct inventory inv = { 0 };
 	size_t n = 1, newest;

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/units.h"
 #include "job/pg/pg_facts.h"
 #include "job/wal/wal_look.h"
 #include "job/wal/wal_source.h"
@@ -175,6 +176,8 @@ newest_begun(struct telling *t, struct tier *tier, const struct conf_source *sou
 	struct counting c;
 	int found = 0, rc = snapshot_list_known(tier->store, source->name, &list, e);
 
+	if (rc == -1)
+		tier_untold(tier, e);
 	counting_begin(&c, t->s, source);
 	for (size_t i = list.count; rc == 0 && found == 0 && i > 0; i--) {
 		struct manifest m;
@@ -185,14 +188,28 @@ newest_begun(struct telling *t, struct tier *tier, const struct conf_source *sou
 		    counts(&c, &m)) {
 			*ret = m.started_ns;
 			found = 1;
-		} else if (e->kind == ERR_REMOTE) {
-			rc = -1;
+		} else if (tier_leaves_open(e->kind)) {
+			rc = -1; /* it may be the one */
 		}
 		manifest_done(&m);
 	}
 	counting_end(&c);
 	snapshot_list_done(&list);
 	return rc == -1 ? -1 : found;
+}
+
+/* Of a snapshot from the future no age is known. */
+static void
+judge_begun(int64_t begun_ns, int64_t now_ns, struct exposure_line *l)
+{
+	char ahead[UNITS_TEXT];
+
+	err_clear(&l->why);
+	exposure_judge_snapshot(begun_ns, now_ns, &l->is);
+	if (!l->is.known)
+		err_set(&l->why, ERR_STALE, "by the clock of the tier the newest snapshot was begun "
+		    "%s from now: that clock is wrong, or that of who made it was (`ffdr check`)",
+		    units_duration((begun_ns - now_ns) / CLOCK_MS, ahead));
 }
 
 static void
@@ -203,19 +220,22 @@ tell_snapshot(struct telling *t, const struct conf_source *source, const struct 
 	int64_t begun, now, blur;
 	int got;
 
-	if (!tier || !tier->store) {
+	if (!tier || !tier->store || !tier_answers(tier)) {
 		err_set(&l->why, ERR_REMOTE, "%s",
 			tier && tier->why.kind != ERR_NONE ? tier->why.text : "it does not answer");
 		return;
 	}
 	got = newest_begun(t, tier, source, &begun, &l->why);
-	if (got == 1 && store_clock_within(tier->store, &now, &blur, &l->why) == 0) {
-		exposure_judge_snapshot(begun, now + blur, &l->is);
-		err_clear(&l->why);
+	if (got == 1 && store_clock_within(tier->store, &now, &blur, &l->why) == -1)
+		got = -1;
+	if (got == 1) {
+		judge_begun(begun, now + blur, l);
 	} else if (got == 0) {
 		err_set(&l->why, ERR_NOTFOUND, source->postgres ?
 			"there is no complete snapshot of what is the database now, from a primary" :
 			"there is no complete snapshot");
+	} else if (l->why.kind == ERR_REMOTE) {
+		tier_untold(tier, &l->why);
 	}
 }
 

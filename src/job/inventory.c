@@ -94,7 +94,7 @@ list_tier(void *arg, struct tier *t, size_t number)
 	const size_t n = o->sources > 0 ? o->sources : 1;
 	struct err e = { 0 };
 
-	if (o->tier && o->tier != t)
+	if ((o->tier && o->tier != t) || (o->once && !tier_answers(t)))
 		return;
 	l->asked = true;
 	l->list = xcalloc(n, sizeof(*l->list));
@@ -104,7 +104,7 @@ list_tier(void *arg, struct tier *t, size_t number)
 		l->failed = snapshot_list_known(t->store, source, &l->list[l->lists++], &e) == -1;
 	}
 	if (l->failed)
-		t->why = e;
+		tier_untold(t, &e);
 }
 
 /* The last of a tier that failed is not whole. Frees what was listed. */
@@ -161,9 +161,9 @@ learn(struct session *s, const char *catalog, struct inventory_item *item, const
 	struct manifest m;
 	struct err e = { 0 };
 
-	manifest_init(&m);
 	if (item->bad)
 		return;
+	manifest_init(&m);
 	for (size_t i = 0; i < s->tiers.count && !item->known; i++) {
 		const struct tier *t = tier_near(&s->tiers, i);
 
@@ -173,6 +173,7 @@ learn(struct session *s, const char *catalog, struct inventory_item *item, const
 		if (manifest_get(t->store, item->name, s->repo->keys, &m, &e) == 0) {
 			item->known = true;
 		} else {
+			item->untold = item->untold || tier_leaves_open(e.kind);
 			err_in(&e, "'%s' on '%s' cannot be read", item->name, t->name);
 			if (e.kind == ERR_CORRUPT || e.kind == ERR_KEY || e.kind == ERR_UNSUPPORTED)
 				snapshot_unreadable(item->part.id, &e);

@@ -21,6 +21,7 @@ struct inventory_item {
 	int64_t stored_ns; /* the earliest on any of them */
 	bool known;
 	bool bad; /* its manifest was opened on every tier that has it, in vain, and that was told */
+	bool untold; /* and may be sound all the same: it was refused, or the tier fell silent */
 	struct catalog_facts facts;
 };
 struct inventory {
@@ -38,6 +39,7 @@ struct inventory_options {
 	struct tier *tier; /* only this one, NULL: all that answer */
 	bool refresh;	   /* the session has its repository open */
 	bool names_only;   /* no facts */
+	bool once;	   /* a tier that fell silent before is not waited for again */
 };
 #define INVENTORY_TIERS 64 /* bits in `on` */
 

@@ -76,6 +76,7 @@ bad_record(void *arg, const char *name, const struct err *why)
 {
 	const struct seeing *s = arg;
 
+	s->ret->untold = s->ret->untold || tier_leaves_open(why->kind);
 	s->unread(NULL, name, why);
 }
 

@@ -13,6 +13,7 @@ struct proved {
 	int64_t last_ns; /* of the source, whichever snapshot: when one was last seen to be whole; 0 */
 	int last_level;
 	char restored[LAYOUT_NAME]; /* the record of its newest restore for practice; "": none */
+	bool untold; /* a record was refused, or the tier fell silent: there may be more of all that */
 };
 /*
  * -1: the records cannot be listed; *ret has what was seen until then. One that cannot be read is

@@ -26,6 +26,7 @@ struct looking {
 	struct session *s;
 	const struct watch *w;
 	struct status *ret;
+	struct err *untold; /* what each tier of the session kept back first; kind ERR_NONE: nothing */
 };
 
 /* ---- the promises ---- */
@@ -52,17 +53,42 @@ status_judge_rto(int64_t predicted_ms, int64_t rto_ms)
 
 /* ---- what would be lost ---- */
 
-/* It holds the repository, and answers. */
+/*
+ * Did it tell all it was asked? Whatever one that did not tells later, what it kept back is not known. The
+ * reason is said once, of the tier.
+ */
 static bool
-is_open(const struct tier *t)
+told_all(struct looking *k, const struct tier *t)
 {
-	return t->store && t->why.kind != ERR_REMOTE;
+	struct err *untold = &k->untold[t - k->s->tiers.tier];
+
+	if (untold->kind == ERR_NONE && !tier_tells(t)) {
+		*untold = t->why;
+		if (untold->kind == ERR_NONE)
+			err_set(untold, ERR_REMOTE, "it is not open");
+	}
+	return untold->kind == ERR_NONE;
 }
 
 static bool
-answers(const struct tier *t)
+answers(struct looking *k, const struct tier *t)
 {
-	return is_open(t) || (!t->store && t->found != TIER_SILENT);
+	if (told_all(k, t))
+		return true;
+	return t->store ? k->untold[t - k->s->tiers.tier].kind != ERR_REMOTE : tier_answers(t);
+}
+
+/* What they have told by now, of the lines from there on. */
+static void
+see_open(struct looking *k, size_t from)
+{
+	for (size_t i = from; i < k->ret->count; i++) {
+		struct status_line *l = &k->ret->line[i];
+		const struct tier *t = tier_find(&k->s->tiers, l->tier);
+
+		l->answers = t && answers(k, t);
+		l->open = t && told_all(k, t);
+	}
 }
 
 static void
@@ -72,7 +98,6 @@ take_exposure(struct looking *k, const struct exposure_report *r)
 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct exposure_line *x = &r->line[i];
-		const struct tier *t = tier_find(&k->s->tiers, x->tier);
 		struct status *ret = k->ret;
 		struct status_line *l;
 
@@ -81,8 +106,6 @@ take_exposure(struct looking *k, const struct exposure_report *r)
 		*l = (struct status_line){
 			.tier = x->tier,
 			.site = x->site,
-			.answers = t && answers(t),
-			.open = t && is_open(t),
 			.wal = x->wal,
 			.is = x->is,
 			.why = x->why,
@@ -141,11 +164,12 @@ bad_record(void *arg, const char *name, const struct err *why)
 	(void)why;
 }
 
-/* The newest complete one there: its place in inv; inv->count: none. */
+/* The newest complete one there: its place in inv; inv->count: none, where that is known. */
 static size_t
-newest_there(struct session *s, const struct status_line *l, const struct tier *t,
+newest_there(struct session *s, struct status_line *l, const struct tier *t,
     struct inventory *inv, const struct watch *w)
 {
+	l->newest_known = true;
 	for (size_t i = inv->count; i > 0; i--) {
 		struct inventory_item *it = &inv->item[i - 1];
 
@@ -153,9 +177,12 @@ newest_there(struct session *s, const struct status_line *l, const struct tier *
 			continue;
 		if (s->repo)
 			inventory_learn(s, it, w);
-		if (it->known && !it->facts.partial)
+		if (it->known && !it->facts.partial && l->newest_known)
 			return i - 1;
+		if (!it->known && (it->untold || !s->repo))
+			l->newest_known = false; /* it may be the one */
 	}
+	l->newest_known &= l->open;
 	return inv->count;
 }
 
@@ -169,7 +196,7 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 	int rc = 0;
 
 	l->predicted_ms = -1;
-	l->proved_known = l->open;
+	l->proved_known = l->newest_known;
 	if (at < inv->count) {
 		it = &inv->item[at];
 		memcpy(l->newest, it->part.id, sizeof(l->newest));
@@ -180,7 +207,7 @@ status_restore(struct session *s, struct status_line *l, struct inventory *inv,
 		     proved_pace(s->repo, t, &l->proved, &l->pace, e) == -1))
 			rc = err_in(e, "%s: what was verified on '%s' is not known", l->source,
 				    l->tier);
-		l->proved_known &= rc == 0;
+		l->proved_known &= rc == 0 && !l->proved.untold;
 		l->predicted_ms = proved_predict(&l->pace, l->bytes, l->replay);
 		if (l->predicted_ms >= 0)
 			l->predicted_ms += cold_wait_ms(t->options.class, t->thaw);
@@ -224,6 +251,8 @@ take_owed(struct looking *k, size_t from, const struct copy_report *r)
 		struct layout_snap part;
 		char name[LAYOUT_NAME];
 
+		if (l && r->line[i].outcome == COPY_AWAY)
+			l->owed = -1;
 		if (!l || l->owed == -1)
 			continue;
 		if (r->line[i].outcome == COPY_FAILED)
@@ -256,7 +285,7 @@ look_at_wal(struct looking *k, const struct conf_source *source)
 static int
 look_at(struct looking *k, const struct conf_source *source, struct err *e)
 {
-	const struct inventory_options io = { .source = &source->name, .sources = 1 };
+	const struct inventory_options io = { .source = &source->name, .sources = 1, .once = true };
 	const struct copy_options co = { .source = &source->name, .sources = 1, .dry_run = true };
 	struct exposure_report exposed = { 0 };
 	struct inventory inv = { 0 };
@@ -267,8 +296,10 @@ look_at(struct looking *k, const struct conf_source *source, struct err *e)
 
 	take_exposure(k, &exposed);
 	put_in_order(k, source, from);
+	see_open(k, from);
 	if (rc == 0)
 		rc = inventory_read(k->s, &io, k->w, &inv, e);
+	see_open(k, from);
 	for (size_t i = from; rc == 0 && i < k->ret->count; i++)
 		if (status_restore(k->s, &k->ret->line[i], &inv, k->w, &why) == -1)
 			alarms_add(&k->ret->alarms, "%.*s", err_first_line(&why), why.text);
@@ -276,7 +307,9 @@ look_at(struct looking *k, const struct conf_source *source, struct err *e)
 		compare(k->ret, from);
 	if (rc == 0 && k->s->repo) {
 		rc = copy_run(k->s, &co, k->w, &copied, e);
-		take_owed(k, from, &copied);
+		see_open(k, from);
+		if (rc == 0)
+			take_owed(k, from, &copied);
 	}
 	if (rc == 0 && source->postgres && source->postgres->wal)
 		look_at_wal(k, source);
@@ -293,9 +326,8 @@ judge_line(struct status *s, const struct status_line *l)
 {
 	char a[UNITS_TEXT], b[UNITS_TEXT];
 
-	if (!l->open)
-		return; /* said once, of the tier */
-	if (!l->is.known)
+	/* Of a tier that kept something back it was said. */
+	if (!l->is.known && l->open)
 		alarms_add(&s->alarms, "%s: what would be lost with '%s' alone is not known: %.*s",
 			   l->source, l->tier, err_first_line(&l->why), l->why.text);
 	if (l->rpo == STATUS_MISSED)
@@ -329,11 +361,9 @@ look_at_tiers(struct looking *k)
 
 		*st =
 		    (struct status_tier){.tier = t->name, .site = c->tier[i].site, .owed_wal = -1};
-		st->answers = answers(t);
-		if (!is_open(t)) {
-			st->why = t->why;
-			if (st->why.kind == ERR_NONE)
-				err_set(&st->why, ERR_REMOTE, "it is not open");
+		st->answers = answers(k, t);
+		if (!told_all(k, t)) {
+			st->why = k->untold[t - k->s->tiers.tier];
 			alarms_add(&k->ret->alarms, "'%s' %s: %.*s", st->tier,
 				   st->answers ? "cannot be used" : "does not answer",
 				   err_first_line(&st->why), st->why.text);
@@ -372,15 +402,18 @@ status_load(struct session *s, const struct conf_source *const *source, size_t n
 {
 	struct looking k = { .s = s, .w = w, .ret = ret };
 	size_t count = n > 0 ? n : s->conf->sources;
+	int rc = 0;
 
 	*ret = (struct status){ 0 };
-	for (size_t i = 0; i < count; i++)
-		if (look_at_source(&k, n > 0 ? source[i] : &s->conf->source[i], e) == -1)
-			return -1;
-	for (size_t i = 0; i < ret->count; i++)
+	k.untold = xcalloc(s->tiers.count + 1, sizeof(*k.untold));
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = look_at_source(&k, n > 0 ? source[i] : &s->conf->source[i], e);
+	for (size_t i = 0; i < ret->count && rc == 0; i++)
 		judge_line(ret, &ret->line[i]);
-	look_at_tiers(&k);
-	return 0;
+	if (rc == 0)
+		look_at_tiers(&k);
+	free(k.untold);
+	return rc;
 }
 
 void

@@ -23,7 +23,7 @@ struct status_line {
 	char source[64];
 	const char *tier, *site; /* borrowed from the configuration */
 	bool answers;
-	bool open;	     /* and it holds the repository; all else is not known where it is not */
+	bool open;	     /* and kept nothing back: all else is not known where it did */
 	bool wal;	     /* what would be lost is told by its WAL, else by its newest snapshot */
 	struct exposure is;  /* what would be lost if only this tier were left */
 	struct err why;	     /* kind != ERR_NONE: why that is not known */
@@ -32,6 +32,7 @@ struct status_line {
 	int64_t rpo_ns;	     /* 0: none is promised */
 	enum status_verdict rpo;
 
+	bool newest_known;
 	char newest[96];     /* the newest complete snapshot there; "": none, or not known */
 	int64_t begun_ns;    /* when it was begun */
 	uint64_t bytes;	     /* of all files in it */

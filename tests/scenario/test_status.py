@@ -152,3 +152,13 @@ def test_check_refuses_an_rto_that_a_measured_restore_does_not_keep(kept):
     assert lines("time local") == []
     os.rename(kept.tier("regional"), kept.tier("regional") + ".away")
     assert lines("time regional") == []
+
+
+def test_a_newest_from_the_future_is_no_age_and_said_so(kept):
+    """A host whose clock was ahead made it."""
+    kept.backup(env=later(2))
+    why = kept.json("exposure", status=None)["lines"][0]["why"]["message"]
+    assert "was begun 1d 23h from now" in why or "was begun 2d from now" in why, why
+    found = kept.json("status", status=DEGRADED)
+    assert line(found, "local")["loss_seconds"] is None
+    assert any(text.endswith("is not known: " + why) for text in found["attention"]), found["attention"]
