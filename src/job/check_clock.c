@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "job/check_tier.h"
 #include "job/inventory.h"
 #include "repo/hostclock.h"
 #include "repo/manifest.h"
@@ -133,15 +134,18 @@ check_one(struct check *c, const struct session *s, const struct tier *t,
 }
 
 static void
-check_tier(struct check *c, const struct session *s, const struct tier *t)
+check_tier(struct check *c, const struct session *s, struct tier *t)
 {
 	struct snapshot_list list = { 0 };
 	struct err e = { 0 };
 	int64_t now;
 
-	/* A tier that fails here was told of when it was tried. */
-	if (store_clock(t->store, &now, &e) == -1 || snapshot_list_known(t->store, NULL, &list, &e) == -1)
+	/* What was put and read there when it was tried lies elsewhere, and has other rights. */
+	if (store_clock(t->store, &now, &e) == -1 || snapshot_list_known(t->store, NULL, &list, &e) == -1) {
+		err_in(&e, "its snapshots cannot be listed");
+		check_tier_untold(c, t, &e);
 		return;
+	}
 	for (size_t i = 0, from = 0; i < list.count; i++) {
 		if (i + 1 < list.count &&
 		    strcmp(list.item[i].part.source, list.item[i + 1].part.source) == 0)
@@ -157,6 +161,6 @@ void
 check_clock_snapshots(struct check *c, const struct session *s)
 {
 	for (size_t i = 0; i < s->tiers.count; i++)
-		if (s->tiers.tier[i].store != NULL)
+		if (tier_tells(&s->tiers.tier[i]))
 			check_tier(c, s, &s->tiers.tier[i]);
 }

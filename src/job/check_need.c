@@ -104,17 +104,8 @@ need_tier(struct check *c, const struct conf *conf, const struct conf_tier *t,
 }
 
 void
-check_need_tiers(struct check *c, struct session *s, const struct watch *w)
+check_need_tiers(struct check *c, const struct session *s, const struct inventory *inv)
 {
-	const struct inventory_options all = { 0 };
-	struct inventory inv = { 0 };
-	struct err e = { 0 };
-
-	if (inventory_read(s, &all, w, &inv, &e) == -1) {
-		check_error(c, CHECK_FAIL, "snapshots", &e);
-	} else {
-		for (size_t i = 0; i < s->conf->tiers; i++)
-			need_tier(c, s->conf, &s->conf->tier[i], &inv);
-	}
-	inventory_done(&inv);
+	for (size_t i = 0; i < s->conf->tiers; i++)
+		need_tier(c, s->conf, &s->conf->tier[i], inv);
 }

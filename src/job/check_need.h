@@ -2,11 +2,11 @@
 #define JOB_CHECK_NEED_H
 
 #include "job/check.h"
+#include "job/inventory.h"
 #include "job/session.h"
-#include "job/watch.h"
 
 /* The disk each tier will need, as far as what was backed up until now tells. */
-void check_need_tiers(struct check *c, struct session *s, const struct watch *w);
+void check_need_tiers(struct check *c, const struct session *s, const struct inventory *inv);
 
 /* One snapshot of a source. */
 struct check_need_sample {

@@ -427,6 +427,36 @@ out:
 	free(open);
 }
 
+/* What goes by what lies where. A tier that kept that back, and did not before, has a line of its own. */
+static void
+check_snapshots(struct check *c, struct session *s, const struct watch *w)
+{
+	const struct inventory_options all = { .once = true };
+	bool *told = xcalloc(s->tiers.count + 1, sizeof(*told));
+	struct inventory inv = { 0 };
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < s->tiers.count; i++)
+		told[i] = tier_tells(&s->tiers.tier[i]);
+	if (inventory_read(s, &all, w, &inv, &e) == -1)
+		check_error(c, CHECK_FAIL, "snapshots", &e);
+	else
+		check_need_tiers(c, s, &inv);
+	for (size_t i = 0; i < s->tiers.count; i++) {
+		struct tier *t = &s->tiers.tier[i];
+		struct err why = t->why;
+
+		if (!told[i] || tier_tells(t))
+			continue;
+		err_in(&why, "its snapshots cannot be listed");
+		check_tier_untold(c, t, &why);
+	}
+	if (e.kind == ERR_NONE)
+		check_time_tiers(c, s, &inv, w);
+	inventory_done(&inv);
+	free(told);
+}
+
 /* ---- sources ---- */
 
 void
@@ -462,7 +492,6 @@ check_run(const struct conf *conf, const struct watch *w, struct check *ret)
 	whose_check(ret, &s);
 	check_plan_sources(ret, conf);
 	check_plan_tiers(ret, conf);
-	check_need_tiers(ret, &s, w);
-	check_time_tiers(ret, &s, w);
+	check_snapshots(ret, &s, w);
 	session_done(&s);
 }

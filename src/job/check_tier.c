@@ -206,6 +206,16 @@ check_ability(struct check *c, const struct session *s, struct tier *t, const ch
 	check_versions(c, what, &a, t->store->ops->looks_back);
 }
 
+void
+check_tier_untold(struct check *c, struct tier *t, const struct err *why)
+{
+	char what[100];
+
+	snprintf(what, sizeof(what), "tier %s", t->name);
+	check_error(c, CHECK_FAIL, what, why);
+	tier_untold(t, why);
+}
+
 static void
 check_store(struct check *c, const struct session *s, struct tier *t, const struct watch *w)
 {
@@ -222,7 +232,10 @@ check_store(struct check *c, const struct session *s, struct tier *t, const stru
 	ability_tell(&s->tiers, t, w);
 	check_ability(c, s, t, what);
 	if (probe(&s->tiers, t->store, &skew, &e) == -1) {
-		check_error(c, CHECK_FAIL, what, &e);
+		if (e.kind == ERR_REMOTE)
+			check_tier_untold(c, t, &e);
+		else
+			check_error(c, CHECK_FAIL, what, &e); /* what it has can be told all the same */
 	} else {
 		check_add(c, CHECK_OK, what, NULL, "%s: wrote, read back, refused to overwrite, removed",
 		    t->options.url);

@@ -47,16 +47,22 @@ static void
 time_source(struct check *c, const char *what, struct session *s, const struct conf_source *source,
     const struct conf_tier *t, struct inventory *inv, const struct watch *w, struct times *ret)
 {
-	struct status_line l = { .tier = t->name, .rto_ms = t->rto };
+	struct status_line l = { .tier = t->name, .rto_ms = t->rto, .open = true };
 	const int64_t wait_ms = cold_wait_ms(t->class, cold_speed(t->thaw));
 	struct err e = { 0 };
 
 	snprintf(l.source, sizeof(l.source), "%s", source->name);
-	if (status_restore(s, &l, inv, w, &e) == -1)
+	if (status_restore(s, &l, inv, w, &e) == -1) {
 		check_error(c, CHECK_WARN, what, &e);
+		return;
+	}
 	/* An archive that takes longer by itself has its line already, under "plan". */
 	if (l.rto == STATUS_MISSED && wait_ms < t->rto) {
 		exceeds(c, what, &l, wait_ms);
+	} else if (l.rto == STATUS_UNKNOWN && !l.proved_known) {
+		check_add(c, CHECK_UNKNOWN, what, NULL, "how long a restore of %s takes from there is not "
+			  "known: what lies there, or what was proved of it, could not be read",
+		    source->name);
 	} else if (l.rto == STATUS_UNKNOWN) {
 		ret->never = source->name;
 	} else if (l.rto == STATUS_KEPT) {
@@ -95,29 +101,21 @@ time_tier(struct check *c, struct session *s, const struct conf_tier *t,
 		    times.never, rto, times.never, t->name);
 }
 
-/* Of one that is away nothing is known, which has a line of its own. */
+/* Of one that is away, or is not listed, nothing is known, which has a line of its own. */
 static bool
-answers(const struct session *s, const struct conf_tier *t)
+is_listed(const struct session *s, const struct inventory *inv, const struct conf_tier *t)
 {
 	const struct tier *tier = tier_find(&s->tiers, t->name);
 
-	return tier && tier->store;
+	return tier && !(inv->mute >> (tier - s->tiers.tier) & 1);
 }
 
 void
-check_time_tiers(struct check *c, struct session *s, const struct watch *w)
+check_time_tiers(struct check *c, struct session *s, struct inventory *inv, const struct watch *w)
 {
-	const struct inventory_options all = { 0 };
-	struct inventory inv = { 0 };
-	struct err e = { 0 };
-
 	if (!s->repo)
 		return; /* that it does not open has its own line */
-	if (inventory_read(s, &all, w, &inv, &e) == 0) {
-		for (size_t i = 0; i < s->conf->tiers; i++)
-			if (s->conf->tier[i].rto > 0 && answers(s, &s->conf->tier[i]))
-				time_tier(c, s, &s->conf->tier[i], &inv, w);
-	}
-	/* A failing listing is told where the need of room is. */
-	inventory_done(&inv);
+	for (size_t i = 0; i < s->conf->tiers; i++)
+		if (s->conf->tier[i].rto > 0 && is_listed(s, inv, &s->conf->tier[i]))
+			time_tier(c, s, &s->conf->tier[i], inv, w);
 }

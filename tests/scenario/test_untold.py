@@ -82,3 +82,21 @@ def test_a_right_that_is_lacking_is_not_told_as_a_repository_that_was_overwritte
         result = site.run(*words, status=None)
         assert result.status in (DEGRADED, UNREACHABLE), result
         assert "status 403" in result.err and "overwrote" not in result.err and "bad or missing" not in result.err, result
+
+
+def checked(site):
+    found = site.json("check", status=None)["lines"]
+    assert not [x for x in found if x["what"] == "time regional"], found
+    return [x["text"] for x in found if x["what"] == "tier regional" and x["verdict"] == "FAIL"]
+
+
+def test_check_fails_for_a_tier_that_refuses_its_listing_and_guesses_nothing_of_it(site):
+    """What it puts there to try is another matter: that may be allowed."""
+    site.proxy.forget()
+    site.run("check", status=None)
+    asked = len(site.proxy.seen("GET", query=SNAPSHOTS))
+    for nth in (1, asked):
+        site.proxy.fault(DENIED, query=SNAPSHOTS, nth=nth, times=None)
+        text, = checked(site)
+        site.proxy.clear()
+        assert text.startswith("its snapshots cannot be listed: ") and "status 403" in text, (nth, text)
