@@ -82,7 +82,10 @@ must_go_on(const struct s3 *s, const struct s3_xml_page *was, const struct s3_xm
 	    s->place.endpoint, page->token);
 }
 
-/* The next page: its entries go to seen(), and `page` says what comes after. */
+/*
+ * The next page of what begins with `prefix`, the store's own before it: its entries go to seen(), and
+ * `page` says what comes after.
+ */
 static int
 one_page(struct listing *l, const char *prefix, const char *after, s3_xml_seen *seen, void *arg,
     struct s3_xml_page *page, struct err *e)
@@ -104,7 +107,7 @@ one_page(struct listing *l, const char *prefix, const char *after, s3_xml_seen *
 		char right[STORE_NAME_MAX];
 
 		snprintf(right, sizeof(right), "most likely s3:ListBucket%s on '%s', for what begins with "
-		    "'%s%s'", l->versions ? "Versions" : "", l->s->bucket, l->s->prefix, prefix);
+		    "'%s'", l->versions ? "Versions" : "", l->s->bucket, prefix);
 		rc = s3_refusal_right(&l->s->place, &a, "list", right, e);
 	}
 	if (rc == 0)

@@ -75,6 +75,15 @@ trouble(const struct s3_answer *a)
 }
 
 static int
+refused(const struct probe *p, int which, const char *verb, const struct s3_answer *a, struct err *e)
+{
+	char name[STORE_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%s-%s", p->place, question[which]);
+	return s3_talk_refused(p->s, a, verb, name, e);
+}
+
+static int
 troubled(const struct probe *p, const struct s3_answer *a, struct err *e)
 {
 	return s3_talk_refused(p->s, a, "probe", p->place, e);
@@ -110,7 +119,10 @@ version_of(const struct s3_answer *a, char query[S3_LIST_QUERY])
 	return true;
 }
 
-/* The second writer of a name is told that it is taken, and what is there is still the first's. */
+/*
+ * The second writer of a name is told that it is taken, and what is there is still the first's. Where that
+ * may not be read nothing was found out.
+ */
 static int
 try_exclusive(struct probe *p, struct err *e)
 {
@@ -136,11 +148,17 @@ try_exclusive(struct probe *p, struct err *e)
 		return troubled(p, &second, e);
 	buf_init(&back, TEXT_MOST);
 	rc = ask(p, EXCLUSIVE, "GET", NULL, &back, &a, e);
-	same = rc == 0 && a.status == 200 && strcmp(buf_str(&back), "first") == 0;
+	same = strcmp(buf_str(&back), "first") == 0;
 	buf_done(&back);
-	if (rc == 0)
-		judge(&p->can->exclusive, second.status == 412 && same, &second);
-	return rc;
+	if (rc == 0 && a.status != 200)
+		rc = refused(p, EXCLUSIVE, "get", &a, e);
+	if (rc == -1)
+		return -1;
+	judge(&p->can->exclusive, second.status == 412 && same, &second);
+	if (second.status == 412 && !same)
+		snprintf(p->can->exclusive.seen, sizeof(p->can->exclusive.seen), "what it said was "
+		    "taken has other bytes now");
+	return 0;
 }
 
 /*

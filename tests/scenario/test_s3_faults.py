@@ -269,3 +269,12 @@ def test_a_copy_reads_back_what_the_store_has_not_compared(line, compares):
     assert packs and {r.path for r in line.proxy.seen("GET", "/copied/pack/")} == (set() if compares else packs)
     assert {r.path for r in line.proxy.seen("HEAD", "/copied/pack/")} >= (packs if compares else set())
     site.run("verify", "--level", "1", "--tier", "regional")
+
+
+def test_a_probe_that_may_not_be_read_back_finds_nothing_out(line):
+    """That a second writer was refused is seen, that the first one's bytes stayed is not: a right is lacking, and the store is no worse."""
+    assert ability(line, "exclusive").startswith("exclusive yes")
+    line.proxy.fault(("status", 403, "AccessDenied"), method="GET", path="/prod/check/", times=None)
+    found = line.run("check", status=None)
+    assert "most likely s3:GetObject on " in found.text and "If-None-Match" not in found.text, found
+    assert ability(line, "exclusive").startswith("exclusive yes")

@@ -100,3 +100,4 @@ def test_check_fails_for_a_tier_that_refuses_its_listing_and_guesses_nothing_of_
         text, = checked(site)
         site.proxy.clear()
         assert text.startswith("its snapshots cannot be listed: ") and "status 403" in text, (nth, text)
+        assert "for what begins with 'prod/snap/'" in text
