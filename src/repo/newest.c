@@ -215,11 +215,16 @@ out:
 	return rc;
 }
 
-/* Nothing on it says any more whose it is: somebody took more than snapshots. */
-static bool
+/*
+ * Nothing on it says any more whose it is: somebody took more than snapshots, or wrote over it, and then
+ * who opened the repository closed it (only to be looked at is it open now). NULL, or how to say it.
+ */
+static const char *
 stripped(const struct tier *t)
 {
-	return store_any(t->store, "repo/", NULL) == 0;
+	if (store_any(t->store, "repo/", NULL) == 0)
+		return "repo/ is gone there, too";
+	return t->found == TIER_RUINED ? "nothing says any more that it is of this repository" : NULL;
 }
 
 /* What a person is told, and how to get out. */
@@ -227,7 +232,7 @@ static void
 explain(const struct seen *gone, const char *path, const char *now, const struct junk *junk,
     const struct tier_set *all, const struct tier *t, struct newest_missing *ret)
 {
-	const bool bare = stripped(t);
+	const char *bare = stripped(t);
 	const struct tier *from = NULL;
 	struct store_stat st;
 	char name[LAYOUT_NAME];
@@ -247,14 +252,14 @@ explain(const struct seen *gone, const char *path, const char *now, const struct
 		if (&all->tier[i] != t && all->tier[i].store != NULL &&
 		    store_stat(all->tier[i].store, name, &st, NULL) == 1)
 			from = &all->tier[i];
-	if (bare)
-		err_line(&ret->why, "fix", "repo/ is gone there, too, and nothing can be copied to it: %s"
-		    "operations.md, 'A tier is damaged'", t->store->ops->looks_back ?
+	if (bare != NULL)
+		err_line(&ret->why, "fix", "%s, and nothing can be copied to it: %s"
+		    "operations.md, 'A tier is damaged'", bare, t->store->ops->looks_back ?
 		    "runbooks/after-an-attack.md, or " : "");
 	else if (from != NULL)
 		err_line(&ret->why, "fix", "`ffdr copy --to %s %s` brings it back from '%s'",
 		    t->name, gone->id, from->name);
-	err_line(&ret->why, bare || from != NULL ? "or" : "fix", "find out who did it; remove '%s' "
+	err_line(&ret->why, bare != NULL || from != NULL ? "or" : "fix", "find out who did it; remove '%s' "
 	    "when the loss is known and meant", path);
 }
 

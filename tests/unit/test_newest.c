@@ -377,6 +377,22 @@ where_repo_is_gone_as_well_no_copy_is_promised(void **state)
 }
 
 static void
+where_repo_was_overwritten_no_copy_is_promised(void **state)
+{
+	struct newest_missing m;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(store_put(tier[0].store, "repo/0", "junk", 4, STORE_NEW, &e), 1);
+	tier[0].found = TIER_RUINED;
+	lose_what_the_other_has(&m);
+	tier[0].found = TIER_SILENT;
+	assert_null(strstr(m.why.text, "ffdr copy --to"));
+	assert_non_null(strstr(m.why.text, "\n  fix       nothing says any more that it is of this "
+	    "repository, and nothing can be copied to it: "));
+}
+
+static void
 tiers_and_sources_are_remembered_each_for_itself(void **state)
 {
 	struct newest_missing m;
@@ -458,6 +474,7 @@ main(void)
 		T(what_a_person_let_go_is_forgotten),
 		T(the_message_says_what_is_there_now_and_who_has_it_still),
 		T(where_repo_is_gone_as_well_no_copy_is_promised),
+		T(where_repo_was_overwritten_no_copy_is_promised),
 		T(tiers_and_sources_are_remembered_each_for_itself),
 		T(a_tier_that_does_not_answer_says_nothing),
 		T(a_damaged_memory_is_named_and_made_anew),
