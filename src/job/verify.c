@@ -134,6 +134,7 @@ check_snapshot(struct verify_proof *p, const struct snapshot *snap, struct err *
 	struct manifest m;
 	enum scrub_level level;
 	uint64_t sequence;
+	enum verify_own own = VERIFY_OWN_GOOD;
 	bool gone, unread;
 	int rc;
 
@@ -145,11 +146,13 @@ check_snapshot(struct verify_proof *p, const struct snapshot *snap, struct err *
 	level = reached(p, &m);
 	if (rc == 1 && level == SCRUB_OPENED)
 		rc = check_contents(p, snap, e);
+	if (rc == 1)
+		rc = verify_wal_own(p->wal, snap, &m, &own, e) == -1 ? -1 : own != VERIFY_OWN_BAD;
 	sequence = m.sequence;
 	manifest_done(&m);
 	if (rc == -1 || gone)
 		return rc == -1 ? -1 : 0;
-	unread = rc == 1 && verify_frozen_has(&p->wal, p->t->store, snap->part.id);
+	unread = rc == 1 && own == VERIFY_OWN_UNREAD;
 	if (unread)
 		level = SCRUB_LISTED;
 	p->report->snapshots++;
@@ -431,7 +434,7 @@ check_any(struct verify_proof *p, char (*named)[LAYOUT_NAME], struct err *e)
 	rc = verify_wal(p->s, p->t, p->o, named, half_ns, p->w, p->report, &p->wal, e);
 	if (rc == 0)
 		rc = check_tier(p, named, e);
-	verify_frozen_done(&p->wal);
+	verify_wal_free(p->wal);
 	return rc;
 }
 

@@ -2,7 +2,7 @@
 #define JOB_VERIFY_PROOF_H
 
 #include "job/verify.h"
-#include "job/verify_frozen.h"
+#include "job/verify_wal.h"
 #include "repo/manifest.h"
 #include "repo/packset.h"
 
@@ -25,10 +25,10 @@ struct verify_proof {
 	struct packset good, bad; /* looked at in this run */
 	struct packset frozen; /* of the good: by what the store says of them, for they lie in an archive */
 	bool unsummed;	       /* of one it says no hash */
-	struct verify_frozen wal; /* of databases: what they need of it, and was not read */
-	size_t unproved;	  /* snapshots that need such */
-	const char *id;		  /* the snapshot in hand; "": what all need */
-	bool mute;		  /* the tier takes no records */
+	struct verify_wal *wal; /* of databases: what was seen of it */
+	size_t unproved;	/* snapshots that need what was not read */
+	const char *id;		/* the snapshot in hand; "": what all need */
+	bool mute;		/* the tier takes no records */
 };
 
 /* What --repair may do about it. */

@@ -33,6 +33,8 @@ verify_wal_find(struct verify_wal *p, const char *object, const struct err *why,
 
 	f->repair = *repair;
 	f->repaired = rc == 0;
+	if (rc != 0)
+		verify_wal_needs(p, &(struct verify_wal_need){ .bad = true });
 	verify_report_tell(p->report, f, p->w, "WAL of %s on '%s': %s", p->source, p->t->name,
 	    why->text);
 }
@@ -49,6 +51,7 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 {
 	struct seeing *x = arg;
 	struct verify_wal *p = x->p;
+	struct verify_wal_need own;
 	struct layout_wal at;
 
 	(void)e;
@@ -58,12 +61,17 @@ see(void *arg, const struct store_entry *entry, struct err *e)
 	p->name = mem_grow(p->name, &p->room, p->names + 1, sizeof(*p->name));
 	p->name[p->names] = (struct verify_wal_name){ 0 };
 	snprintf(p->name[p->names++].text, sizeof(p->name->text), "%s", entry->name);
-	if (p->id[0] != '\0')
-		verify_frozen_add(p->unread, p->id, entry->name);
+	own = (struct verify_wal_need){ .tli = at.tli, .from = at.start > x->from ? at.start : x->from,
+		.to = at.end < x->to ? at.end : x->to };
+	snprintf(own.name, sizeof(own.name), "%s", entry->name);
+	verify_wal_needs(p, &own);
 	return 0;
 }
 
-/* A hole: mended, or told; one that was told when it came about, and that nobody can fill, is past. */
+/*
+ * A hole: mended, or told. Between base backups one that was told when it came about, and that nobody can
+ * fill, is past; in a base backup's own WAL it is not, for that one cannot be restored.
+ */
 static int
 see_hole(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
 {
@@ -79,7 +87,7 @@ see_hole(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, struct 
 	lsn_set_done(&there);
 	if (verify_report_stopped(p->w, p->t->name, e) == -1)
 		return -1;
-	if (!elsewhere && wal_gap_in(&p->gaps, p->place.sysid, tli, from, to))
+	if (!elsewhere && p->id[0] == '\0' && wal_gap_in(&p->gaps, p->place.sysid, tli, from, to))
 		return 0;
 	err_clear(&why);
 	err_set(&why, ERR_NOTFOUND, "of timeline %" PRIu32 " from %s to %s is not there%s", tli,
@@ -208,6 +216,33 @@ struct bases {
 	size_t count, room;
 };
 
+static int
+need_base(struct verify_wal *p, const struct snapshot *snap, const struct pg_facts *f, struct err *e)
+{
+	const struct wal_place place = { .sysid = f->sysid, .epoch = f->epoch };
+	int rc;
+
+	p->segment_size = (uint32_t)f->segment_size;
+	p->id = snap->part.id;
+	verify_wal_needs(p, &(struct verify_wal_need){ 0 });
+	rc = need(p, &place, f->stop_tli, lsn_segment(f->start, f->segment_size), f->stop, e);
+	p->id = "";
+	return rc;
+}
+
+int
+verify_wal_late(struct verify_wal *p, const struct snapshot *snap, const struct manifest *m,
+    struct err *e)
+{
+	struct pg_facts f;
+	int rc = 0;
+
+	if (pg_facts_read(m, &f, NULL) == 1)
+		rc = need_base(p, snap, &f, e);
+	verify_wal_close(p);
+	return rc;
+}
+
 /* The base backups of the source there, and what each needs of its own. */
 static int
 need_bases(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LAYOUT_NAME],
@@ -217,7 +252,6 @@ need_bases(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LA
 
 	for (size_t i = 0; rc == 0 && i < l->count; i++) {
 		const struct snapshot *snap = &l->item[i];
-		struct wal_place place = { 0 };
 		struct pg_facts f;
 		struct manifest m;
 		int got = 0;
@@ -233,13 +267,8 @@ need_bases(struct verify_wal *p, const struct snapshot_list *l, char (*named)[LA
 			continue;
 		ret->base = mem_grow(ret->base, &ret->room, ret->count + 1, sizeof(*ret->base));
 		ret->base[ret->count++] = f;
-		p->segment_size = (uint32_t)f.segment_size;
-		p->id = snap->part.id;
-		place.sysid = f.sysid;
-		place.epoch = f.epoch;
-		rc = need(p, &place, f.stop_tli, lsn_segment(f.start, f.segment_size), f.stop, e);
+		rc = need_base(p, snap, &f, e);
 	}
-	p->id = "";
 	return rc;
 }
 
@@ -344,7 +373,6 @@ verify_source(struct verify_wal *p, const struct snapshot_list *l, char (*named)
 	const struct conf_tier *ct = conf_find_tier(p->s->conf, p->t->name);
 	struct bases b = { 0 };
 	struct err why = { 0 };
-	const size_t before = p->unread->count;
 	int rc;
 
 	p->open[p->opens++] = p->t;
@@ -364,32 +392,35 @@ verify_source(struct verify_wal *p, const struct snapshot_list *l, char (*named)
 		rc = need_points(p, source, &b, e);
 	if (rc == 0)
 		rc = verify_wal_pieces(p, end_ns, e);
-	verify_wal_unread(p, before);
 	verify_wal_close(p);
-	wal_gap_done(&p->gaps);
-	free(p->name);
 	free(b.base);
 	return rc;
 }
 
 int
 verify_wal(struct session *s, struct tier *t, const struct verify_options *o,
-    char (*named)[LAYOUT_NAME], int64_t end_ns, const struct watch *w, struct verify_report *ret,
-    struct verify_frozen *unread, struct err *e)
+    char (*named)[LAYOUT_NAME], int64_t end_ns, const struct watch *w, struct verify_report *report,
+    struct verify_wal **ret, struct err *e)
 {
 	struct snapshot_list l = { 0 };
 	const char *source = "";
 	int rc = snapshot_list_known(t->store, NULL, &l, e);
 
+	*ret = NULL;
 	for (size_t i = 0; rc == 0 && i < l.count; i++) {
-		struct verify_wal p = { .s = s, .t = t, .o = o, .w = w, .report = ret,
-			.unread = unread, .id = "" };
+		struct verify_wal *p;
 
 		if (strcmp(source, l.item[i].part.source) == 0)
 			continue;
-		p.source = source = l.item[i].part.source;
-		if (strncmp(source, "pg.", 3) == 0)
-			rc = verify_source(&p, &l, named, end_ns, e);
+		source = l.item[i].part.source;
+		if (strncmp(source, "pg.", 3) != 0)
+			continue;
+		p = xcalloc(1, sizeof(*p));
+		*p = (struct verify_wal){ .s = s, .t = t, .o = o, .w = w, .report = report,
+			.next = *ret, .id = "" };
+		snprintf(p->source, sizeof(p->source), "%s", source);
+		*ret = p;
+		rc = verify_source(p, &l, named, end_ns, e);
 	}
 	snapshot_list_done(&l);
 	return rc;

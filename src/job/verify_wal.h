@@ -2,7 +2,16 @@
 #define JOB_VERIFY_WAL_H
 
 #include "job/verify.h"
-#include "job/verify_frozen.h"
+#include "repo/manifest.h"
+#include "repo/snapshot.h"
+
+struct verify_wal; /* the databases on one tier */
+/* What was seen of the WAL that a base backup itself needs; the worst is the last. */
+enum verify_own {
+	VERIFY_OWN_GOOD,   /* all that a look at that level shows; also of what is no database */
+	VERIFY_OWN_UNREAD, /* it is listed, and not all of it was read: it lies in an archive */
+	VERIFY_OWN_BAD,	   /* some is damaged or missing, and was not mended */
+};
 
 /*
  * The WAL that a tier must have: of each base backup there its own, and on a tier that receives WAL
@@ -14,12 +23,15 @@
  * in the state directory). With `repair`, what another tier has comes from there, as the same object
  * or as the same bytes; the bad one is set aside.
  *
- * `unread` gets what base backups need and lies in an archive: from level 1 on, where it would be read.
- *
- * Findings go into the report. -1: ERR_CANCELLED, or the tier does not answer.
+ * Findings go into the report. -1: ERR_CANCELLED, or the tier does not answer. What *ret was is of no
+ * matter; verify_wal_free() it in any case.
  */
 int verify_wal(struct session *s, struct tier *t, const struct verify_options *o,
-    char (*named)[LAYOUT_NAME], int64_t end_ns, const struct watch *w, struct verify_report *ret,
-    struct verify_frozen *unread, struct err *e);
+    char (*named)[LAYOUT_NAME], int64_t end_ns, const struct watch *w, struct verify_report *report,
+    struct verify_wal **ret, struct err *e);
+/* Of that snapshot; what of it had no turn for want of time is proved now. -1: as above. */
+int verify_wal_own(struct verify_wal *sources, const struct snapshot *snap, const struct manifest *m,
+    enum verify_own *ret, struct err *e);
+void verify_wal_free(struct verify_wal *sources); /* NULL: nothing */
 
 #endif

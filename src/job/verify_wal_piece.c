@@ -27,8 +27,8 @@ by_name(const void *a, const void *b)
 	return strcmp(((const struct verify_wal_name *)a)->text, ((const struct verify_wal_name *)b)->text);
 }
 
-static void
-sort_names(struct verify_wal *p)
+void
+verify_wal_sort(struct verify_wal *p)
 {
 	size_t kept = 0;
 
@@ -48,12 +48,14 @@ static int
 prove_frozen(struct verify_wal *p, struct verify_wal_name *n, struct err *why)
 {
 	struct store_cold is;
+	int rc;
 
-	p->report->pieces_frozen++;
-	n->frozen = true;
-	if (store_cold(p->t->store, n->text, &is, NULL) != 1)
-		return -1;
 	err_clear(why);
+	rc = store_cold(p->t->store, n->text, &is, why);
+	if (rc != 1)
+		return rc == -1 ? -1 : err_set(why, ERR_NOTFOUND, "'%s' is not there", n->text);
+	p->report->pieces_frozen++;
+	n->seen = VERIFY_WAL_FROZEN;
 	return 0;
 }
 
@@ -85,17 +87,20 @@ prove(struct verify_wal *p, struct verify_wal_name *n, struct err *why)
 	return rc;
 }
 
-static int
-prove_piece(struct verify_wal *p, struct verify_wal_name *n, struct err *e)
+int
+verify_wal_prove(struct verify_wal *p, struct verify_wal_name *n, struct err *e)
 {
 	const char *name = n->text;
 	struct layout_wal at;
 	struct err why = { 0 }, repair = { 0 };
-	int rc = prove(p, n, &why);
+	int rc;
 
-	n->looked = true;
+	n->seen = VERIFY_WAL_GOOD;
+	rc = prove(p, n, &why);
 	p->report->pieces++;
 	/* Expired since it was listed: what is missing is seen by the listing. */
+	if (rc == -1 && why.kind == ERR_NOTFOUND)
+		n->seen = VERIFY_WAL_GONE;
 	if (rc == 0 || why.kind == ERR_NOTFOUND)
 		return 0;
 	if (why.kind == ERR_REMOTE || why.kind == ERR_CANCELLED) {
@@ -109,6 +114,7 @@ prove_piece(struct verify_wal *p, struct verify_wal_name *n, struct err *e)
 			rc = verify_wal_mend(p, at.tli, at.start, at.end, name, &repair);
 		}
 	}
+	n->seen = rc == 0 ? VERIFY_WAL_GOOD : VERIFY_WAL_BAD;
 	p->id = "";
 	verify_wal_find(p, name, &why, rc, &repair);
 	return 0;
@@ -155,14 +161,14 @@ verify_wal_pieces(struct verify_wal *p, int64_t end_ns, struct err *e)
 	size_t first, i = 0;
 	int rc = 0;
 
-	sort_names(p);
+	verify_wal_sort(p);
 	first = begin_at(p);
 	for (; rc == 0 && i < p->names; i++) {
 		if (i > 0 && end_ns != 0 && clock_boot_ns() >= end_ns)
 			break;
 		if (verify_report_stopped(p->w, p->t->name, e) == -1)
 			return -1;
-		rc = prove_piece(p, &p->name[(first + i) % p->names], e);
+		rc = verify_wal_prove(p, &p->name[(first + i) % p->names], e);
 	}
 	if (i > 0 && rc == 0)
 		end_at(p, p->name[(first + i - 1) % p->names].text);
@@ -170,33 +176,11 @@ verify_wal_pieces(struct verify_wal *p, int64_t end_ns, struct err *e)
 	return rc;
 }
 
-/* Pieces are put into no class: of those that had no turn nobody is asked. */
-static bool
-may_be_frozen(const struct verify_wal_name *n)
+struct verify_wal_name *
+verify_wal_at(struct verify_wal *p, const char *name)
 {
-	struct layout_wal at;
+	struct verify_wal_name key;
 
-	if (n->looked)
-		return n->frozen;
-	return layout_wal_parse(n->text, &at) == 0 && at.kind == LAYOUT_WAL_BUNDLE;
-}
-
-void
-verify_wal_unread(struct verify_wal *p, size_t from)
-{
-	struct verify_frozen *f = p->unread;
-	size_t kept = from;
-
-	for (size_t i = from; i < f->count; i++) {
-		struct verify_wal_name key;
-		const struct verify_wal_name *n;
-
-		snprintf(key.text, sizeof(key.text), "%s", f->item[i].name);
-		n = bsearch(&key, p->name, p->names, sizeof(*p->name), by_name);
-		if (!n || !may_be_frozen(n))
-			continue;
-		f->item[kept] = f->item[i];
-		f->item[kept++].frozen = n->frozen;
-	}
-	f->count = kept;
+	snprintf(key.text, sizeof(key.text), "%s", name);
+	return p->names == 0 ? NULL : bsearch(&key, p->name, p->names, sizeof(*p->name), by_name);
 }
