@@ -7,7 +7,7 @@
  * Replaces a bad or missing pack, manifest, repo/, key/, wal/ or walb/ object of a tier by the same of
  * another tier. The bad one is set aside under bad/ first, never dropped silently: it may be all there
  * is of something. ERR_NOTFOUND, ERR_CORRUPT when no other tier has a good one; the bad one is then
- * untouched.
+ * untouched. Another tier that did not answer has its reason in its `why` afterwards.
  */
 int mend_object(struct session *s, struct tier *t, const char *name, struct err *e);
 

@@ -24,7 +24,7 @@ struct verify_options {
 	int64_t limit_ms; /* time budget; 0: none */
 	/*
 	 * a bad or missing object is fetched from another tier; the bad one is set aside below
-	 * bad/. A bad pack is set aside also when no tier has a good one.
+	 * bad/. A bad pack is set aside also when no tier that answers has a good one.
 	 */
 	bool repair;
 };

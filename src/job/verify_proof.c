@@ -29,17 +29,41 @@ without_name(const char *text, const char *object)
 	return text + strspn(text, ": ");
 }
 
+/*
+ * Another tier that may have what is bad here, for it does not answer: it was `away` all the time, or it
+ * fell silent. NULL: none. One that answers and has none of ours any more is no hope.
+ */
+static const struct tier *
+silent(const struct verify_proof *p, bool away)
+{
+	for (size_t i = 0; i < p->s->tiers.count; i++) {
+		const struct tier *t = &p->s->tiers.tier[i];
+
+		if (t != p->t && t->why.kind != ERR_NONE && (t->store ? !away :
+		    away && (t->found == TIER_SILENT || t->found == TIER_REFUSED)))
+			return t;
+	}
+	return NULL;
+}
+
+/* Was it tried, and could nobody who was asked give it, for want of it and not of an answer? */
+static bool
+lost(const struct verify_proof *p, const struct err *repair)
+{
+	const bool asked = repair->kind == ERR_NOTFOUND || repair->kind == ERR_CORRUPT ||
+	    repair->kind == ERR_KEY || repair->kind == ERR_REMOTE;
+
+	return asked && !silent(p, false);
+}
+
 /* Damaged here, and every other tier said that it has none, or a damaged one. */
 static bool
 is_lost(const struct verify_proof *p, const struct verify_finding *f)
 {
 	const enum err_kind here = f->why.kind, there = f->repair.kind;
-	bool lost = (here == ERR_CORRUPT || here == ERR_NOTFOUND) &&
-	    (there == ERR_CORRUPT || there == ERR_NOTFOUND);
 
-	for (size_t i = 0; i < p->s->tiers.count; i++)
-		lost &= p->s->tiers.tier[i].store != NULL;
-	return lost;
+	return (here == ERR_CORRUPT || here == ERR_NOTFOUND) &&
+	    (there == ERR_CORRUPT || there == ERR_NOTFOUND) && lost(p, &f->repair) && !silent(p, true);
 }
 
 /* A manifest that nobody has given. Giving it up is a way out for what is lost alone. */
@@ -72,8 +96,25 @@ verify_proof_find(struct verify_proof *p, const char *object, enum verify_remedy
 	return f->repaired;
 }
 
+/* It stays: what has it whole mends it in its place, by the next run. */
+static void
+tell_waiting(const struct verify_proof *p, const char *name, const struct err *repair)
+{
+	const struct tier *t = silent(p, false);
+	char *text;
+
+	if (t)
+		text = xasprintf("'%s' on '%s' stays as it is, for '%s' does not answer any more and may have "
+		    "a good copy\n  fix       `ffdr verify --repair` once more, when it answers", name,
+		    p->t->name, t->name);
+	else
+		text = xasprintf("'%s' on '%s' stays as it is: %s", name, p->t->name, repair->text);
+	p->w->event(p->w->arg, "warning", text);
+	free(text);
+}
+
 /*
- * A bad pack that no tier can mend. In its place it would be taken for there: by the next backup,
+ * A bad pack that no tier can mend. One that is away may, but who knows when; in its place it would be taken for there: by the next backup,
  * which reuses it, and by the next copy. It is read once more first: a pack that has its hash now
  * stays.
  */
@@ -91,6 +132,10 @@ set_aside(struct verify_proof *p, const struct manifest_pack *mp)
 		return;
 	err_clear(&why);
 	layout_pack(mp->sha, name);
+	if (f->repair.kind != ERR_FROZEN && !lost(p, &f->repair)) {
+		tell_waiting(p, name, &f->repair);
+		return;
+	}
 	f->aside = aside_object(p->t->store, name, aside, &why) == 0;
 	p->report->aside += f->aside;
 	if (f->aside)
@@ -206,9 +251,14 @@ verify_proof_pack(struct verify_proof *p, const struct manifest_pack *mp, struct
 		*e = why;
 		return -1;
 	}
+	/* What was broken off says nothing of the pack. */
+	if (rc == -1 && verify_report_stopped(p->w, p->t->name, e) == -1)
+		return -1;
 	if (rc == -1) {
 		if (verify_proof_find(p, layout_pack(mp->sha, name), REMEDY_COPY, &why) == 1)
 			rc = look(p, mp, NULL);
+		else if (verify_report_stopped(p->w, p->t->name, e) == -1)
+			return -1;
 		else
 			set_aside(p, mp);
 	}

@@ -65,6 +65,15 @@ def test_json_tells_what_was_set_aside(copied):
     assert [f["aside"] for f in found if f["object"] == name] == [True]
 
 
+def test_what_a_tier_that_is_away_may_have_is_not_given_up(copied):
+    flip(copied.tier("local", "snap", *copied.first.split("/")))
+    os.rename(copied.tier("regional"), copied.tier("regional") + ".away")
+    result = copied.run("verify", "--repair", status=VERIFY)
+    assert "snap/" + copied.first in result.err and "expire --discard" not in result.text, result
+    os.rename(copied.tier("regional") + ".away", copied.tier("regional"))
+    copied.run("verify", "--repair", status=DEGRADED)
+
+
 def test_a_pack_with_a_good_copy_is_mended_and_not_lost(copied):
     name = largest_pack(copied, "local")
     flip(copied.tier("local", name))

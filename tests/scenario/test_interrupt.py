@@ -8,8 +8,8 @@ import time
 import pytest
 
 import trees
-from conftest import BUSY, DONE, PARTLY, Result
-from s3 import Site as BucketSite, versitygw_fixture  # noqa: F401
+from conftest import BUSY, DEGRADED, DONE, PARTLY, VERIFY, Result, flip
+from s3 import Site as BucketSite, before_fixture, versitygw_fixture  # noqa: F401
 
 
 SOON = 10  # seconds that an end may take on a busy machine; what is broken off would last for more than twice as long
@@ -134,6 +134,33 @@ def test_who_reads_a_bucket_ends_soon_also_in_the_middle_of_a_pack(versitygw, tm
     site.write_config()
     site.run("restore", "vol.data", "--to", site.path("one"), "--delta")
     trees.assert_same(before, trees.scan(site.path("one")))
+
+
+def test_a_repair_that_does_not_get_the_good_copy_leaves_the_bad_one(versitygw, before, tmp_path):
+    line = before(versitygw)
+    site = BucketSite(tmp_path, {"regional": (versitygw.bucket(), line.url)}, tiers=("local", "regional"))
+    trees.make_plain(site.source)
+    trees.write(os.fsencode(os.path.join(site.source, "large")), trees.noise(3 << 20, 7))
+    trees.finish(os.fsencode(site.source))
+    site.init()
+    site.backup()
+    site.run("copy")
+    pack = max(site.objects("local", "pack/"), key=lambda n: os.path.getsize(site.tier("local", n)))
+    flip(site.tier("local", pack))
+    slow_line = line.fault(("drip", 30), times=None, path="/pack/", method="GET")
+    child = site.start("verify", "--repair", "--tier", "local")
+    wait_for(lambda: slow_line.hits, "nothing was fetched")
+    time.sleep(1)
+    assert "has a good copy" not in interrupted(child).err
+    assert pack in site.objects("local", "pack/") and not site.objects("local", "bad/") + site.objects("local", "rec/broken/")
+    # The same where nobody stops it, and the other tier is silent.
+    line.clear()
+    line.fault("reset", times=None, path="/pack/", method="GET")
+    result = site.run("verify", "--repair", "--tier", "local", status=VERIFY)
+    assert "stays as it is, for 'regional' does not answer any more" in result.err, result
+    assert pack in site.objects("local", "pack/") and not site.objects("local", "bad/")
+    line.clear()
+    site.run("verify", "--repair", "--tier", "local", status=DEGRADED)
 
 
 def test_two_restores_do_not_meet_in_one_directory(site):
