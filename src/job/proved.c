@@ -33,8 +33,10 @@ struct seeing {
 };
 
 static int
-good_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+good_seen(void *arg, const struct record_proved *of)
 {
+	const int level = of->level;
+	const int64_t time_ns = of->time_ns;
 	struct seeing *s = arg;
 	struct proved *p = s->ret;
 
@@ -48,9 +50,9 @@ good_seen(void *arg, const char *name, const char *id, int level, int64_t time_n
 	}
 	if (level == REHEARSE_LEVEL && time_ns > s->restored_ns) {
 		s->restored_ns = time_ns;
-		snprintf(p->restored, sizeof(p->restored), "%s", name);
+		snprintf(p->restored, sizeof(p->restored), "%s", of->name);
 	}
-	if (strcmp(id, s->id) == 0 && (level > p->level ||
+	if (strcmp(of->id, s->id) == 0 && (level > p->level ||
 	    (level == p->level && time_ns > p->time_ns))) {
 		p->level = level;
 		p->time_ns = time_ns;
@@ -59,14 +61,13 @@ good_seen(void *arg, const char *name, const char *id, int level, int64_t time_n
 }
 
 static int
-bad_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+bad_seen(void *arg, const struct record_proved *p)
 {
 	struct seeing *s = arg;
 
-	(void)name;
-	if (strcmp(id, s->id) == 0 && time_ns > s->ret->broken_ns) {
-		s->ret->broken = level;
-		s->ret->broken_ns = time_ns;
+	if (strcmp(p->id, s->id) == 0 && p->time_ns > s->ret->broken_ns) {
+		s->ret->broken = p->level;
+		s->ret->broken_ns = p->time_ns;
 	}
 	return 0;
 }

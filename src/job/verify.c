@@ -3,7 +3,7 @@
  * many snapshots name it, so verifying all snapshots costs what the tier holds and not what it
  * means.
  *
- * The order is that of the last proof, the oldest first: a run under a time budget takes up where
+ * The order is that of the last look, the oldest first: a run under a time budget takes up where
  * the one before it stopped, by nothing but the records on the tier.
  */
 #include "job/verify.h"
@@ -51,8 +51,8 @@ write_down(struct verify_proof *p, const struct snapshot *snap, const char *kind
 		return;
 	buf_init(&text, RECORD_TEXT);
 	if (store_clock(p->t->store, &now, &why) == 0) {
-		buf_addf(&text, "snapshot %s\nlevel %d\ntier %s\n", snap->part.id,
-		    (int)level, p->t->name);
+		buf_addf(&text, "snapshot %s\nlevel %d\nasked %d\ntier %s\n", snap->part.id,
+		    (int)level, (int)p->o->level, p->t->name);
 		if (record_put(p->s->repo, p->t->store, kind, snap->part.source, now, &text,
 		    name, &why) != -1)
 			err_clear(&why);

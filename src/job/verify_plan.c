@@ -83,27 +83,18 @@ struct ordering {
 	const struct verify_unread *unread;
 };
 
+/*
+ * It had its turn, whatever was found and however far one could look: who cannot be proved at that level,
+ * for it lies in an archive or is broken, must not take the turn of all others for ever.
+ */
 static int
-proof_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+look_seen(void *arg, const struct record_proved *p)
 {
 	struct ordering *o = arg;
 
-	(void)name;
-	for (size_t i = 0; i < o->count && level >= o->level; i++)
-		if (strcmp(o->item[i].snap->part.id, id) == 0 && time_ns > o->item[i].last_ns)
-			o->item[i].last_ns = time_ns;
-	return 0;
-}
-
-/* What was found broken orders nothing; it is read to see that it can be. */
-static int
-flaw_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
-{
-	(void)arg;
-	(void)name;
-	(void)id;
-	(void)level;
-	(void)time_ns;
+	for (size_t i = 0; i < o->count && p->asked >= o->level; i++)
+		if (strcmp(o->item[i].snap->part.id, p->id) == 0 && p->time_ns > o->item[i].last_ns)
+			o->item[i].last_ns = p->time_ns;
 	return 0;
 }
 
@@ -115,7 +106,7 @@ unread(void *arg, const char *name, const struct err *why)
 	o->unread->seen(o->unread->arg, name, why);
 }
 
-/* The oldest proof first; of those without one the newest snapshot: it is what a restore wants. */
+/* The oldest look first; of those without one the newest snapshot: it is what a restore wants. */
 static int
 by_need(const void *a, const void *b)
 {
@@ -139,8 +130,8 @@ verify_plan_order(struct session *s, struct tier *t, int level, struct verify_to
 		if (strcmp(source, item[i].snap->part.source) == 0)
 			continue;
 		source = item[i].snap->part.source;
-		if (record_proofs(s->repo, t->store, RECORD_VERIFIED, source, proof_seen, unread, &o,
-		    e) == -1 || record_proofs(s->repo, t->store, RECORD_BROKEN, source, flaw_seen,
+		if (record_proofs(s->repo, t->store, RECORD_VERIFIED, source, look_seen, unread, &o,
+		    e) == -1 || record_proofs(s->repo, t->store, RECORD_BROKEN, source, look_seen,
 		    unread, &o, e) == -1)
 			return -1;
 	}

@@ -17,7 +17,7 @@ bool verify_plan_wants(const struct verify_options *o, const struct snapshot *sn
 uint64_t verify_plan_bytes(struct session *s, const struct verify_options *o,
     char (*named)[LAYOUT_NAME], const struct watch *w);
 
-/* A snapshot to be proved, and when it was last proved at that level; 0: never. */
+/* A snapshot to be proved, and when it was last looked at for a proof at that level; 0: never. */
 struct verify_todo {
 	const struct snapshot *snap;
 	int64_t last_ns;
@@ -29,7 +29,7 @@ struct verify_unread {
 };
 /*
  * Puts those of one tier, given by source, in the order in which they are to be proved: the oldest
- * proof first; of those without one the newest snapshot.
+ * look first; of those without one the newest snapshot.
  */
 int verify_plan_order(struct session *s, struct tier *t, int level, struct verify_todo *item, size_t n,
     const struct verify_unread *unread, struct err *e);

@@ -139,25 +139,23 @@ proved_at(struct pruning *p, const char *id)
 }
 
 static int
-verified_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+verified_seen(void *arg, const struct record_proved *of)
 {
-	struct proved *at = proved_at(arg, id);
+	struct proved *at = proved_at(arg, of->id);
 
-	(void)name;
-	for (int l = 0; at != NULL && l <= level && l < LEVELS; l++)
-		if (time_ns > at->good_ns[l])
-			at->good_ns[l] = time_ns;
+	for (int l = 0; at != NULL && l <= of->level && l < LEVELS; l++)
+		if (of->time_ns > at->good_ns[l])
+			at->good_ns[l] = of->time_ns;
 	return 0;
 }
 
 /* After the good ones; in one second the bad word counts. */
 static int
-broken_seen(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+broken_seen(void *arg, const struct record_proved *of)
 {
-	struct proved *at = proved_at(arg, id);
+	struct proved *at = proved_at(arg, of->id);
 
-	(void)name;
-	if (at != NULL && time_ns >= at->good_ns[level < LEVELS ? level : LEVELS - 1])
+	if (at != NULL && of->time_ns >= at->good_ns[of->level < LEVELS ? of->level : LEVELS - 1])
 		at->broken = true;
 	return 0;
 }

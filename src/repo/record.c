@@ -409,19 +409,37 @@ record_held(const struct record_holds *h, const char *id)
 
 /* ---- proofs ---- */
 
+/* 1 and the digit; 0: there is no such line, -1: another value. */
+static int
+digit(const struct buf *text, const char *key, int *ret)
+{
+	char value[4];
+
+	if (record_value(text, key, value, sizeof(value)) != 1)
+		return 0;
+	if (value[0] < '0' || value[0] > '9' || value[1] != '\0')
+		return -1;
+	*ret = value[0] - '0';
+	return 1;
+}
+
 static int
 tell_proof(const char *name, const struct buf *text, record_proof *seen, void *arg, struct err *e)
 {
-	char id[96], level[4];
+	struct record_proved p = { .name = name };
 	struct layout_snap part;
+	char id[96];
 
 	if (layout_snap_parse(name, &part) == -1)
 		return err_set(e, ERR_CORRUPT, "'%s' is no name of a record", name);
 	if (record_value(text, "snapshot", id, sizeof(id)) != 1 ||
-	    record_value(text, "level", level, sizeof(level)) != 1 || level[1] != '\0' ||
-	    level[0] < '0' || level[0] > '9')
+	    digit(text, "level", &p.level) != 1)
 		return err_set(e, ERR_CORRUPT, "record '%s': expected 'snapshot ID' and 'level N'", name);
-	if (seen(arg, name, id, level[0] - '0', part.time_ns) == -1)
+	p.id = id;
+	p.time_ns = part.time_ns;
+	if (digit(text, "asked", &p.asked) != 1 || p.asked < p.level)
+		p.asked = p.level;
+	if (seen(arg, &p) == -1)
 		return err_set(e, ERR_CANCELLED, "ended by who asked");
 	return 0;
 }

@@ -83,12 +83,18 @@ bool record_let_go(const struct repo *r, const struct tier *t, const char *id);
 #define RECORD_VERIFIED "verified" /* the tier was seen to hold that snapshot whole */
 #define RECORD_BROKEN "broken"	   /* and not to */
 /*
- * Calls back for each record of one of these kinds of a source on this store, oldest first: its
- * name, which snapshot was proved, or found bad or incomplete, by looking at what level, when. seen
+ * Calls back for each record of one of these kinds of a source on this store, oldest first. seen
  * ends it by -1. One that cannot be read proves nothing and is passed over; it is told to `unread`,
  * which may be NULL.
  */
-typedef int record_proof(void *arg, const char *name, const char *id, int level, int64_t time_ns);
+struct record_proved {
+	const char *name; /* of the record */
+	const char *id;	  /* the snapshot that was proved, or found bad or incomplete */
+	int level;	  /* by looking so far */
+	int asked; /* as far as that was wanted: more, where some of it lies in an archive */
+	int64_t time_ns;
+};
+typedef int record_proof(void *arg, const struct record_proved *p);
 int record_proofs(const struct repo *r, struct store *s, const char *kind, const char *source,
     record_proof *seen, record_unread *unread, void *arg, struct err *e);
 /* The same, newest first: a record is an object to fetch, and who has seen enough ends it. */

@@ -16,7 +16,7 @@
 struct proof {
 	char name[LAYOUT_NAME]; /* of the record: newer ones of a kind sort behind */
 	char id[96];
-	int level;
+	int level, asked;
 	int64_t time_ns;
 };
 struct proofs {
@@ -25,16 +25,16 @@ struct proofs {
 };
 
 static int
-see(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+see(void *arg, const struct record_proved *of)
 {
 	struct proofs *l = arg;
 	struct proof *p;
 
 	l->item = mem_grow(l->item, &l->room, l->count + 1, sizeof(*l->item));
 	p = &l->item[l->count++];
-	*p = (struct proof){ .level = level, .time_ns = time_ns };
-	snprintf(p->name, sizeof(p->name), "%s", name);
-	snprintf(p->id, sizeof(p->id), "%s", id);
+	*p = (struct proof){ .level = of->level, .asked = of->asked, .time_ns = of->time_ns };
+	snprintf(p->name, sizeof(p->name), "%s", of->name);
+	snprintf(p->id, sizeof(p->id), "%s", of->id);
 	return 0;
 }
 
@@ -46,14 +46,17 @@ order(const void *a, const void *b)
 
 	if (rc == 0)
 		rc = x->level - y->level;
+	if (rc == 0)
+		rc = x->asked - y->asked;
 	return rc != 0 ? rc : strcmp(x->name, y->name);
 }
 
-/* Sorted, the last about a snapshot and level is the newest. */
+/* Sorted, the last about a snapshot, level and what was asked is the newest. */
 static bool
 outdated(const struct proofs *l, size_t i)
 {
 	return i + 1 < l->count && l->item[i].level == l->item[i + 1].level &&
+	    l->item[i].asked == l->item[i + 1].asked &&
 	    strcmp(l->item[i].id, l->item[i + 1].id) == 0;
 }
 

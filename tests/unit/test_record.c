@@ -225,15 +225,16 @@ a_damaged_record_of_a_hold_is_read_from_the_other_tier(void **state)
 }
 
 static int
-collect(void *arg, const char *name, const char *id, int level, int64_t time_ns)
+collect(void *arg, const struct record_proved *p)
 {
 	char line[160];
 
-	(void)name;
-	snprintf(line, sizeof(line), "%s %d %lld;", id, level,
-	    (long long)((time_ns - AT) / CLOCK_S));
+	snprintf(line, sizeof(line), "%s %d", p->id, p->level);
 	buf_adds(arg, line);
-	return level == 9 ? -1 : 0;
+	if (p->asked != p->level)
+		buf_addf(arg, "/%d", p->asked);
+	buf_addf(arg, " %lld;", (long long)((p->time_ns - AT) / CLOCK_S));
+	return p->level == 9 ? -1 : 0;
 }
 
 static void
@@ -253,15 +254,15 @@ proofs_of_a_source_are_told_oldest_first(void **state)
 
 	(void)state;
 	buf_init(&got, 1000);
-	put("verified", AT + 60 * CLOCK_S, name, "snapshot " OTHER "\nlevel 2\ntier one\n");
+	put("verified", AT + 60 * CLOCK_S, name, "snapshot " OTHER "\nlevel 1\nasked 2\ntier one\n");
 	put("verified", AT, name, "snapshot " SNAP "\nlevel 1\ntier one\n");
 	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
 	    unread, &got, &e), 0);
-	assert_string_equal(buf_str(&got), SNAP " 1 0;" OTHER " 2 60;");
+	assert_string_equal(buf_str(&got), SNAP " 1 0;" OTHER " 1/2 60;");
 	buf_reset(&got);
 	assert_int_equal(record_proofs_back(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.a", collect,
 	    unread, &got, &e), 0);
-	assert_string_equal(buf_str(&got), OTHER " 2 60;" SNAP " 1 0;");
+	assert_string_equal(buf_str(&got), OTHER " 1/2 60;" SNAP " 1 0;");
 	buf_reset(&got);
 	assert_int_equal(record_proofs(K.repo, K.tier[0].store, RECORD_VERIFIED, "vol.b", collect,
 	    unread, &got, &e), 0);

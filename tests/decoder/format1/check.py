@@ -116,6 +116,7 @@ class Check:
             values[key.decode("utf-8", "replace")] = value
         for key in RECORD_KEYS.get(match.group(1), ()):
             need(key in values, name, "the line '%s' is missing", key)
+        need(values.get("asked", b"2") in (b"0", b"1", b"2"), name, "'asked' is no level")
         need(values.get("state", b"on") in (b"on", b"off"), name, "'state' is neither on nor off")
 
     def piece(self, name, _):
