@@ -262,9 +262,10 @@ const struct command cmd_status_status = {
 		"An interval that is just as long as the rpo is late for as long as one backup and copy "
 		"take. The first thing that stands in the way of WAL is told, too; `ffdr wal status` tells "
 		"all.\n\n"
-		"Ends with 3 when something needs attention, and says what: a tier that does not answer, or "
-		"refuses to tell what it has (that is `unknown` then, never `none`), an rpo that is not "
-		"kept or of which that is not known, an rto that is exceeded, snapshots that a tier has lacked for a day and its rpo, a newest snapshot that was found bad.",
+		"Ends with 3 when something needs attention, and says what: a tier that does not answer, "
+		"or refuses to tell what it has (that is `unknown` then, never `none`), an rpo that is not "
+		"kept or of which that is not known, an rto that is exceeded, snapshots that a tier has "
+		"lacked for a day and its rpo, a newest snapshot that was found bad.",
 	.examples = "ffdr status\n"
 		    "ffdr status pg.payments\n"
 		    "ffdr status --json          # for a program",
