@@ -5,33 +5,28 @@ import os
 import re
 import shutil
 import signal
+import time
 
 import pytest
 
-from conftest import DEGRADED, flip
+from conftest import DEGRADED, REFUSED, flip
 from postgres import Ledger, eventually, lsn, servers_fixture  # noqa: F401
 from restored import UNKNOWN, boot, ids, prepare, protected, readable, refuses, restore
 
 TIERS = ("local", "regional")
 
 
-@pytest.fixture(name="site")
-def site_fixture(servers):
-    """A base backup, and behind it four segments and a piece that got to no tier before receiver and server died."""
-    site = protected(servers, servers.new(15, "--wal-segsize=1").start())
-    site.base = site.backup()
-    end = lsn(site.server.value("SELECT pg_switch_wal()"))
+def close(site, end):
+    """Once they have all up to there, no tier takes WAL."""
     for tier in TIERS:
         site.wait_shipped(end, tier)
         os.rename(site.tier(tier, "wal"), site.tier(tier, "wal-away"))
         with open(site.tier(tier, "wal"), "w", encoding="utf-8"):
             pass
-    site.shipped = end
-    site.ledger = Ledger(site.server).start()
-    for n in range(4):
-        site.ledger.wait(10 * (n + 1))
-        site.server.sql("SELECT pg_switch_wal()")
-    site.ledger.wait(50).stop()
+
+
+def die(site):
+    """Server and receiver, with the newest WAL in the spool; then the tiers are as they were."""
     eventually(lambda: site.server.value("SELECT flush_lsn >= pg_current_wal_flush_lsn() FROM pg_stat_replication"),
                what="the last byte in the spool")
     for child in site.services:
@@ -40,6 +35,22 @@ def site_fixture(servers):
     for tier in TIERS:
         os.unlink(site.tier(tier, "wal"))
         os.rename(site.tier(tier, "wal-away"), site.tier(tier, "wal"))
+
+
+@pytest.fixture(name="site")
+def site_fixture(servers):
+    """A base backup, and behind it four segments and a piece that got to no tier before receiver and server died."""
+    site = protected(servers, servers.new(15, "--wal-segsize=1").start())
+    site.base = site.backup()
+    end = lsn(site.server.value("SELECT pg_switch_wal()"))
+    close(site, end)
+    site.shipped = end
+    site.ledger = Ledger(site.server).start()
+    for n in range(4):
+        site.ledger.wait(10 * (n + 1))
+        site.server.sql("SELECT pg_switch_wal()")
+    site.ledger.wait(50).stop()
+    die(site)
     return readable(site)
 
 
@@ -109,3 +120,37 @@ def test_a_damaged_spool_is_left_aside(servers, site):
     assert "the WAL that this host received is left aside: spool '" in said.err, said
     assert not copied(site)
     boot(servers, site)
+
+
+def test_what_lies_before_a_hole_can_be_had_whatever_the_spool_has_behind_it(servers):
+    """Behind the hole nothing was committed, and nobody has a sample: only the log before it knows how late it is."""
+    site = protected(servers, servers.new(15, "--wal-segsize=1").start())
+    site.backup()
+    site.server.sql("CREATE TABLE t (n int)")
+    moments = []
+    for n in range(3):
+        site.server.sql("INSERT INTO t VALUES (%d)" % n)
+        time.sleep(1.2)
+        moments.append(site.server.value("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.USZ')"))
+        time.sleep(0.2)
+    end = lsn(site.server.value("SELECT pg_switch_wal()"))
+    close(site, end)
+    for _ in range(4):
+        site.server.sql("SELECT pg_logical_emit_message(false, 'x', repeat('x', 9000))")
+        site.server.sql("SELECT pg_switch_wal()")
+    site.server.sql("SELECT pg_logical_emit_message(false, 'x', 'the last')")
+    die(site)
+    spool = glob.glob(site.path("state", "spool", "pg.pay", "*-*-*-*"))
+    kept = [path for path in spool if int(os.path.basename(path).split("-")[3], 16) > end + (2 << 20)]
+    assert kept
+    for path in set(spool) - set(kept):
+        os.unlink(path)
+    for tier in TIERS:
+        shutil.rmtree(site.tier(tier, "beat"), ignore_errors=True)
+    readable(site)
+    restore(site, "--at", moments[0])
+    assert boot(servers, site).sql("SELECT n FROM t") == [(0,)]
+    # Behind the last commit before the hole: what came then is not known, and no way out goes past it.
+    said = restore(site, "--at", moments[2], to="other", status=REFUSED).err
+    assert "lies beyond all there is" in said and "on local, regional, the spool of this host" in said, said
+    assert re.search(r"fix       --at '20\d\d-.*' loses ", said), said

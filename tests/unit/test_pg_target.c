@@ -183,6 +183,24 @@ a_time_beyond_the_frontiers_clock_is_refused(void **state)
 	    "  fix       --at '2026-11-20T13:00:00Z' loses 1m 30s");
 }
 
+/* Where the newest stretch has no commit, what was heard of the server may be older than the log. */
+static void
+a_time_that_the_log_has_passed_is_not_beyond(void **state)
+{
+	struct pg_target t = at(T0 + 12 * HOUR + 90 * S);
+	struct pg_target_plan p;
+	struct setting s;
+
+	(void)state;
+	set_up(&s);
+	s.w.frontier_ns = T0 + 12 * HOUR;
+	add_commit(&s, 0x7800, T0 + 12 * HOUR + 80 * S);
+	refuses(&s, &t, ERR_REFUSED, "lies beyond all there is");
+	add_commit(&s, 0x7840, T0 + 12 * HOUR + 100 * S);
+	assert_int_equal(choose(&s, &t, &p), 'c');
+	assert_true(p.bound == PG_TARGET_TIME && p.time_ns == t.time_ns && p.until == 0x7870);
+}
+
 static void
 a_time_before_the_first_bases_end_is_refused(void **state)
 {
@@ -468,6 +486,7 @@ main(void)
 		cmocka_unit_test(a_time_stays_a_time_while_something_later_is_known),
 		cmocka_unit_test(a_time_after_the_last_commit_becomes_the_last_record),
 		cmocka_unit_test(a_time_beyond_the_frontiers_clock_is_refused),
+		cmocka_unit_test(a_time_that_the_log_has_passed_is_not_beyond),
 		cmocka_unit_test(a_time_before_the_first_bases_end_is_refused),
 		cmocka_unit_test(what_the_log_says_goes_before_the_clocks),
 		cmocka_unit_test(a_base_of_a_branch_that_was_left_is_not_used),

@@ -323,6 +323,8 @@ load_wal(struct pg_world *w, struct err *e)
 			i < w->history.count ? w->history.step[i].timeline : w->history.timeline,
 			e) == -1)
 			return -1;
+	buf_addf(&w->places, "%s%s", buf_str(&w->tier_names),
+	    w->spooleds > 0 ? ", the spool of this host" : "");
 	if (w->have.count == 0)
 		return 0;
 	w->frontier = w->have.range[w->have.count - 1].to;
@@ -347,6 +349,7 @@ pg_world_load(struct session *s, const struct pg_world_options *o, const struct 
 	*ret = (struct pg_world){ .session = s, .watch = w };
 	snprintf(ret->source, sizeof(ret->source), "%s", o->source);
 	buf_init(&ret->tier_names, 1u << 16);
+	buf_init(&ret->places, 1u << 16);
 	pg_history_init(&ret->history, 1);
 	find_spool(ret, o);
 	if (find_tiers(ret, o, e) == -1 || load_bases(ret, o, e) == -1 ||
@@ -374,5 +377,6 @@ pg_world_done(struct pg_world *w)
 	pg_history_done(&w->history);
 	walread_free(w->read);
 	buf_done(&w->tier_names);
+	buf_done(&w->places);
 	*w = (struct pg_world){ 0 };
 }

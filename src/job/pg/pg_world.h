@@ -38,6 +38,7 @@ struct pg_world {
 	struct tier *tier[WAL_SOURCE_TIERS]; /* that answered */
 	size_t tiers;
 	struct buf tier_names; /* "local, regional" */
+	struct buf places;     /* of the WAL: those, and the spool where it alone has some of it */
 	struct wal_place place;
 	uint64_t segment_size;
 	struct walread *read;
@@ -68,6 +69,8 @@ struct pg_world {
 	    last_end; /* last: start of the last complete record, and its end */
 	int64_t frontier_ns; /* at least until then the server had no more than that */
 	int64_t commit_ns;   /* of the last commit before it; 0: not known */
+	bool commit_known;   /* or it is known that there is none in the newest stretch */
+	bool cold_gap;	     /* what would tell the times of a gap lies in an archive */
 	struct err cold; /* kind ERR_FROZEN: the newest WAL lies in an archive, so `last` is not known */
 	uint64_t unread; /* there a question to the log ended, because it cannot be read */
 };

@@ -143,6 +143,7 @@ pg_world_last(struct pg_world *w, struct err *e)
 		w->last = s.state.last;
 		w->last_end = s.state.end;
 		w->commit_ns = s.tally.last_ns;
+		w->commit_known = w->commit_ns != 0 || from == first;
 	}
 	if (w->commit_ns > w->frontier_ns)
 		w->frontier_ns = w->commit_ns;
@@ -174,6 +175,18 @@ first_commit(struct scan *s, const struct pg_walrecord *r, const struct pg_commi
 	return 1;
 }
 
+/* For a time that is only told. */
+static int
+run_quietly(struct scan *s, uint64_t from, uint64_t to)
+{
+	struct err why = { 0 };
+	int rc = run(s, from, to, &why);
+
+	if (rc == -1 && why.kind == ERR_FROZEN)
+		s->w->cold_gap = true;
+	return rc;
+}
+
 /* A server that rests writes segments without a commit. */
 static int64_t
 newest_before(struct pg_world *w, uint64_t lsn)
@@ -185,7 +198,7 @@ newest_before(struct pg_world *w, uint64_t lsn)
 		struct scan s = { .w = w, .each = count };
 
 		from -= size;
-		if (!lsn_set_has(&w->have, from, lsn) || run(&s, from, lsn, NULL) == -1)
+		if (!lsn_set_has(&w->have, from, lsn) || run_quietly(&s, from, lsn) == -1)
 			break;
 		if (s.tally.last_ns)
 			return s.tally.last_ns;
@@ -204,10 +217,15 @@ pg_world_times(struct pg_world *w, struct pg_target_gap *gap)
 	if (lsn_set_has(&w->have, to, to + 1)) {
 		uint64_t end = lsn_set_end(&w->have, to);
 
-		if (run(&after, to, end < to + w->segment_size ? end : to + w->segment_size,
-			NULL) == 0)
+		if (run_quietly(&after, to,
+			end < to + w->segment_size ? end : to + w->segment_size) == 0)
 			gap->to_ns = after.first_ns;
 	}
+	/* What lies behind the newest hole need not have a commit. */
+	if (gap->from_ns > w->frontier_ns)
+		w->frontier_ns = gap->from_ns;
+	if (gap->to_ns > w->frontier_ns)
+		w->frontier_ns = gap->to_ns;
 }
 
 /* ---- settings ---- */
@@ -292,6 +310,24 @@ is_before(struct pg_world *w, uint64_t segment, int64_t time_ns)
 	    s.first_ns < time_ns - SLACK_NS;
 }
 
+/*
+ * Is it known without a look that no commit is later? It is where the newest one before the frontier and
+ * before each hole is known; else only of times that are still to come.
+ */
+static bool
+is_later_than_all(const struct pg_world *w, int64_t time_ns)
+{
+	const int64_t now = clock_real_ns();
+	bool known = w->cold.kind == ERR_NONE && w->commit_known;
+
+	for (size_t i = 0; i < w->gaps; i++) {
+		const struct pg_target_gap *g = &w->gap[i];
+
+		known &= g->from_ns != 0 || !lsn_set_has(&w->have, g->from - 1, g->from);
+	}
+	return time_ns > (known || w->frontier_ns > now ? w->frontier_ns : now);
+}
+
 static int
 look_for_time(
     struct pg_world *w, const struct pg_target *t, struct pg_target_hit *ret, struct err *e)
@@ -303,6 +339,9 @@ look_for_time(
 		if (w->base[i].stop_ns < t->time_ns - SLACK_NS && w->base[i].start > from)
 			from = w->base[i].start;
 	}
+	ret->found = false;
+	if (is_later_than_all(w, t->time_ns))
+		return 0;
 	low = (from ? from : first) / w->segment_size;
 	high = w->frontier / w->segment_size;
 	while (high > low + HALVE_FROM) {
@@ -452,7 +491,7 @@ as_known(struct pg_world *w)
 
 	return (struct pg_target_world){
 		.source = w->source,
-		.tiers = buf_str(&w->tier_names),
+		.tiers = buf_str(&w->places),
 		.history = &w->history,
 		.frontier = w->frontier,
 		.frontier_ns = cold ? clock_real_ns() : w->frontier_ns,
@@ -472,6 +511,11 @@ warm_up(struct pg_world *w)
 {
 	struct err why = { 0 };
 
+	if (w->cold_gap) {
+		w->cold_gap = false;
+		for (size_t i = 0; i < w->gaps; i++)
+			pg_world_times(w, &w->gap[i]);
+	}
 	if (w->cold.kind == ERR_NONE)
 		return;
 	if (pg_world_last(w, &why) == 0)

@@ -179,7 +179,8 @@ aim(const struct pg_target *t, const struct pg_target_world *w, const struct pg_
 				.timeline = w->history->timeline } };
 	switch (t->kind) {
 	case PG_TARGET_TIME:
-		return t->time_ns > w->frontier_ns ? PG_TARGET_BEYOND : aim_time(t, w, hit, g);
+		return !hit->found && t->time_ns > w->frontier_ns ? PG_TARGET_BEYOND :
+								    aim_time(t, w, hit, g);
 	case PG_TARGET_LSN:
 		return aim_lsn(t, w, g);
 	case PG_TARGET_NAME:
@@ -252,8 +253,7 @@ ask_log(const struct pg_target *t, const struct pg_target_world *w, struct pg_ta
     struct err *e)
 {
 	*ret = (struct pg_target_hit){ .found = false };
-	if (t->kind == PG_TARGET_TIME ? t->time_ns <= w->frontier_ns :
-					t->kind == PG_TARGET_XID || t->kind == PG_TARGET_NAME)
+	if (t->kind == PG_TARGET_TIME || t->kind == PG_TARGET_XID || t->kind == PG_TARGET_NAME)
 		return w->look(w->look_arg, t, ret, e);
 	return 0;
 }

@@ -62,15 +62,19 @@ struct pg_target_world {
 	const char *tiers;  /* where was looked: "local, regional" */
 	const struct pg_history *history; /* of the timeline that is wanted */
 	uint64_t frontier;  /* its WAL is there up to here */
-	int64_t frontier_ns; /* the wall clock of the server when the frontier was that */
+	/*
+	 * A wall clock of the server when it had no more than that. Commits may be later: behind the
+	 * frontier's own clock is only what the log has nothing later of.
+	 */
+	int64_t frontier_ns;
 	uint64_t last;	    /* start of the last complete record below the frontier; 0 when unknown */
 	const struct pg_target_base *base; /* in any order */
 	size_t bases;
 	const struct pg_target_gap *gap;
 	size_t gaps;
 	/*
-	 * Asks the log for a time that is not later than frontier_ns, an xid or a name. What a
-	 * refusal names as possible is tried first, so this is called several times then.
+	 * Asks the log for a time, an xid or a name. What a refusal names as possible is tried first,
+	 * so this is called several times then.
 	 */
 	int (*look)(void *arg, const struct pg_target *t, struct pg_target_hit *ret, struct err *e);
 	void *look_arg;
