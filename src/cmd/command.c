@@ -63,8 +63,8 @@ const struct command_status command_statuses[] = {
 	{ EXIT_VERIFY, "stored bytes are not what they must be" },
 	{ EXIT_REFUSED, "refused by a safety rule; the message names the rule and the way out" },
 	{ EXIT_PARTLY, "stopped half way; what was there is as it was, and the message says how to go on" },
-	{ EXIT_UNREACHABLE, "a tier does not answer, or the path of a volume is not there" },
 	{ EXIT_STALE, "the lease was lost, or the epoch is stale" },
+	{ EXIT_UNREACHABLE, "a tier does not answer, or the path of a volume is not there" },
 	{ EXIT_BUSY, "another run is in progress" },
 	{ EXIT_LATER, "not now: there is no room, or what is to be read is still on its way out of an "
 		      "archive (--no-wait); the same command works once there is, or it is back" },

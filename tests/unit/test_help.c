@@ -169,6 +169,7 @@ the_manual_has_every_command_option_and_exit_code(void **state)
 	for (const struct command_status *s = command_statuses; s->meaning; s++) {
 		snprintf(want, sizeof(want), ".It %d\n", s->code);
 		assert_has(want);
+		assert_true(s == command_statuses || s[-1].code < s->code);
 	}
 }
 
