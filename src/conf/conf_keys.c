@@ -177,7 +177,8 @@ const struct conf_key conf_keys_table[] = {
 	    .choices = "none, governance, compliance",
 	    .summary = "whether the store keeps objects from everybody until their time",
 	    .note = "Object Lock: the bucket must have been made with it. Packs are locked for keep and "
-		    "horizon, snapshots and WAL for keep. compliance is for everybody, governance not "
+		    "horizon, snapshots and WAL for keep, each some days longer, until the next "
+		    "snapshot; a hold makes it no longer. compliance is for everybody, governance not "
 		    "for who has a right of its own."),
 	KEY("tier", "shared", CONF_BOOL, struct conf_tier, shared, .value = "no",
 	    .summary = "whether a file: tier is mounted on several hosts",

@@ -25,6 +25,11 @@
 #define THAW_DAYS 7
 /* Between two snapshots of a source, where no period says so. */
 #define INTERVAL_MS (7 * DAY_MS)
+/*
+ * Between two base backups of a database, whatever the tier takes: with its WAL beside them one a week is
+ * usual. And a day for a late one.
+ */
+#define BASE_MS (8 * DAY_MS)
 /* Keys are used for about so long before the next epoch. */
 #define EPOCH_MS (90 * DAY_MS)
 #define FIRST_DAY "operations.md, 'The first day with buckets'"
@@ -62,6 +67,16 @@ keep_of(const struct conf_tier *t, const struct conf_source *s)
 	return own > t->keep ? own : t->keep;
 }
 
+/* The longest that may lie between two snapshots of the source, in the ordinary course; NULL: of any. */
+static int64_t
+between(const struct conf_tier *t, const struct conf_source *s)
+{
+	const int64_t period = tiers_period(t->takes);
+	const int64_t ms = period > INTERVAL_MS || period == 0 ? INTERVAL_MS : period + DAY_MS;
+
+	return s && s->postgres && ms < BASE_MS ? BASE_MS : ms;
+}
+
 static void
 add(struct store_rule *rule, size_t *n, char *prefix, bool cold, int64_t lock_ms)
 {
@@ -73,26 +88,26 @@ tiers_rules(const struct conf *c, const struct conf_tier *t)
 {
 	/* Three for each source, six for all, the end. */
 	struct store_rule *rule = xcalloc(3 * c->sources + 7, sizeof(*rule));
-	const int64_t period = tiers_period(t->takes);
-	const int64_t between = period > INTERVAL_MS || period == 0 ? INTERVAL_MS : period + DAY_MS;
-	int64_t longest = t->keep;
+	const int64_t other = t->keep + between(t, NULL);
+	int64_t longest = t->keep, lock = other;
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->sources; i++) {
 		const struct conf_source *s = &c->source[i];
-		int64_t keep = keep_of(t, s);
+		const int64_t keep = keep_of(t, s), own = keep + between(t, s);
 
 		longest = keep > longest ? keep : longest;
-		if (keep == t->keep)
+		lock = own > lock ? own : lock;
+		if (own == other)
 			continue;
-		add(rule, &n, xasprintf("snap/%s/", s->name), false, keep + between);
-		add(rule, &n, xasprintf("wal/%s/", s->name), false, keep + between);
-		add(rule, &n, xasprintf("walb/%s/", s->name), true, keep + between);
+		add(rule, &n, xasprintf("snap/%s/", s->name), false, own);
+		add(rule, &n, xasprintf("wal/%s/", s->name), false, own);
+		add(rule, &n, xasprintf("walb/%s/", s->name), true, own);
 	}
-	add(rule, &n, xstrdup("pack/"), true, c->horizon + longest + between);
-	add(rule, &n, xstrdup("snap/"), false, t->keep + between);
-	add(rule, &n, xstrdup("wal/"), false, t->keep + between);
-	add(rule, &n, xstrdup("walb/"), true, t->keep + between);
+	add(rule, &n, xstrdup("pack/"), true, c->horizon + lock);
+	add(rule, &n, xstrdup("snap/"), false, other);
+	add(rule, &n, xstrdup("wal/"), false, other);
+	add(rule, &n, xstrdup("walb/"), true, other);
 	add(rule, &n, xstrdup("key/"), false, EPOCH_MS + c->horizon + longest);
 	add(rule, &n, xstrdup("repo/"), false, EPOCH_MS + c->horizon + longest);
 	return rule;

@@ -70,6 +70,20 @@ what_is_locked_stays_as_long_as_it_may_be_wanted(void **state)
 	assert_true(locked("repo/1") >= (30 + 92) * DAY);
 }
 
+/* Whatever the tier takes, no more base backups come than are made. */
+static void
+what_a_database_needs_is_locked_over_a_week_between_base_backups(void **state)
+{
+	(void)state;
+	make("[repository]\nhorizon = 30d\n[tier a]\nurl = s3://bkt\nlock = compliance\nkeep = 10d\n"
+	     "takes = daily\n[volume w]\npath = /w\n[postgres p]\nconninfo = host=/x\ntiers = a\n");
+	assert_int_equal(locked("snap/vol.w/n"), 12 * DAY);
+	assert_int_equal(locked("snap/pg.p/n"), 18 * DAY);
+	assert_int_equal(locked("wal/pg.p/n"), 18 * DAY);
+	assert_int_equal(locked("walb/pg.p/n"), 18 * DAY);
+	assert_int_equal(locked("pack/00/n"), (30 + 18) * DAY);
+}
+
 static void
 what_must_go_is_never_locked_and_what_is_needed_first_never_cold(void **state)
 {
@@ -226,6 +240,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_is_locked_stays_as_long_as_it_may_be_wanted),
+		T(what_a_database_needs_is_locked_over_a_week_between_base_backups),
 		T(what_must_go_is_never_locked_and_what_is_needed_first_never_cold),
 		T(a_tier_has_its_keys_without_the_line_end_and_is_away_without_them),
 		T(what_is_near_is_what_the_source_names_first_and_an_archive_last),
