@@ -360,7 +360,9 @@ const struct command cmd_verify_verify = {
 		"started there, by the user `run-as`, with no way to "
 		"the outside: it must recover to the end of its log, its indexes (pg_amcheck), "
 		"every page checksum and the "
-		"assertion `check-sql` must hold; how long each took is kept as evidence.\n\n"
+		"assertion `check-sql` must hold; how long each took is kept as evidence. What this host "
+		"lacks for it (a key that `run-as` may not read, room, memory, WAL that does not come) is "
+		"told with another exit code than 4, and nothing is recorded of the backup.\n\n"
 		"With --as-of it proves what a bucket has kept of an earlier time, and notes nothing.",
 	.examples = "ffdr verify                                # everything, everywhere\n"
 		    "ffdr verify vol.uploads --tier dr          # one source on one tier\n"

@@ -22,9 +22,11 @@
 #include "job/wal/wal_guard.h"
 #include "job/wal/wal_source.h"
 #include "repo/layout.h"
+#include "source/pg/pg_server.h"
 
 #define GET_ABSENT 1
 #define GET_UNKNOWN 255
+#define GET_NOT_NOW PG_SERVER_NO_WAL
 #define GET_AHEAD 8
 
 struct get_opts {
@@ -61,7 +63,8 @@ static const struct opt get_table[] = {
 	    "for which the ends of --until and --replays were said: with another one in "
 	    "postgresql.auto.conf there are none" },
 	{ "confined", 0, OPT_FLAG, offsetof(struct get_opts, confined), NULL,
-	    "a proof: stop at any tablespace that would be made at a path of its own" },
+	    "a proof: stop at any tablespace that would be made at a path of its own; 254 instead of 255 "
+	    "where no fault was found with what came, for it did not come" },
 	{ "prepared", 0, OPT_STRING, offsetof(struct get_opts, prepared), "N",
 	    "what max_prepared_transactions was: where the log gives the server more, so does "
 	    "postgresql.auto.conf from then on" },
@@ -179,14 +182,19 @@ look_ahead(struct get *g, const struct wal_get_options *o)
 	return rc;
 }
 
-/* As the server understands it. What must not be replayed ends a standby, too. */
+/*
+ * As the server understands it. What must not be replayed ends a standby, too. A proof has to know
+ * whether fault was found with what came, or nothing came.
+ */
 static int
-answer(int got, bool standby, const struct err *why)
+answer(int got, bool standby, bool proof, const struct err *why)
 {
 	if (got == 1)
 		return 0;
 	if (got == -1)
 		output_error(why);
+	if (got == -1 && proof && why->kind != ERR_CORRUPT && why->kind != ERR_REFUSED)
+		return GET_NOT_NOW;
 	return got == 0 || (standby && why->kind != ERR_REFUSED) ? GET_ABSENT : GET_UNKNOWN;
 }
 
@@ -374,7 +382,7 @@ get_command(const struct command_call *call, struct err *e)
 		fetcher = look_ahead(&g, &o);
 	free(asked);
 	/* Nobody waits for a fetcher. */
-	return fetcher == 1 ? EXIT_DONE : answer(got, standby, &why);
+	return fetcher == 1 ? EXIT_DONE : answer(got, standby, opts->confined, &why);
 }
 
 const struct command cmd_wal_get = {

@@ -37,6 +37,12 @@ struct restore_options {
 	/* Asked before anything is written, or costs something: -1 ends it. NULL: nobody. */
 	int (*ready)(void *arg, const struct restore_report *r, struct err *e);
 	void *ready_arg;
+	/*
+	 * A directory of who will run the server. There that user gets a first segment of WAL before
+	 * anything is written, and cannot while we can: that ends it. NULL: it is tried at the end, and
+	 * told.
+	 */
+	const char *try_in;
 	const char *tablespaces_below; /* all of them here, by number; NULL: where they were */
 	bool standby;	    /* follows the archive for ever */
 	bool adopt;	    /* is the database from now on: a new epoch */

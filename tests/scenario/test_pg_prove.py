@@ -214,6 +214,45 @@ def test_a_scratch_directory_nobody_may_enter(site):
     assert "may not enter '%s'" % site.path("closed") in got.err, got
 
 
+def no_finding(site, got):
+    """Nothing is said of the backup, now or later."""
+    assert "nothing is recorded" in got.err and re.search(r"\n  (fix|or) ", got.err), got
+    assert all(site.objects(tier, "rec/broken/") == [] for tier in ("local", "regional"))
+    assert "BROKEN" not in site.run("show", "pg.pay").out.upper()
+    assert left(site) == ([], [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_key_that_its_user_may_not_read_is_no_fault_of_the_backup(site):
+    """Nor of the restore, which root can do: it is said before a byte is restored."""
+    readable(site)
+    os.chown(site.path("etc", "kek"), 0, 0)
+    os.chmod(site.path("etc", "kek"), 0o600)
+    got = prove(site, status=DENIED)
+    assert "as postgres, who the server of a proof runs as, no WAL can be got" in got.err and "kek" in got.err, got
+    no_finding(site, got)
+    readable(site)
+    prove(site)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_wal_that_stops_coming_on_its_way_is_no_fault_of_the_backup(site):
+    """The first segment can be read, one behind it cannot."""
+    site.stream()
+    for n in range(4):
+        site.server.sql("INSERT INTO ffdr_ledger VALUES (%s, 0, '')", 700000 + n)
+        shipped(site)
+    readable(site)
+    middle = sorted({start & ~0xFFFFF for start, _ in site.pieces("local")})[-3]
+    for name in site.objects("local", "wal/"):
+        if "-" in name and int(os.path.basename(name).split("-")[0], 16) & ~0xFFFFF == middle:
+            os.chown(site.tier("local", name), 0, 0)
+            os.chmod(site.tier("local", name), 0o600)
+    got = prove(site, "--tier", "local", status=None)
+    assert got.status not in (0, VERIFY) and "exit code 254" in got.err, got
+    no_finding(site, got)
+
+
 @pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGKILL))
 def test_nothing_is_left_when_it_is_interrupted(site, how):
     site.write_config(check_sql="SELECT pg_sleep(60) IS NOT NULL")

@@ -96,6 +96,7 @@ restore(struct prove *p, const struct rehearse_options *o, struct err *e)
 		.owner = p->user.other ? p->user.name : NULL,
 		.ready = ready,
 		.ready_arg = p,
+		.try_in = p->dir,
 	};
 	int rc = restore_run(p->s, &ro, p->w, p->report, e);
 
@@ -156,6 +157,20 @@ explain_tablespace(const struct prove *p, struct err *e)
 	free(file);
 }
 
+/* What is wanting here, or did not come, says nothing of the backup. */
+static void
+acquit(const struct prove *p, struct err *e)
+{
+	const char *fix;
+
+	if (e->kind == ERR_CORRUPT || e->kind == ERR_CANCELLED || e->kind == ERR_REFUSED)
+		return;
+	err_line(e, "state", "the backup was not found bad, and nothing is recorded of it");
+	if (err_fix(e, &fix) == 0)
+		err_line(e, "fix", "mend what the server lacked, then `ffdr verify --restore %s` again",
+		    p->report->source);
+}
+
 static int
 recover(struct prove *p, struct err *e)
 {
@@ -181,6 +196,8 @@ recover(struct prove *p, struct err *e)
 		rc = pg_server_recover(p->server, PATIENCE_S, seen, e);
 		if (rc == -1 && e->kind != ERR_CANCELLED)
 			explain_tablespace(p, e);
+		if (rc == -1)
+			acquit(p, e);
 	}
 	for (size_t i = 0; rc == 0 && pg_server_raised(p->server, i); i++)
 		restore_kind_tell(p->report, "note",

@@ -336,12 +336,14 @@ restore_all(struct restore_pg *r, struct err *e)
 
 	if (r->o->adopt && restore_pg_spooled(r, &from) && restore_pg_spool_ship(r, e) == -1)
 		return -1;
+	if (r->o->try_in && restore_pg_try(r, e) == -1)
+		return -1;
 	if (restore_files(r, e) == -1 || restore_pg_spool_copy(r, e) == -1 ||
 	    restore_pg_setup(r, e) == -1 || restore_pg_spaces_link(r, e) == -1 ||
 	    restore_pg_wait(r, &to, e) == -1 || give_all(r, e) == -1)
 		return -1;
-	if (!r->o->trusted)
-		restore_pg_try(r);
+	if (!r->o->trusted && restore_pg_try(r, e) == -1)
+		return -1;
 	if (r->o->adopt && restore_pg_adopt(r, e) == -1)
 		return -1;
 	return restore_pg_unlock(r, e);

@@ -50,8 +50,11 @@ int restore_pg_detail(const struct restore_pg *r, const char *key, struct buf *o
 int restore_pg_setup(struct restore_pg *r, struct err *e);
 /* What a standby does for ever, and what it takes to promote it. */
 void restore_pg_tell_standby(struct restore_pg *r);
-/* Can the user that the server will run as get WAL? Tried once; a warning when not. */
-void restore_pg_try(struct restore_pg *r);
+/*
+ * Can the user that the server will run as get WAL? Tried once; a warning when not. Of a proof
+ * (o->try_in): -1 with ERR_PERMISSION when that user cannot and we can.
+ */
+int restore_pg_try(struct restore_pg *r, struct err *e);
 
 /* ---- restore_pg_thaw.c ---- */
 

@@ -420,61 +420,114 @@ filled_in(const char *command, const char *name, const char *path)
 	return ret;
 }
 
-static void
-warn_of(struct restore_pg *r, const char *user, const char *log)
+/* Of a try that failed: what it said, and behind it what helps. All of it: each tier may have a reason. */
+static char *
+said_by_try(const char *user, const char *log)
 {
 	struct buf said;
+	size_t own;
 	char *text;
 
 	buf_init(&said, 1u << 16);
 	(void)!file_get(AT_FDCWD, log, &said, NULL);
 	while (said.len > 0 && said.data[said.len - 1] == '\n')
 		said.data[--said.len] = '\0';
-	/* All of it: each tier may have a reason of its own. */
-	text = xasprintf("as %s, who the server will run as, no WAL can be got yet: %s\n"
+	own = strncmp(buf_str(&said), "ffdr: ", 6) == 0 ? 6 : 0;
+	text = xasprintf("%s\n"
 			 "  %-9s what the group of ffdr may read, %s must: `adduser %s GROUP`; the "
 			 "directories of file: tiers and the files of credentials as well",
-	    user, said.len > 0 ? buf_str(&said) : "it said nothing",
+	    said.len > 0 ? buf_str(&said) + own : "it said nothing",
 	    strstr(buf_str(&said), "\n  fix ") ? "or" : "fix", user, user);
-	run_warn(r, text);
-	free(text);
 	buf_done(&said);
+	return text;
 }
 
-void
-restore_pg_try(struct restore_pg *r)
+static void
+warn_of(struct restore_pg *r, const char *user, const char *said)
 {
-	const struct passwd *pw = geteuid() == 0 ? getpwuid(r->report->database.uid) : NULL;
-	char name[PG_WALNAME_TEXT], *file, *log, *shell;
-	struct program_user user;
-	struct buf command;
-	uint64_t start = r->report->database.start;
+	char *text = xasprintf("as %s, who the server will run as, no WAL can be got yet: %s", user, said);
 
-	if (!pw || pw->pw_uid == 0 || program_user_find(pw->pw_name, &user, NULL) == -1)
-		return;
+	run_warn(r, text);
+	free(text);
+}
+
+/* The status of a first call of restore_command by that user; what it brings is removed again. */
+static int
+try_as(struct restore_pg *r, const struct program_user *user, const char *place, const char *dir,
+    const char *log, struct err *e)
+{
+	const uint64_t start = r->report->database.start;
+	char name[PG_WALNAME_TEXT], *file = xasprintf("%s/ffdr-try", place), *shell = NULL;
+	struct buf command;
+	int rc;
+
 	buf_init(&command, COMMAND_MAX);
-	file = xasprintf("%s/pg_wal/ffdr-try", r->report->to);
-	log = xasprintf("%s/pg_wal/ffdr-try.log", r->report->to);
-	if (command_text(r, &command, NULL) == 0) {
+	rc = command_text(r, &command, e);
+	if (rc == 0) {
 		pg_walname_segment(
 		    pg_history_at(&r->world.history, start), start, r->world.segment_size, name);
 		shell = filled_in(buf_str(&command), name, file);
-		if (program_run(&user,
-			&(struct program){
-			    .argv = (const char *const[]){ "/bin/sh", "-c", shell, NULL },
-			    .dir = r->report->to,
-			    .log = log },
-			TRY_S, r->run.watch->stop, r->run.watch->arg, NULL, NULL) != 0 &&
-		    !run_stop(&r->run))
-			warn_of(r, user.name, log);
-		if (run_stop(&r->run))
-			run_warn(&r->run, "whether the server will get its WAL was not tried to the end, "
-			    "because a stop was asked for");
-		free(shell);
+		rc = program_run(user,
+		    &(struct program){ .argv = (const char *const[]){ "/bin/sh", "-c", shell, NULL },
+			.dir = dir,
+			.log = log },
+		    TRY_S, r->run.watch->stop, r->run.watch->arg, NULL, e);
 	}
 	unlink(file);
-	unlink(log);
+	free(shell);
 	free(file);
-	free(log);
 	buf_done(&command);
+	return rc;
+}
+
+/* Of a proof: that who runs it cannot read is said only where it is not the backup that cannot be read. */
+static int
+judge_try(struct restore_pg *r, const struct program_user *user, const char *log, struct err *e)
+{
+	char *text = said_by_try(user->name, log);
+	struct program_user self;
+	struct err why = { 0 };
+
+	if (program_user_find(NULL, &self, e) == -1 ||
+	    try_as(r, &self, r->o->try_in, r->o->try_in, "/dev/null", &why) != 0) {
+		free(text);
+		return why.kind == ERR_CANCELLED ? err_set(e, ERR_CANCELLED, "stopped") : 0;
+	}
+	err_set(e, ERR_PERMISSION, "as %s, who the server of a proof runs as, no WAL can be got: %s",
+	    user->name, text);
+	free(text);
+	return err_line(e, "state", "nothing was restored, and nothing is recorded of the backup");
+}
+
+int
+restore_pg_try(struct restore_pg *r, struct err *e)
+{
+	const struct passwd *pw = geteuid() == 0 ? getpwuid(r->report->database.uid) : NULL;
+	char *place, *log, *text;
+	const char *dir = r->o->try_in ? r->o->try_in : r->report->to;
+	struct program_user user;
+	struct err why = { 0 };
+	int rc = 0;
+
+	if (!pw || pw->pw_uid == 0 || program_user_find(pw->pw_name, &user, NULL) == -1)
+		return 0;
+	place = xasprintf("%s%s", dir, r->o->try_in ? "" : "/pg_wal");
+	log = xasprintf("%s/ffdr-try.log", place);
+	if (try_as(r, &user, place, dir, log, &why) != 0) {
+		if (r->o->try_in) {
+			rc = why.kind == ERR_CANCELLED ? err_set(e, ERR_CANCELLED, "stopped") :
+							 judge_try(r, &user, log, e);
+		} else if (run_stop(&r->run)) {
+			run_warn(&r->run, "whether the server will get its WAL was not tried to the end, "
+			    "because a stop was asked for");
+		} else {
+			text = said_by_try(user.name, log);
+			warn_of(r, user.name, text);
+			free(text);
+		}
+	}
+	unlink(log);
+	free(log);
+	free(place);
+	return rc;
 }

@@ -229,13 +229,43 @@ tail_of(const struct pg_server *s)
 	return text;
 }
 
-/* The last FATAL or PANIC with what follows it, and before it the last words of ffdr itself. */
+/* What a server that lacks something here says of that; all else is what it found. */
+static const struct {
+	const char *says;
+	enum err_kind kind;
+} lacks[] = {
+	{ "from archive: child process exited with exit code 254", ERR_REMOTE },
+	{ "from archive: child process exited with exit code 126", ERR_PERMISSION },
+	{ "from archive: child process exited with exit code 127", ERR_PERMISSION },
+	{ "No space left on device", ERR_FULL },
+	{ "Disk quota exceeded", ERR_FULL },
+	{ "Cannot allocate memory", ERR_IO },
+	{ "out of memory", ERR_IO },
+	{ "Too many open files", ERR_IO },
+	{ "was terminated by signal 9", ERR_IO },
+};
+
+/* It ended for want of something: the kind of that. */
+static void
+judge_lack(const char *line, enum err_kind *ret)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lacks); i++)
+		if (strstr(line, lacks[i].says))
+			*ret = lacks[i].kind;
+}
+
+/*
+ * The last FATAL or PANIC with what follows it, and before it the last words of ffdr itself. Where that
+ * is no finding, it is the kind of what is wanting.
+ */
 static void
 quote(const struct pg_server *s, struct err *e)
 {
 	char *text = tail_of(s), *at = text, *line, *bad = NULL, *ours = NULL;
 
 	while ((line = strsep(&at, "\n")) != NULL) {
+		if (is_bad(line) || strstr(line, "was terminated by signal"))
+			judge_lack(line, &e->kind);
 		if (is_bad(line) && !strstr(line, "the database system is"))
 			bad = line;
 		if (strncmp(line, "ffdr: ", 6) == 0)
@@ -292,7 +322,8 @@ died(struct pg_server *s, int status, struct err *e)
 	s->pid = 0;
 	if (WIFSIGNALED(status))
 		err_set(
-		    e, ERR_CORRUPT, "the restored server was ended by signal %d", WTERMSIG(status));
+		    e, WTERMSIG(status) == SIGKILL ? ERR_IO : ERR_CORRUPT,
+		    "the restored server was ended by signal %d", WTERMSIG(status));
 	else
 		err_set(e, ERR_CORRUPT, "the restored server did not come up (exit %d)",
 		    WEXITSTATUS(status));

@@ -25,10 +25,13 @@ int pg_server_start(const struct pg_server_options *o, struct pg_server **ret, s
 /* Ends it at once when it runs. */
 void pg_server_free(struct pg_server *s);
 
+/* With this a restore_command says that it could not bring a file, and of the file nothing. */
+#define PG_SERVER_NO_WAL 254
 /*
  * Until it has left recovery: 0. It is looked at a few times a second: `seen` hears how far replay
  * is (may be NULL). -1 when it ended, with what it said last (ERR_CORRUPT: it found fault with what
- * it was given), or nothing moved for patience_s (ERR_REMOTE). Settings that the original had raised
+ * it was given; ERR_REMOTE: WAL did not come; ERR_FULL, ERR_IO: this host had no room or means for
+ * it), or nothing moved for patience_s (ERR_REMOTE). Settings that the original had raised
  * since are raised here, too: it is started again for that.
  */
 int pg_server_recover(
