@@ -167,8 +167,8 @@ const struct conf_key conf_keys_table[] = {
 	    .summary = "how fast what lies in an archive is ordered back",
 	    .note = "Faster costs more. From GLACIER expedited takes minutes, standard up to 5 hours, bulk "
 		    "up to 12; from DEEP_ARCHIVE standard up to 12 hours and bulk up to 48, and there is "
-		    "nothing faster. What a restore needs is said with its price before it is ordered; "
-		    "--thaw overrides this."),
+		    "nothing faster: there expedited orders standard. What a restore needs is said with "
+		    "its price before it is ordered; --thaw overrides this."),
 	KEY("tier", "thaw-keep", CONF_DURATION, struct conf_tier, thaw_keep, .otherwise = "7d",
 	    .least = "1d", .most = "365d", .summary = "how long what was ordered back stays readable",
 	    .note = "In whole days. Longer than the restore takes, and a second try of it. Until then it "

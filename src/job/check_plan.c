@@ -175,6 +175,9 @@ plan_cold(struct check *c, const char *what, const struct conf_tier *t, const st
 		check_add(c, CHECK_WARN, what, "name another tier first in tiers; copy brings it here",
 		    "backups of %s come here first, and one that cannot read the snapshot before it, which "
 		    "class %s keeps in an archive, fails", use->writes, t->class);
+	if (cold_speed_had(t->class, cold_speed(t->thaw)) != cold_speed(t->thaw))
+		check_add(c, CHECK_WARN, what, "thaw = standard, or class = GLACIER",
+		    "thaw = %s is not to be had of class %s: standard is ordered", t->thaw, t->class);
 	if (wait == 0 || t->rto == 0)
 		return;
 	units_duration(t->rto, rto);

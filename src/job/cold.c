@@ -30,14 +30,13 @@ struct order {
 	int64_t wait_ms;
 	double thousand, gb;
 };
-/* The cheapest first. Where there is no hurry to be had, an ordinary order is what one gets. */
+/* The cheapest first. A row that is left out is none that the class has: an ordinary order it is then. */
 static const struct {
 	const char *class;
 	struct order order[ARRAY_LEN(words)];
 } classes[] = {
 	{ "DEEP_ARCHIVE", {
 		[STORE_STANDARD] = { 12 * HOUR_MS, 0.10, 0.02 },
-		[STORE_EXPEDITED] = { 12 * HOUR_MS, 0.10, 0.02 },
 		[STORE_BULK] = { 48 * HOUR_MS, 0.025, 0.0025 },
 	} },
 	{ "GLACIER", {
@@ -63,12 +62,28 @@ cold_speed_word(enum store_speed speed)
 }
 
 static const struct order *
+order_in(size_t i, enum store_speed speed)
+{
+	const struct order *o = &classes[i].order[speed];
+
+	return o->wait_ms > 0 ? o : &classes[i].order[STORE_STANDARD];
+}
+
+static const struct order *
 order_of(const char *class, enum store_speed speed)
 {
 	for (size_t i = 0; class && i < ARRAY_LEN(classes); i++)
 		if (strcmp(class, classes[i].class) == 0)
-			return &classes[i].order[speed];
+			return order_in(i, speed);
 	return NULL;
+}
+
+enum store_speed
+cold_speed_had(const char *class, enum store_speed wish)
+{
+	const struct order *o = order_of(class, wish);
+
+	return o && o == order_of(class, STORE_STANDARD) ? STORE_STANDARD : wish;
 }
 
 int64_t
@@ -83,7 +98,7 @@ const char *
 cold_class_within(int64_t ms, enum store_speed speed)
 {
 	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
-		if (classes[i].order[speed].wait_ms < ms)
+		if (order_in(i, speed)->wait_ms < ms)
 			return classes[i].class;
 	return NULL;
 }

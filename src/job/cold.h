@@ -9,6 +9,8 @@
 /* "expedited", "standard", "bulk", as [tier] has it; NULL, and any other word: standard. */
 enum store_speed cold_speed(const char *word);
 const char *cold_speed_word(enum store_speed speed);
+/* What is ordered of that class where this was asked for: not each class has all of them. */
+enum store_speed cold_speed_had(const char *class, enum store_speed wish);
 /*
  * How long it takes at most, in ms, until what lies in a class of storage can be read, ordered that
  * fast; 0: at once, or nobody knows that class. NULL: none.

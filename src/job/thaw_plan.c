@@ -49,7 +49,7 @@ share_of(struct thaw_plan *p, const struct thaw_pack *k, const struct thaw_wish 
 	s = &p->share[p->shares++];
 	*s = (struct thaw_share){
 		.tier = k->on,
-		.speed = wish->speed ? cold_speed(wish->speed) : k->on->thaw,
+		.speed = cold_speed_had(class, wish->speed ? cold_speed(wish->speed) : k->on->thaw),
 		.days = wish->days > 0 ? wish->days : k->on->thaw_days,
 	};
 	snprintf(s->class, sizeof(s->class), "%s", class);

@@ -211,6 +211,11 @@ an_archive_that_opens_too_late_for_the_rto_fails(void **state)
 	assert_non_null(strstr(find("plan cold", "after up to 12h only")->fix, "thaw = standard"));
 	judge(COLD("GLACIER\nthaw = expedited", "10m") VOLUME);
 	assert_int_equal(find("plan cold", "after up to 5m of an rto of 10m")->verdict, CHECK_OK);
+	judge(COLD("DEEP_ARCHIVE\nthaw = expedited", "13h") VOLUME);
+	l = find("plan cold", "thaw = expedited is not to be had of class DEEP_ARCHIVE");
+	assert_int_equal(l->verdict, CHECK_WARN);
+	assert_non_null(l->fix);
+	assert_int_equal(find("plan cold", "after up to 12h of an rto of 13h")->verdict, CHECK_OK);
 	judge("[tier cold]\nurl = s3://bucket\nclass = GLACIER\n" LOCAL VOLUME);
 	assert_int_equal(find("plan cold", "come here first")->verdict, CHECK_WARN);
 	judge(COLD("STANDARD_IA", "1h") VOLUME);

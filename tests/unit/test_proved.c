@@ -213,6 +213,10 @@ an_archive_is_waited_for_and_other_classes_are_not(void **state)
 	assert_int_equal(cold_wait_ms("DEEP_ARCHIVE", cheap), 48 * hour);
 	/* There is none there, so it is an ordinary one. */
 	assert_int_equal(cold_wait_ms("DEEP_ARCHIVE", soon), 12 * hour);
+	assert_int_equal(cold_speed_had("DEEP_ARCHIVE", soon), usual);
+	assert_int_equal(cold_speed_had("DEEP_ARCHIVE", cheap), cheap);
+	assert_int_equal(cold_speed_had("GLACIER", soon), soon);
+	assert_int_equal(cold_speed_had("COLDER_STILL", soon), soon);
 	/* What opens just then is not read by then. */
 	assert_string_equal(cold_class_within(12 * hour + 1, usual), "DEEP_ARCHIVE");
 	assert_string_equal(cold_class_within(12 * hour, usual), "GLACIER");

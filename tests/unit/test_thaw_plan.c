@@ -86,6 +86,11 @@ each_tier_and_class_has_its_own_price_and_pace(void **state)
 	thaw_plan(list, 1, &hurry, &p);
 	assert_int_equal(p.share[0].wait_ms, 5 * 60 * 1000);
 	assert_int_equal(p.share[0].days, 1);
+	/* A store would refuse what the class does not have. */
+	thaw_plan(&list[1], 1, &hurry, &p);
+	assert_int_equal(p.share[0].speed, STORE_STANDARD);
+	thaw_plan(list, 1, &hurry, &p);
+	assert_int_equal(p.share[0].speed, STORE_EXPEDITED);
 	/* 10 dollars a thousand, 0.03 a GB, a day of storage. */
 	assert_true(p.share[0].price > 0.0407 && p.share[0].price < 0.0408);
 }
