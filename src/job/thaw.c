@@ -476,5 +476,6 @@ thaw_unsaid(struct thaw *t, const char *what, struct err *e)
 	thaw_plan(t->pack, t->packs, t->wish, &plan);
 	err_set(e, ERR_FROZEN, "%s lies in an archive, so nothing more can be said", what);
 	say(&plan, line_of_error, e);
-	return -1;
+	return err_line(e, "fix", "%sthe same command says the rest once it is back",
+	    plan.orders > 0 ? "without --dry-run it is ordered, by --yes-thaw or when asked; " : "");
 }
