@@ -1,6 +1,7 @@
 """WAL in bundles that lie in an archive: what a recovery will read is ordered with the packs, in one sum, and nothing else is."""
 
 import datetime
+import glob
 import os
 import re
 import shutil
@@ -299,3 +300,26 @@ def test_of_frozen_wal_that_somebody_overwrote_nothing_is_said_to_be_proved(cold
     order(cold, own(cold))
     found = cold.json("verify", "--tier", "cold", "pg.pay", status=VERIFY)
     assert [f["object"] for f in found["findings"]] == [n.split("/", 1)[1] for n in own(cold)], found
+
+
+def test_of_a_time_before_a_hole_what_is_needed_is_ordered_whatever_the_spool_has_behind_it(servers, cold):
+    """How late it is in the archive nobody knows before it is read: what this host received last has no commit."""
+    local, away = cold.tier("local"), cold.path("away")
+    os.rename(local, away)
+    end = lsn(cold.server.value("SELECT pg_current_wal_insert_lsn()"))
+    child = cold.stream()
+    for _ in range(5):
+        cold.server.sql("SELECT pg_logical_emit_message(false, 'x', 'no commit')")
+        cold.server.sql("SELECT pg_switch_wal()")
+    spool = lambda: glob.glob(cold.path("state", "spool", "pg.pay", "*-*-*-*"))  # noqa: E731
+    start = lambda path: int(os.path.basename(path).split("-")[3].split(".")[0], 16)  # noqa: E731
+    eventually(lambda: any(start(path) > end + (3 << 20) for path in spool()), what="WAL in the spool")
+    cold.end(child)
+    for path in spool():
+        if start(path) < end + (2 << 20):
+            os.unlink(path)
+    assert spool()
+    cold.freeze()
+    assert cold.json("restore", "pg.pay", "--to", cold.path("back"), "--dry-run", "--at", cold.times[1], status=LATER)["error"]
+    cold.well("--at", cold.times[1], "--yes-thaw")
+    assert cold.ids(restored.boot(servers, cold)) == [0]
