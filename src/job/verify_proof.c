@@ -104,9 +104,10 @@ tell_waiting(const struct verify_proof *p, const char *name, const struct err *r
 	char *text;
 
 	if (t)
-		text = xasprintf("'%s' on '%s' stays as it is, for '%s' does not answer any more and may have "
-		    "a good copy\n  fix       `ffdr verify --repair` once more, when it answers", name,
-		    p->t->name, t->name);
+		text = xasprintf("'%s' on '%s' stays as it is, for '%s' does not answer any more "
+		    "and may have a good copy\n"
+		    "  fix       `ffdr verify --repair` once more, when it answers", name, p->t->name,
+		    t->name);
 	else
 		text = xasprintf("'%s' on '%s' stays as it is: %s", name, p->t->name, repair->text);
 	p->w->event(p->w->arg, "warning", text);
@@ -114,9 +115,9 @@ tell_waiting(const struct verify_proof *p, const char *name, const struct err *r
 }
 
 /*
- * A bad pack that no tier can mend. One that is away may, but who knows when; in its place it would be taken for there: by the next backup,
- * which reuses it, and by the next copy. It is read once more first: a pack that has its hash now
- * stays.
+ * A bad pack that no tier can mend. One that is away may, but who knows when; and in its place it would
+ * be taken for there: by the next backup, which reuses it, and by the next copy. It is read once more
+ * first: a pack that has its hash now stays.
  */
 static void
 set_aside(struct verify_proof *p, const struct manifest_pack *mp)

@@ -97,7 +97,7 @@ proved(struct verify_wal *p, const char *id, uint32_t tli, struct lsn_set *ret)
 	}
 }
 
-/* Bytes may be there twice, in pieces that were cut differently; a restore takes them where they are good. */
+/* Bytes may be there twice, in pieces cut differently; a restore takes them where they are good. */
 static enum verify_own
 judge(struct verify_wal *p, const char *id)
 {

@@ -24,7 +24,7 @@ struct verify_wal_name {
 /* What a base backup itself needs. */
 struct verify_wal_need {
 	char id[96];
-	char name[LAYOUT_NAME]; /* "": none; that it was worked out what it needs, or that some is missing */
+	char name[LAYOUT_NAME]; /* "": none. It was worked out what it needs, or some is missing */
 	uint32_t tli; /* what it needs of that object; others may have the same bytes */
 	uint64_t from, to;
 	bool bad;
