@@ -121,6 +121,22 @@ read_base(struct pg_world *w, const struct inventory_item *item, struct err *e)
 	return got == -1 ? -1 : rc;
 }
 
+static void
+note_unusable(struct pg_world *w, const struct pg_world_options *o, const struct inventory_item *item,
+    const struct err *why)
+{
+	char *text = xasprintf("%s cannot be used: %s", item->part.id, why->text);
+
+	w->watch->event(w->watch->arg, "warning", text);
+	free(text);
+	if (o->base && strcmp(o->base, item->name) != 0)
+		return;
+	if (w->unusable.kind != ERR_NONE && (w->unusable.kind == ERR_REMOTE || why->kind != ERR_REMOTE))
+		return;
+	w->unusable = *why;
+	err_in(&w->unusable, "%s cannot be used", item->part.id);
+}
+
 /* A manifest that cannot be read is a base less, not the end. */
 static int
 load_bases(struct pg_world *w, const struct pg_world_options *o, struct err *e)
@@ -134,13 +150,8 @@ load_bases(struct pg_world *w, const struct pg_world_options *o, struct err *e)
 	int rc = inventory_read(w->session, &io, w->watch, &inv, e);
 
 	for (size_t i = 0; rc == 0 && i < inv.count; i++)
-		if (read_base(w, &inv.item[i], &why) == -1) {
-			char *text =
-			    xasprintf("%s cannot be used: %s", inv.item[i].part.id, why.text);
-
-			w->watch->event(w->watch->arg, "warning", text);
-			free(text);
-		}
+		if (read_base(w, &inv.item[i], &why) == -1)
+			note_unusable(w, o, &inv.item[i], &why);
 	inventory_done(&inv);
 	return rc;
 }

@@ -63,6 +63,8 @@ struct pg_world {
 	struct pg_target_base *base; /* their ids are those of `about` */
 	struct pg_world_base *about; /* of the same index */
 	size_t bases;
+	/* One that is listed, and was asked for, and cannot be read: silence before any other reason. */
+	struct err unusable;
 	struct pg_target_gap *gap;
 	size_t gaps, gap_room;
 	uint64_t frontier, last,

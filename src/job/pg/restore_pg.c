@@ -54,7 +54,7 @@ find_source(struct restore_pg *r, struct err *e)
 	return 0;
 }
 
-/* Nothing of it anywhere: is it a source at all? */
+/* Nothing of it anywhere that can be read: is there one that cannot, is it a source at all? */
 static int
 explain(const struct restore_pg *r, struct err *e)
 {
@@ -62,7 +62,15 @@ explain(const struct restore_pg *r, struct err *e)
 	const struct conf_source *source;
 	struct buf known;
 
-	if (e->kind != ERR_NOTFOUND || conf_find_source(c, r->source, &source, NULL) == 0)
+	if (e->kind != ERR_NOTFOUND || (r->world.bases > 0 && !r->want.base))
+		return -1;
+	if (r->world.unusable.kind != ERR_NONE) {
+		*e = r->world.unusable;
+		err_in(e, "restore refused");
+		return strstr(e->text, "\n  fix ") ? -1 : err_line(e, "fix", "the same command, once it can "
+		    "be read; `ffdr list %s` and `ffdr verify %s` tell more", r->source, r->source);
+	}
+	if (r->world.bases > 0 || conf_find_source(c, r->source, &source, NULL) == 0)
 		return -1;
 	buf_init(&known, 400);
 	for (size_t i = 0; i < c->sources; i++)
@@ -501,7 +509,7 @@ find_plan(struct restore_pg *r, struct err *e)
 		if (!r->o->trusted && (rc == -1 || r->want.kind == PG_TARGET_LATEST) && !r->thaw)
 			pg_world_tell_of_spool(&r->world);
 		if (rc == -1 && (e->kind != ERR_FROZEN || restore_pg_guess(r, e) == -1))
-			return r->world.bases == 0 ? explain(r, e) : -1;
+			return explain(r, e);
 		if (bring(r, e) == -1)
 			return -1;
 	} while (rc == -1 && !r->o->dry_run);
