@@ -17,27 +17,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "coord/lease.h"
-#include "job/wal/wal_copy_bundle.h"
-#include "job/wal/wal_source.h"
+#include "job/wal/wal_copy_parts.h"
 #include "repo/object.h"
 #include "repo/snapshot.h"
-#include "repo/walread.h"
 #include "source/pg/pg_history.h"
-
-struct copying {
-	struct session *s;
-	struct tier *to;
-	const struct watch *w;
-	struct wal_copy_report *report;
-	struct wal_place place;
-	struct tier *open[WAL_SOURCE_TIERS]; /* `to` first */
-	size_t opens;
-	struct wal_lineage lineage;
-	struct walread *read;
-	bool shipped; /* a receiver brings the newest */
-	bool cold;    /* pieces go to the target in bundles */
-	int64_t hold_ns; /* an unfinished bundle waits until its oldest piece is so old */
-};
 
 /* ---- objects ---- */
 
@@ -66,8 +49,8 @@ wal_copy_object(struct tier_set *set, struct tier *to, const char *name, uint64_
 	return rc;
 }
 
-static int
-go_on(struct copying *c, struct err *e)
+int
+wal_copy_go_on(struct wal_copying *c, struct err *e)
 {
 	if (!c->w->stop(c->w->arg))
 		return 0;
@@ -76,8 +59,8 @@ go_on(struct copying *c, struct err *e)
 		       c->to->name);
 }
 
-static void
-was_sent(struct copying *c, uint64_t bytes)
+void
+wal_copy_was_sent(struct wal_copying *c, uint64_t bytes)
 {
 	c->report->sent++;
 	c->report->bytes += bytes;
@@ -85,22 +68,22 @@ was_sent(struct copying *c, uint64_t bytes)
 }
 
 static int
-send(struct copying *c, const char *name, struct err *e)
+send(struct wal_copying *c, const char *name, struct err *e)
 {
 	uint64_t bytes = 0;
-	int rc = go_on(c, e);
+	int rc = wal_copy_go_on(c, e);
 
 	if (rc == -1)
 		return -1;
 	rc = wal_copy_object(&c->s->tiers, c->to, name, &bytes, e);
 	if (rc == 1)
-		was_sent(c, bytes);
+		wal_copy_was_sent(c, bytes);
 	return rc == -1 ? err_in(e, "'%s'", name) : 0;
 }
 
 /* A small one that need not exist at all. */
 static int
-send_if_any(struct copying *c, const char *name, struct err *e)
+send_if_any(struct wal_copying *c, const char *name, struct err *e)
 {
 	struct err why = { 0 };
 	struct store_stat st;
@@ -117,7 +100,7 @@ send_if_any(struct copying *c, const char *name, struct err *e)
 /* ---- opening ---- */
 
 static int
-begin(struct copying *c, const struct wal_place *place, struct err *e)
+begin(struct wal_copying *c, const struct wal_place *place, struct err *e)
 {
 	const struct tier_set *set = &c->s->tiers;
 	struct walread_options o;
@@ -141,14 +124,14 @@ begin(struct copying *c, const struct wal_place *place, struct err *e)
 }
 
 static void
-end(struct copying *c)
+end(struct wal_copying *c)
 {
 	walread_free(c->read);
 	wal_lineage_done(&c->lineage);
 }
 
 static struct wal_place
-level(const struct copying *c, size_t i)
+level(const struct wal_copying *c, size_t i)
 {
 	struct wal_place p = c->place;
 
@@ -158,7 +141,7 @@ level(const struct copying *c, size_t i)
 
 /* Where each epoch of the lineage comes from. */
 static int
-send_froms(struct copying *c, struct err *e)
+send_froms(struct wal_copying *c, struct err *e)
 {
 	char name[LAYOUT_NAME];
 	int rc = 0;
@@ -172,7 +155,7 @@ send_froms(struct copying *c, struct err *e)
 }
 
 static int
-send_history(struct copying *c, uint32_t tli, struct err *e)
+send_history(struct wal_copying *c, uint32_t tli, struct err *e)
 {
 	char name[LAYOUT_NAME];
 	int rc = 0;
@@ -189,7 +172,7 @@ send_history(struct copying *c, uint32_t tli, struct err *e)
 /* The past of a timeline, into an initialised one, and the files of it and of all its ancestors to
  * the target. */
 static int
-send_histories(struct copying *c, uint32_t tli, struct pg_history *h, struct err *e)
+send_histories(struct wal_copying *c, uint32_t tli, struct pg_history *h, struct err *e)
 {
 	struct buf text;
 	int got = 1, rc = send_history(c, tli, e);
@@ -208,86 +191,6 @@ send_histories(struct copying *c, uint32_t tli, struct pg_history *h, struct err
 	return got == 1 ? rc : -1;
 }
 
-/* ---- bundles ---- */
-
-static int
-opens(void *arg, const char *name, const struct buf *bytes, struct err *e)
-{
-	const struct copying *c = arg;
-	struct piece piece;
-
-	return piece_open(c->s->repo->keys, name, bytes, &piece, NULL, e);
-}
-
-static int
-is_bundle(void *arg, const char *name, const struct buf *bytes, struct err *e)
-{
-	const struct copying *c = arg;
-
-	return bundle_check(c->s->repo->keys, name, bytes, e);
-}
-
-/* Puts n pieces, which join, together. Each is opened: where they lie then, nobody can look. */
-static int
-send_bundle(struct copying *c, const struct wal_copy_item *item, size_t n, struct err *e)
-{
-	const struct layout_wal *first = &item[0].at;
-	char name[LAYOUT_NAME];
-	struct buf all, one;
-	int rc = 0;
-
-	layout_wal_bundle(&first->place, first->tli, first->start, item[n - 1].at.end, name);
-	buf_init(&all, STORE_OBJECT_MAX);
-	buf_init(&one, STORE_OBJECT_MAX);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		buf_reset(&one);
-		rc = go_on(c, e);
-		if (rc == 0 && tier_get(&c->s->tiers, NULL, item[i].name, &one, opens, c, NULL, e) == -1)
-			rc = err_in(e, "'%s'", item[i].name);
-		buf_add(&all, one.data, one.len);
-	}
-	if (rc == 0)
-		rc = buf_check(&all, name, e);
-	if (rc == 0)
-		rc = wal_copy_bundle_put(c->s->repo->keys, c->to->store, name, &all, e);
-	if (rc == 1)
-		was_sent(c, all.len);
-	buf_done(&one);
-	buf_done(&all);
-	return rc == -1 ? -1 : 0;
-}
-
-/* A bundle that another tier has: as it is, or to a tier that has pieces those of [from, to). */
-static int
-pass_bundle(struct copying *c, const struct wal_copy_item *item, uint64_t from, uint64_t to,
-	    struct err *e)
-{
-	struct bundle_piece p;
-	struct bundle_walk w;
-	struct buf all;
-	int got = 0, rc = go_on(c, e);
-
-	buf_init(&all, STORE_OBJECT_MAX);
-	if (rc == 0)
-		rc = tier_get(&c->s->tiers, NULL, item->name, &all, is_bundle, c, NULL, e);
-	if (rc == 0 && c->cold)
-		rc = wal_copy_bundle_put(c->s->repo->keys, c->to->store, item->name, &all, e);
-	if (rc == 1)
-		was_sent(c, all.len);
-	if (rc == 0 && !c->cold)
-		rc = bundle_begin(&w, c->s->repo->keys, item->name, &all, e);
-	while (rc == 0 && !c->cold && (got = bundle_next(&w, &p, e)) == 1) {
-		if (p.at.end <= from || p.at.start >= to)
-			continue;
-		rc = piece_put(c->s->repo->keys, c->to->store, p.name, &p.sealed, e);
-		if (rc > 0)
-			was_sent(c, p.sealed.len);
-		rc = rc == -1 ? -1 : go_on(c, e);
-	}
-	buf_done(&all);
-	return rc == -1 || got == -1 ? err_in(e, "'%s'", item->name) : 0;
-}
-
 /* ---- pieces ---- */
 
 struct items {
@@ -296,7 +199,7 @@ struct items {
 };
 
 struct wanted {
-	struct copying *c;
+	struct wal_copying *c;
 	uint64_t from, to, bound;
 	int64_t now_ns; /* of the tier being listed; 0: its ages do not matter */
 	struct lsn_set have, young;
@@ -374,7 +277,7 @@ list_tier(struct wanted *w, struct tier *from, uint32_t tli, struct err *e)
 static int
 send_bundles(struct wanted *w, struct err *e)
 {
-	struct copying *c = w->c;
+	struct wal_copying *c = w->c;
 	size_t n;
 	int rc = 0;
 
@@ -387,7 +290,7 @@ send_bundles(struct wanted *w, struct err *e)
 		for (size_t k = 0; k < n && !due; k++)
 			due = item[k].age_ns >= c->hold_ns;
 		if (due)
-			rc = send_bundle(c, item, n, e);
+			rc = wal_copy_bundle_send(c, item, n, e);
 		else
 			c->report->waiting += n;
 	}
@@ -397,7 +300,7 @@ send_bundles(struct wanted *w, struct err *e)
 static int
 send_wanted(struct wanted *w, uint32_t tli, struct err *e)
 {
-	struct copying *c = w->c;
+	struct wal_copying *c = w->c;
 	uint64_t a, b;
 	int rc = c->cold ? send_bundles(w, e) : 0;
 
@@ -414,7 +317,7 @@ send_wanted(struct wanted *w, uint32_t tli, struct err *e)
 				bound = wal_lineage_bound(&c->lineage, k, tli);
 		if (!brings(w, &item->at, bound, &a, &b))
 			continue;
-		rc = pass_bundle(c, item, a, b, e);
+		rc = wal_copy_bundle_pass(c, item, a, b, e);
 		lsn_set_add(&w->have, a, b);
 	}
 	return rc;
@@ -423,7 +326,7 @@ send_wanted(struct wanted *w, uint32_t tli, struct err *e)
 /* All that is missing of [from, to) of that timeline. A source that does not answer is none; what
  * it alone has stays missing. */
 static int
-send_range(struct copying *c, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
+send_range(struct wal_copying *c, uint32_t tli, uint64_t from, uint64_t to, struct err *e)
 {
 	struct wanted w = { .c = c, .from = from, .to = to };
 	int rc = walread_ranges(c->read, c->to, tli, &w.have, e);
@@ -447,7 +350,7 @@ send_range(struct copying *c, uint32_t tli, uint64_t from, uint64_t to, struct e
 
 /* Along the way to the timeline of h, from that place up to another. */
 static int
-send_way(struct copying *c, const struct pg_history *h, uint64_t from, uint64_t to,
+send_way(struct wal_copying *c, const struct pg_history *h, uint64_t from, uint64_t to,
 	 uint64_t segment_size, struct err *e)
 {
 	int rc = 0;
@@ -470,7 +373,7 @@ int
 wal_copy_base(struct session *s, const char *source, const struct pg_facts *f, struct tier *to,
 	      const struct watch *w, struct wal_copy_report *ret, struct err *e)
 {
-	struct copying c = { .s = s, .to = to, .w = w, .report = ret };
+	struct wal_copying c = { .s = s, .to = to, .w = w, .report = ret };
 	struct wal_place place = { .sysid = f->sysid, .epoch = f->epoch };
 	struct pg_history h;
 	int rc;
@@ -494,7 +397,7 @@ wal_copy_base(struct session *s, const char *source, const struct pg_facts *f, s
 
 /* The oldest base backup there of that system: 1, 0 there is none, -1. */
 static int
-oldest_base(struct copying *c, const char *source, uint64_t sysid, struct pg_facts *ret,
+oldest_base(struct wal_copying *c, const char *source, uint64_t sysid, struct pg_facts *ret,
 	    struct err *e)
 {
 	struct snapshot_list list = { 0 };
@@ -518,7 +421,7 @@ oldest_base(struct copying *c, const char *source, uint64_t sysid, struct pg_fac
 }
 
 static int
-newest_timeline(struct copying *c, uint32_t *ret, struct err *e)
+newest_timeline(struct wal_copying *c, uint32_t *ret, struct err *e)
 {
 	*ret = 0;
 	for (size_t i = 0; i < c->opens; i++) {
@@ -545,7 +448,7 @@ hold_ns(const struct tier *to)
 
 /* A place that does not answer: somebody may ship. */
 static bool
-is_shipped(struct copying *c, struct wal_source *ws)
+is_shipped(struct wal_copying *c, struct wal_source *ws)
 {
 	const struct lease_times times = { c->s->conf->coord_ttl, c->s->conf->coord_skew };
 	char *name = xasprintf("lease/wal/%s", ws->source->name);
@@ -557,7 +460,7 @@ is_shipped(struct copying *c, struct wal_source *ws)
 }
 
 static int
-fill(struct copying *c, const struct conf_source *source, struct wal_source *ws, struct err *e)
+fill(struct wal_copying *c, const struct conf_source *source, struct wal_source *ws, struct err *e)
 {
 	struct pg_facts base;
 	struct pg_history h;
@@ -584,7 +487,7 @@ int
 wal_copy_between(struct session *s, const struct conf_source *source, struct tier *to, bool now,
 		 const struct watch *w, struct wal_copy_report *ret, struct err *e)
 {
-	struct copying c = {
+	struct wal_copying c = {
 		.s = s, .to = to, .w = w, .report = ret, .hold_ns = now ? 0 : hold_ns(to)
 	};
 	struct wal_source ws;

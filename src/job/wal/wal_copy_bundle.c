@@ -6,7 +6,7 @@
  * A bundle cannot be looked at where it lies, so it is proved once, when it is put: by the hash that
  * the store checked it with.
  */
-#include "job/wal/wal_copy_bundle.h"
+#include "job/wal/wal_copy_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,4 +122,84 @@ wal_copy_bundle_put(const struct keyring *k, struct store *to, const char *name,
 	if (there == 0)
 		return err_set(e, ERR_CORRUPT, "'%s' does not come back as it was sent", name);
 	return there == -1 ? -1 : rc;
+}
+
+/* ---- on their way ---- */
+
+static int
+opens(void *arg, const char *name, const struct buf *bytes, struct err *e)
+{
+	const struct wal_copying *c = arg;
+	struct piece piece;
+
+	return piece_open(c->s->repo->keys, name, bytes, &piece, NULL, e);
+}
+
+static int
+is_bundle(void *arg, const char *name, const struct buf *bytes, struct err *e)
+{
+	const struct wal_copying *c = arg;
+
+	return bundle_check(c->s->repo->keys, name, bytes, e);
+}
+
+/* Each piece is opened: where they lie then, nobody can look. */
+int
+wal_copy_bundle_send(struct wal_copying *c, const struct wal_copy_item *item, size_t n,
+		     struct err *e)
+{
+	const struct layout_wal *first = &item[0].at;
+	char name[LAYOUT_NAME];
+	struct buf all, one;
+	int rc = 0;
+
+	layout_wal_bundle(&first->place, first->tli, first->start, item[n - 1].at.end, name);
+	buf_init(&all, STORE_OBJECT_MAX);
+	buf_init(&one, STORE_OBJECT_MAX);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		buf_reset(&one);
+		rc = wal_copy_go_on(c, e);
+		if (rc == 0 && tier_get(&c->s->tiers, NULL, item[i].name, &one, opens, c, NULL, e) == -1)
+			rc = err_in(e, "'%s'", item[i].name);
+		buf_add(&all, one.data, one.len);
+	}
+	if (rc == 0)
+		rc = buf_check(&all, name, e);
+	if (rc == 0)
+		rc = wal_copy_bundle_put(c->s->repo->keys, c->to->store, name, &all, e);
+	if (rc == 1)
+		wal_copy_was_sent(c, all.len);
+	buf_done(&one);
+	buf_done(&all);
+	return rc == -1 ? -1 : 0;
+}
+
+int
+wal_copy_bundle_pass(struct wal_copying *c, const struct wal_copy_item *item, uint64_t from,
+		     uint64_t to, struct err *e)
+{
+	struct bundle_piece p;
+	struct bundle_walk w;
+	struct buf all;
+	int got = 0, rc = wal_copy_go_on(c, e);
+
+	buf_init(&all, STORE_OBJECT_MAX);
+	if (rc == 0)
+		rc = tier_get(&c->s->tiers, NULL, item->name, &all, is_bundle, c, NULL, e);
+	if (rc == 0 && c->cold)
+		rc = wal_copy_bundle_put(c->s->repo->keys, c->to->store, item->name, &all, e);
+	if (rc == 1)
+		wal_copy_was_sent(c, all.len);
+	if (rc == 0 && !c->cold)
+		rc = bundle_begin(&w, c->s->repo->keys, item->name, &all, e);
+	while (rc == 0 && !c->cold && (got = bundle_next(&w, &p, e)) == 1) {
+		if (p.at.end <= from || p.at.start >= to)
+			continue;
+		rc = piece_put(c->s->repo->keys, c->to->store, p.name, &p.sealed, e);
+		if (rc > 0)
+			wal_copy_was_sent(c, p.sealed.len);
+		rc = rc == -1 ? -1 : wal_copy_go_on(c, e);
+	}
+	buf_done(&all);
+	return rc == -1 || got == -1 ? err_in(e, "'%s'", item->name) : 0;
 }
