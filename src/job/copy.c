@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "job/copy_plan.h"
+#include "job/copy_thaw.h"
 #include "job/expire.h"
 #include "job/inventory.h"
 #include "job/pick.h"
@@ -36,6 +37,9 @@ struct round {
 	struct tier *to;
 	struct thaw *thaw; /* of the copy under way */
 	struct wal_copy_report wal; /* of the snapshot being copied */
+	struct copy_thaw *need; /* it is only looked what would be copied; or NULL */
+	struct thaw_wish wish; /* of each copy by itself */
+	struct err common; /* why what all need together is not here */
 };
 
 const char *
@@ -117,6 +121,21 @@ renew_locks(struct round *r, struct tier *to)
 	free(text);
 }
 
+/*
+ * What lies in an archive did not come: the reason is that of the common order. It may be long, and is
+ * told once.
+ */
+static void
+not_here(struct round *r, struct err *e)
+{
+	if (r->common.kind == ERR_NONE) {
+		err_line(e, "fix", "`ffdr copy --yes-thaw` orders back what lies in an archive");
+		return;
+	}
+	*e = r->common;
+	r->common.text[err_first_line(e)] = '\0';
+}
+
 /* A base backup is none without its WAL: that goes first, and is read back last of all. */
 static int
 settle(void *arg, const struct manifest *m, bool last, struct err *e)
@@ -127,8 +146,11 @@ settle(void *arg, const struct manifest *m, bool last, struct err *e)
 
 	if (got != 1)
 		return got;
-	if (wal_copy_base(r->s, m->source, &f, r->to, r->w, &r->wal, e) == -1)
+	if (wal_copy_base(r->s, m->source, &f, r->to, r->w, &r->wal, e) == -1) {
+		if (e->kind == ERR_FROZEN)
+			not_here(r, e);
 		return err_in(e, "the WAL of %s", r->id);
+	}
 	if (last && wal_prove_base(r->s->repo, r->to, m->source, &f, e) == -1)
 		return err_in(e, "the WAL of %s", r->id);
 	return 0;
@@ -140,8 +162,11 @@ ready(void *arg, const struct manifest *m, bool (*there)(void *copying, const ui
     void *copying, struct err *e)
 {
 	struct round *r = arg;
+	int rc = thaw_missing(r->thaw, m, there, copying, e);
 
-	return thaw_missing(r->thaw, m, there, copying, e);
+	if (rc == -1 && e->kind == ERR_REFUSED && r->common.kind == ERR_REFUSED)
+		not_here(r, e);
+	return rc;
 }
 
 /*
@@ -158,7 +183,7 @@ send_to(struct round *r, struct tier *from, struct tier *to, const char *name, s
 		.workers = AT_ONCE, .arg = r,
 	};
 	const struct thaw_options to_thaw = {
-		.wish = r->o->thaw, .first = from, .never = to, .watch = r->w,
+		.wish = &r->wish, .first = from, .never = to, .watch = r->w,
 	};
 	int rc;
 
@@ -202,6 +227,11 @@ copy_one(struct round *r, struct tier *from, struct tier *to, const char *name, 
 	struct copy_line *l;
 	int rc;
 
+	if (r->need) {
+		copy_thaw_snapshot(r->need, from, to, name);
+		return !r->w->stop(r->w->arg) ? 0 :
+		    err_set(e, ERR_CANCELLED, "interrupted; nothing was copied");
+	}
 	layout_snap_parse(name, &part);
 	l = add_line(rep, part.source, to);
 	snprintf(l->id, sizeof(l->id), "%s", part.id);
@@ -379,6 +409,8 @@ serve_tier(struct round *r, const char *source, struct tier *to, const struct in
 	size_t wanted = 0;
 	int rc = 0;
 
+	if (r->need && !copy_thaw_may(r->s, to))
+		return 0;
 	if (to->store == NULL || to->why.kind == ERR_REMOTE) {
 		l = add_line(r->report, source, to);
 		l->outcome = COPY_AWAY;
@@ -398,7 +430,7 @@ serve_tier(struct round *r, const char *source, struct tier *to, const struct in
 		wanted = plan_tier(r, to, inv, newest, plan);
 	if (wanted > 0)
 		rc = copy_planned(r, to, inv, newest, plan, e);
-	else if (is_on(r->s, it, to))
+	else if (is_on(r->s, it, to) && !r->need)
 		say_there(r, source, to, it);
 	else
 		add_line(r->report, source, to)->outcome = COPY_NOT_DUE;
@@ -420,9 +452,16 @@ serve_wal(struct round *r, const char *name, struct tier *to, struct err *e)
 	    conf_find_source(c, name, &source, NULL) == -1 || !source->postgres ||
 	    !conf_wal_goes_to(c, source->postgres, conf_find_tier(c, to->name)))
 		return 0;
+	if (r->need) {
+		if (copy_thaw_may(r->s, to))
+			copy_thaw_wal(r->need, source, to);
+		return 0;
+	}
 	if (wal_copy_between(r->s, source, to, r->o->to != NULL, r->w, &sent, &why) == 0 &&
 	    sent.sent == 0 && sent.left == 0 && sent.waiting == 0)
 		return 0;
+	if (why.kind == ERR_FROZEN)
+		not_here(r, &why);
 	l = add_line(r->report, name, to);
 	l->wal = sent;
 	l->why = why;
@@ -482,14 +521,48 @@ copy_named(struct round *r, struct tier *to, struct err *e)
 }
 
 static int
-serve_configured(struct round *r, struct err *e)
+serve(struct round *r, struct err *e)
 {
 	const struct conf *c = r->s->conf;
+	const struct copy_options *o = r->o;
+	const size_t n = o->sources > 0 ? o->sources : c->sources;
 	int rc = 0;
 
-	for (size_t i = 0; i < c->sources && rc == 0; i++)
-		rc = serve_source(r, c->source[i].name, e);
+	if (o->snapshot != NULL)
+		return copy_named(r, r->named, e);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = serve_source(r, o->sources > 0 ? o->source[i] : c->source[i].name, e);
 	return rc;
+}
+
+/*
+ * What all of it needs of archives is ordered and waited for at once. -1 only when somebody asked to stop:
+ * else what needs none is copied all the same, and what does tells why it cannot be.
+ */
+static int
+order_back(struct round *r, struct err *e)
+{
+	struct watch quiet = watch_none;
+	struct copy_report none = { 0 };
+	struct round look = { .s = r->s, .o = r->o, .w = &quiet, .report = &none, .named = r->named };
+	int rc;
+
+	quiet.stop = r->w->stop;
+	quiet.arg = r->w->arg;
+	look.need = copy_thaw_new(r->s, &quiet);
+	rc = serve(&look, e);
+	if (rc == 0 || e->kind != ERR_CANCELLED)
+		rc = copy_thaw_order(look.need, &r->wish, r->named, r->w, e);
+	copy_thaw_free(look.need);
+	copy_done(&none);
+	if (rc == -1 && e->kind == ERR_CANCELLED)
+		return -1;
+	if (rc == -1)
+		r->common = *e;
+	if (r->common.kind == ERR_REFUSED)
+		r->wish.ask = NULL;
+	err_clear(e);
+	return 0;
 }
 
 int
@@ -497,23 +570,17 @@ copy_run(struct session *s, const struct copy_options *o, const struct watch *w,
     struct copy_report *ret, struct err *e)
 {
 	struct round r = { .s = s, .o = o, .w = w, .report = ret };
-	struct tier *to = NULL;
-	int rc = 0;
 
 	memset(ret, 0, sizeof(*ret));
-	if (o->to != NULL && session_tier(s, o->to, &to, e) == -1)
+	r.wish = o->thaw ? *o->thaw : thaw_wish_none;
+	if (o->to != NULL && session_tier(s, o->to, &r.named, e) == -1)
 		return -1;
-	r.named = to;
-	if (o->snapshot != NULL && to == NULL)
+	if (o->snapshot != NULL && r.named == NULL)
 		return err_set(e, ERR_USAGE, "a snapshot was named but no tier to copy it to, expected "
 		    "--to TIER");
-	if (o->snapshot != NULL)
-		return copy_named(&r, to, e);
-	if (o->sources == 0)
-		return serve_configured(&r, e);
-	for (size_t i = 0; i < o->sources && rc == 0; i++)
-		rc = serve_source(&r, o->source[i], e);
-	return rc;
+	if (!o->dry_run && copy_thaw_may(s, r.named) && order_back(&r, e) == -1)
+		return -1;
+	return serve(&r, e);
 }
 
 void

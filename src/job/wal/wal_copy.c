@@ -87,7 +87,7 @@ send_if_any(struct wal_copying *c, const char *name, struct err *e)
 {
 	struct err why = { 0 };
 	struct store_stat st;
-	int there = store_stat(c->to->store, name, &st, e);
+	int there = c->need ? 1 : store_stat(c->to->store, name, &st, e);
 
 	if (there != 0)
 		return there == -1 ? -1 : 0;
@@ -298,14 +298,33 @@ send_bundles(struct wanted *w, struct err *e)
 }
 
 static int
+tell(struct wal_copying *c, const struct wal_copy_item *item, struct err *e)
+{
+	c->need->seen(c->need->arg, item->name, item->size);
+	return wal_copy_go_on(c, e);
+}
+
+static int
+send_pieces(struct wanted *w, struct err *e)
+{
+	int rc = 0;
+
+	if (w->c->need)
+		return 0;
+	if (w->c->cold)
+		return send_bundles(w, e);
+	for (size_t i = 0; rc == 0 && i < w->piece.count; i++)
+		rc = send(w->c, w->piece.item[i].name, e);
+	return rc;
+}
+
+static int
 send_wanted(struct wanted *w, uint32_t tli, struct err *e)
 {
 	struct wal_copying *c = w->c;
 	uint64_t a, b;
-	int rc = c->cold ? send_bundles(w, e) : 0;
+	int rc = send_pieces(w, e);
 
-	for (size_t i = 0; rc == 0 && !c->cold && i < w->piece.count; i++)
-		rc = send(c, w->piece.item[i].name, e);
 	/* Pieces before bundles: what is bundled elsewhere may have to be thawed. */
 	wal_copy_bundle_sort(w->bundle.item, w->bundle.count);
 	for (size_t i = 0; rc == 0 && i < w->bundle.count; i++) {
@@ -317,7 +336,7 @@ send_wanted(struct wanted *w, uint32_t tli, struct err *e)
 				bound = wal_lineage_bound(&c->lineage, k, tli);
 		if (!brings(w, &item->at, bound, &a, &b))
 			continue;
-		rc = wal_copy_bundle_pass(c, item, a, b, e);
+		rc = c->need ? tell(c, item, e) : wal_copy_bundle_pass(c, item, a, b, e);
 		lsn_set_add(&w->have, a, b);
 	}
 	return rc;
@@ -369,31 +388,63 @@ send_way(struct wal_copying *c, const struct pg_history *h, uint64_t from, uint6
 
 /* ---- for a base backup ---- */
 
-int
-wal_copy_base(struct session *s, const char *source, const struct pg_facts *f, struct tier *to,
-	      const struct watch *w, struct wal_copy_report *ret, struct err *e)
+static int
+copy_base(struct wal_copying *c, const char *source, const struct pg_facts *f, struct err *e)
 {
-	struct wal_copying c = { .s = s, .to = to, .w = w, .report = ret };
 	struct wal_place place = { .sysid = f->sysid, .epoch = f->epoch };
 	struct pg_history h;
 	int rc;
 
 	snprintf(place.source, sizeof(place.source), "%s", source);
 	pg_history_init(&h, f->stop_tli);
-	rc = begin(&c, &place, e);
+	rc = begin(c, &place, e);
 	if (rc == 0)
-		rc = send_froms(&c, e);
+		rc = send_froms(c, e);
 	if (rc == 0)
-		rc = send_histories(&c, f->stop_tli, &h, e);
+		rc = send_histories(c, f->stop_tli, &h, e);
 	if (rc == 0)
-		rc = send_way(&c, &h, lsn_segment(f->start, f->segment_size), f->stop,
+		rc = send_way(c, &h, lsn_segment(f->start, f->segment_size), f->stop,
 			      f->segment_size, e);
 	pg_history_done(&h);
-	end(&c);
+	end(c);
 	return rc;
 }
 
+int
+wal_copy_base(struct session *s, const char *source, const struct pg_facts *f, struct tier *to,
+	      const struct watch *w, struct wal_copy_report *ret, struct err *e)
+{
+	struct wal_copying c = { .s = s, .to = to, .w = w, .report = ret };
+
+	return copy_base(&c, source, f, e);
+}
+
+int
+wal_copy_need_base(struct session *s, const char *source, const struct pg_facts *f, struct tier *to,
+		   const struct watch *w, const struct wal_copy_need *need, struct err *e)
+{
+	struct wal_copy_report none = { 0 };
+	struct wal_copying c = { .s = s, .to = to, .w = w, .report = &none, .need = need };
+
+	return copy_base(&c, source, f, e);
+}
+
 /* ---- what is missing between ---- */
+
+/* Or one that comes, if that is older. */
+static int
+oldest_coming(const struct wal_copy_need *need, uint64_t sysid, int found, struct pg_facts *ret)
+{
+	for (size_t i = 0; need && i < need->bases; i++) {
+		const struct pg_facts *f = &need->base[i];
+
+		if (f->sysid != sysid || (found == 1 && f->start >= ret->start))
+			continue;
+		*ret = *f;
+		found = 1;
+	}
+	return found;
+}
 
 /* The oldest base backup there of that system: 1, 0 there is none, -1. */
 static int
@@ -417,7 +468,7 @@ oldest_base(struct wal_copying *c, const char *source, uint64_t sysid, struct pg
 		manifest_done(&m);
 	}
 	snapshot_list_done(&list);
-	return rc == -1 ? -1 : found;
+	return rc == -1 ? -1 : oldest_coming(c->need, sysid, found, ret);
 }
 
 static int
@@ -483,6 +534,20 @@ fill(struct wal_copying *c, const struct conf_source *source, struct wal_source 
 	return rc;
 }
 
+static int
+copy_between(struct wal_copying *c, const struct conf_source *source, struct err *e)
+{
+	struct wal_source ws;
+	int rc = wal_source_open(c->s, source, &ws, e);
+
+	/* Nothing pinned: nobody has ever received it. */
+	if (rc == 0 && *ws.active.etag)
+		rc = fill(c, source, &ws, e);
+	end(c);
+	wal_source_done(&ws);
+	return rc;
+}
+
 int
 wal_copy_between(struct session *s, const struct conf_source *source, struct tier *to, bool now,
 		 const struct watch *w, struct wal_copy_report *ret, struct err *e)
@@ -490,13 +555,16 @@ wal_copy_between(struct session *s, const struct conf_source *source, struct tie
 	struct wal_copying c = {
 		.s = s, .to = to, .w = w, .report = ret, .hold_ns = now ? 0 : hold_ns(to)
 	};
-	struct wal_source ws;
-	int rc = wal_source_open(s, source, &ws, e);
 
-	/* Nothing pinned: nobody has ever received it. */
-	if (rc == 0 && *ws.active.etag)
-		rc = fill(&c, source, &ws, e);
-	end(&c);
-	wal_source_done(&ws);
-	return rc;
+	return copy_between(&c, source, e);
+}
+
+int
+wal_copy_need_between(struct session *s, const struct conf_source *source, struct tier *to,
+		      const struct watch *w, const struct wal_copy_need *need, struct err *e)
+{
+	struct wal_copy_report none = { 0 };
+	struct wal_copying c = { .s = s, .to = to, .w = w, .report = &none, .need = need };
+
+	return copy_between(&c, source, e);
 }

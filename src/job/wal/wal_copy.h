@@ -38,6 +38,21 @@ int wal_copy_base(struct session *s, const char *source, const struct pg_facts *
 int wal_copy_between(struct session *s, const struct conf_source *source, struct tier *to, bool now,
 		     const struct watch *w, struct wal_copy_report *ret, struct err *e);
 
+/*
+ * What these would read out of bundles that others have: it is told, once for each, and nothing is
+ * copied. For the second the target has the base backups that it is about to get, too.
+ */
+struct wal_copy_need {
+	void (*seen)(void *arg, const char *name, uint64_t size);
+	void *arg;
+	const struct pg_facts *base; /* that are about to come */
+	size_t bases;
+};
+int wal_copy_need_base(struct session *s, const char *source, const struct pg_facts *f, struct tier *to,
+		       const struct watch *w, const struct wal_copy_need *need, struct err *e);
+int wal_copy_need_between(struct session *s, const struct conf_source *source, struct tier *to,
+			  const struct watch *w, const struct wal_copy_need *need, struct err *e);
+
 /* One object of WAL from any tier of the set that has it whole: 1 sent, 0 the name was taken, -1;
  * ERR_NOTFOUND: nobody has it. */
 int wal_copy_object(struct tier_set *set, struct tier *to, const char *name, uint64_t *bytes,

@@ -12,6 +12,7 @@ struct wal_copying {
 	struct tier *to;
 	const struct watch *w;
 	struct wal_copy_report *report;
+	const struct wal_copy_need *need; /* nothing is copied, it is only told; or NULL */
 	struct wal_place place;
 	struct tier *open[WAL_SOURCE_TIERS]; /* `to` first */
 	size_t opens;
