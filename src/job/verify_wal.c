@@ -92,6 +92,10 @@ see_hole(struct verify_wal *p, uint32_t tli, uint64_t from, uint64_t to, struct 
 	err_clear(&why);
 	err_set(&why, ERR_NOTFOUND, "of timeline %" PRIu32 " from %s to %s is not there%s", tli,
 	    lsn_text(from, a), lsn_text(to, b), elsewhere ? "" : ", nor on another tier that answers");
+	if (!elsewhere)
+		err_line(&why, "fix", "`ffdr wal stream %s` brings what the server still has of it; where "
+		    "that has it no more, `ffdr backup %s` is a beginning behind it",
+		    p->source + strlen("pg."), p->source);
 	rc = p->o->repair ? verify_wal_mend(p, tli, from, to, NULL, &repair) : -1;
 	p->report->holes++;
 	layout_wal_piece(&p->place, tli, from, to, name);

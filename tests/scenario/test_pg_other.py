@@ -386,6 +386,15 @@ def test_verify_names_a_hole_in_the_wal_between_base_backups_and_repair_fills_it
     quiet.assert_no_hole("regional")
 
 
+def test_of_a_hole_that_no_tier_can_fill_no_repair_is_promised(quiet):
+    for tier in ("local", "regional"):
+        for piece in [p for p in quiet.pieces(tier) if p[0] >= 0xb00000][:2]:
+            os.unlink(quiet.tier(tier, quiet.archive("00000001", "%016x-%016x" % piece)))
+    result = quiet.run("verify", status=4)
+    assert "nor on another tier" in result.err and "fix       `ffdr wal stream pay`" in result.err, result
+    assert "--repair" not in result.text, result
+
+
 def test_a_host_that_knows_nothing_yet_verifies_as_much_wal(quiet):
     """As on the day after: the tiers are all there is, no coordination place says which way is the active one."""
     pieces = quiet.json("verify")["wal_pieces"]
