@@ -67,8 +67,10 @@ explain(const struct restore_pg *r, struct err *e)
 	if (r->world.unusable.kind != ERR_NONE) {
 		*e = r->world.unusable;
 		err_in(e, "restore refused");
-		return strstr(e->text, "\n  fix ") ? -1 : err_line(e, "fix", "the same command, once it can "
-		    "be read; `ffdr list %s` and `ffdr verify %s` tell more", r->source, r->source);
+		if (strstr(e->text, "\n  fix "))
+			return -1;
+		return err_line(e, "fix", "the same command, once it can be read; `ffdr list %s` and "
+		    "`ffdr verify %s` tell more", r->source, r->source);
 	}
 	if (r->world.bases > 0 || conf_find_source(c, r->source, &source, NULL) == 0)
 		return -1;
