@@ -150,6 +150,8 @@ try_exclusive(struct probe *p, struct err *e)
 	rc = ask(p, EXCLUSIVE, "GET", NULL, &back, &a, e);
 	same = strcmp(buf_str(&back), "first") == 0;
 	buf_done(&back);
+	if (rc == 0 && a.status == 404) /* a rule of the bucket took it: that is told by its own line */
+		return 0;
 	if (rc == 0 && a.status != 200)
 		rc = refused(p, EXCLUSIVE, "get", &a, e);
 	if (rc == -1)
