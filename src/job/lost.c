@@ -127,8 +127,7 @@ hear(struct session *s, const char *name, struct told *ret)
 		}
 		manifest_get(t->store, name, s->repo->keys, &m, &why);
 		manifest_done(&m);
-		if (why.kind != ERR_KEY && why.kind != ERR_UNSUPPORTED && why.kind != ERR_NOTFOUND &&
-		    why.kind != ERR_CORRUPT)
+		if (why.kind == ERR_NONE || tier_leaves_open(why.kind))
 			ret->away |= UINT64_C(1) << i;
 		else if (ret->locked.kind == ERR_NONE && (why.kind == ERR_KEY ||
 		    why.kind == ERR_UNSUPPORTED))

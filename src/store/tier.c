@@ -253,8 +253,7 @@ weight(enum err_kind kind)
 static bool
 is_answer(enum err_kind kind)
 {
-	return kind == ERR_NOTFOUND || kind == ERR_CORRUPT || kind == ERR_KEY ||
-	    kind == ERR_UNSUPPORTED || kind == ERR_FROZEN;
+	return kind == ERR_FROZEN || !tier_leaves_open(kind);
 }
 
 struct asking {
@@ -350,5 +349,5 @@ tier_get(struct tier_set *set, struct tier *first, const char *name, struct buf 
 bool
 tier_may_have(const struct tier *t)
 {
-	return t->mute || (t->why.kind != ERR_NONE && !is_answer(t->why.kind));
+	return t->mute || !is_answer(t->why.kind);
 }

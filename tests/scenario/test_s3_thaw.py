@@ -114,13 +114,13 @@ def test_a_dry_run_tells_the_sum_and_orders_nothing_even_with_a_yes(cold):
     assert cold.ordered() == []
 
 
-def on_terminal(site, answer, *args):
-    """The command on a terminal that gives this answer: (exit, what it showed)."""
+def on_terminal(site, answers, *args):
+    """The command on a terminal that gives these answers: (exit, what it showed, how many packs were ordered at each question)."""
     pid, fd = pty.fork()
     if pid == 0:
         os.chdir(site.top)
         os.execve(program(), ["ffdr", *args], site.environment())
-    shown, answered = b"", False
+    shown, ordered = b"", []
     while True:
         try:
             piece = os.read(fd, 65536)
@@ -129,19 +129,18 @@ def on_terminal(site, answer, *args):
         if not piece:
             break
         shown += piece
-        if not answered and b"[y/N]" in shown:
-            os.write(fd, answer)
-            answered = True
+        if shown.count(b"[y/N]") > len(ordered):
+            os.write(fd, answers[len(ordered)])
+            ordered.append(len(site.ordered()))
     os.close(fd)
-    assert answered, shown
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode(), ordered
 
 
 @pytest.mark.parametrize("answer, status", ((b"n\n", REFUSED), (b"\n", REFUSED), (b"y\n", LATER)))
 def test_a_terminal_is_asked(cold, answer, status):
     cold.freeze()
-    got, shown = on_terminal(cold, answer, "restore", "vol.data", "--to", target(cold), "--no-wait")
-    assert got == status, shown
+    got, shown, asked = on_terminal(cold, (answer,), "restore", "vol.data", "--to", target(cold), "--no-wait")
+    assert got == status and asked == [0], shown
     assert "USD" in shown.split("[y/N]")[0]
     assert (len(cold.ordered()) > 0) == (status == LATER)
 

@@ -119,7 +119,7 @@ def test_ordered_and_not_awaited_all_of_it_is_there_later(two):
 
 def test_a_terminal_that_says_no_is_asked_once_and_what_is_at_hand_is_copied(two):
     new = two.backup(status=DEGRADED)
-    shown = on_terminal(two, b"n\nn\n", "copy")[1]
+    shown = on_terminal(two, (b"n\n", b"n\n"), "copy")[1]
     assert shown.count("[y/N]") == 1 and two.ordered() == [], shown
     assert "snap/" + new in two.objects("cold", "snap/") and not [n for n in two.objects("local", "snap/") if two.second in n]
 

@@ -2,12 +2,11 @@
 look is no wait."""
 
 import os
-import pty
 
 import trees
-from conftest import Site, program
+from conftest import Site
 from s3 import before_fixture, fresh_server_fixture  # noqa: F401
-from test_s3_thaw import REFUSED, Cold, moto_fixture  # noqa: F401
+from test_s3_thaw import REFUSED, Cold, moto_fixture, on_terminal  # noqa: F401
 
 
 def fill(site):
@@ -15,28 +14,6 @@ def fill(site):
     for i in range(5000):
         trees.write(os.fsencode(os.path.join(site.source, "many", "%d-%s" % (i, os.urandom(110).hex()))), b"x")
     trees.finish(os.fsencode(site.source))
-
-
-def on_terminal(site, answers, *args):
-    """(exit, what it showed, how many packs were ordered at each question)"""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.chdir(site.top)
-        os.execve(program(), ["ffdr", *args], site.environment())
-    shown, ordered = b"", []
-    while True:
-        try:
-            piece = os.read(fd, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-        if shown.count(b"[y/N]") > len(ordered):
-            os.write(fd, answers[len(ordered)])
-            ordered.append(len(site.ordered()))
-    os.close(fd)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode(), ordered
 
 
 def test_a_yes_to_the_list_is_none_to_what_it_names(moto, before, tmp_path):
